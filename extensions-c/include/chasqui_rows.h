@@ -1,0 +1,27 @@
+// Reductions over many rows of logits in one call. No state, safe from any thread.
+//
+// logits: n_rows rows of n_cols floats, row i at logits + i*stride (stride >= n_cols, in floats).
+// A NaN never wins: it counts as -INFINITY.
+#pragma once
+
+#include "chasqui_guard.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Per row the index of the largest value (the first of equals) and, if value != NULL, that value.
+CHQ_API chq_status chq_rows_argmax(const float * logits, int32_t n_rows, int32_t n_cols, int64_t stride, int32_t * index, float * value);
+
+// Per row the k largest, best first, equals by index: index and value are [n_rows, k]. 1 <= k <= min(n_cols, 1024). value may be NULL.
+CHQ_API chq_status chq_rows_top_k(const float * logits, int32_t n_rows, int32_t n_cols, int64_t stride, int32_t k, int32_t * index, float * value);
+
+// Per row log(sum(exp(x))), computed around the maximum, accumulated in double.
+CHQ_API chq_status chq_rows_logsumexp(const float * logits, int32_t n_rows, int32_t n_cols, int64_t stride, float * out);
+
+// Per row the natural log of the probability of tokens[row].
+CHQ_API chq_status chq_rows_logprob(const float * logits, int32_t n_rows, int32_t n_cols, int64_t stride, const int32_t * tokens, float * out);
+
+#ifdef __cplusplus
+}
+#endif

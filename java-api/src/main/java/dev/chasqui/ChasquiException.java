@@ -1,0 +1,20 @@
+package dev.chasqui;
+
+import dev.chasqui.models.ModelStoreException;
+
+/// The root of everything that can go wrong outside the caller's program. Mistakes of the program itself are the
+/// JDK's own: [NullPointerException], [IllegalArgumentException], and [IllegalStateException] for a closed object
+/// or one that another thread is using.
+public abstract sealed class ChasquiException extends RuntimeException
+        permits CancelledException, ContextFullException, DecodeException, GgufException, GrammarException,
+                InsufficientMemoryException, ModelLoadException, NativeAbortException, NativeLibraryException,
+                StateMismatchException, UnsupportedFeatureException, ModelStoreException {
+
+    protected ChasquiException(String message) {
+        super(message);
+    }
+
+    protected ChasquiException(String message, Throwable cause) {
+        super(message, cause);
+    }
+}

@@ -1,0 +1,9 @@
+/// Language models inside a Java program, on top of llama.cpp. Start with [dev.chasqui.Model].
+module dev.chasqui {
+    requires dev.chasqui.bindings;
+    requires static transitive org.jspecify;
+    requires java.net.http;
+
+    exports dev.chasqui;
+    exports dev.chasqui.models;
+}
