@@ -68,7 +68,7 @@ CHQ_API chq_status chq_decode(
         int32_t              seq_id,
         const int32_t      * tokens,
         int32_t              n_tokens,
-        int32_t              logits,   // enum chq_output
+        int32_t              output,   // enum chq_output: which tokens leave a row of logits
         int32_t            * n_done);
 
 // Decodes a batch of the caller's (several sequences, trees, embeddings). Everything in it is checked; n_tokens <= n_batch.
