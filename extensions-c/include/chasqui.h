@@ -8,6 +8,7 @@
 //   chasqui_context.h   contexts: decode, sequences, logits, cancel, state
 //   chasqui_sampler.h   sampler chains and grammars
 //   chasqui_rows.h      argmax, top-k, log-sum-exp and logprobs over many rows of logits
+//   chasqui_chat.h      chat templates
 //
 #pragma once
 
@@ -17,3 +18,4 @@
 #include "chasqui_context.h"
 #include "chasqui_sampler.h"
 #include "chasqui_rows.h"
+#include "chasqui_chat.h"

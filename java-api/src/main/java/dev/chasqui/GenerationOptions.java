@@ -1,0 +1,53 @@
+package dev.chasqui;
+
+import java.util.List;
+import java.util.Objects;
+
+/// How an answer is generated. Immutable.
+///
+/// @param maxTokens       most tokens to generate, at least 0; 0 computes the prompt only
+/// @param sampler         how each token is picked
+/// @param stop            strings that end the answer; they are not part of it
+/// @param specialTokens   whether control tokens appear in the text
+/// @param ignoreEnd       goes on after the model ends its answer (for measuring)
+public record GenerationOptions(int maxTokens, Sampler sampler, List<String> stop, boolean specialTokens, boolean ignoreEnd) {
+
+    private static final GenerationOptions DEFAULTS =
+            new GenerationOptions(Integer.MAX_VALUE, Sampler.standard(), List.of(), false, false);
+
+    public GenerationOptions {
+        if (maxTokens < 0) {
+            throw new IllegalArgumentException("maxTokens is " + maxTokens + ", must be at least 0");
+        }
+        Objects.requireNonNull(sampler, "sampler");
+        stop = List.copyOf(stop);
+        if (stop.stream().anyMatch(String::isEmpty)) {
+            throw new IllegalArgumentException("a stop string is empty");
+        }
+    }
+
+    /// Until the model ends or the context is full, with [Sampler#standard()].
+    public static GenerationOptions defaults() {
+        return DEFAULTS;
+    }
+
+    public GenerationOptions withMaxTokens(int value) {
+        return new GenerationOptions(value, sampler, stop, specialTokens, ignoreEnd);
+    }
+
+    public GenerationOptions withSampler(Sampler value) {
+        return new GenerationOptions(maxTokens, value, stop, specialTokens, ignoreEnd);
+    }
+
+    public GenerationOptions withStop(String... values) {
+        return new GenerationOptions(maxTokens, sampler, List.of(values), specialTokens, ignoreEnd);
+    }
+
+    public GenerationOptions withSpecialTokens(boolean value) {
+        return new GenerationOptions(maxTokens, sampler, stop, value, ignoreEnd);
+    }
+
+    public GenerationOptions withIgnoreEnd(boolean value) {
+        return new GenerationOptions(maxTokens, sampler, stop, specialTokens, value);
+    }
+}

@@ -1,0 +1,35 @@
+package dev.chasqui;
+
+import java.util.List;
+import java.util.Objects;
+
+/// A GBNF grammar that the text must follow. Immutable; it is parsed against a model when a [SamplerChain] is made of it.
+///
+/// @param gbnf            the rules
+/// @param root            name of the start rule
+/// @param triggerPatterns regular expressions; the grammar binds from the first group of the first match in the output
+/// @param triggerTokens   tokens from which the grammar binds
+public record Grammar(String gbnf, String root, List<String> triggerPatterns, List<Integer> triggerTokens) {
+
+    public Grammar {
+        Objects.requireNonNull(gbnf, "gbnf");
+        Objects.requireNonNull(root, "root");
+        triggerPatterns = List.copyOf(triggerPatterns);
+        triggerTokens = List.copyOf(triggerTokens);
+    }
+
+    /// A grammar that binds from the first token, with the start rule `root`.
+    public static Grammar of(String gbnf) {
+        return new Grammar(gbnf, "root", List.of(), List.of());
+    }
+
+    /// The same grammar, binding only once one of the patterns has matched or one of the tokens has appeared.
+    public Grammar after(List<String> patterns, List<Integer> tokens) {
+        return new Grammar(gbnf, root, patterns, tokens);
+    }
+
+    /// Whether it waits for a trigger.
+    public boolean isLazy() {
+        return !triggerPatterns.isEmpty() || !triggerTokens.isEmpty();
+    }
+}

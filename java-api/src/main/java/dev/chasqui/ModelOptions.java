@@ -1,0 +1,86 @@
+package dev.chasqui;
+
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/// How a model is loaded. Immutable; [#defaults()] suits most programs.
+///
+/// @param gpuLayers         layers whose weights go to GPUs; negative = all of them; without a GPU it has no effect
+/// @param devices           names of the devices to use, as [Device#name()] gives them; empty = every GPU there is
+/// @param loadMode          how the file gets into memory
+/// @param vocabularyOnly    loads no weights: enough to tokenise
+/// @param checkTensors      looks for invalid numbers in the weights while loading; slower
+/// @param repack            lets backends store weights in the layout that suits their kernels
+/// @param metadataOverrides values that replace those in the file: [Boolean], [Long], [Double] or [String] of at most 127 bytes
+/// @param listener          hears of progress, or null
+public record ModelOptions(
+        int gpuLayers,
+        List<String> devices,
+        LoadMode loadMode,
+        boolean vocabularyOnly,
+        boolean checkTensors,
+        boolean repack,
+        Map<String, Object> metadataOverrides,
+        @Nullable LoadListener listener) {
+
+    private static final ModelOptions DEFAULTS =
+            new ModelOptions(-1, List.of(), LoadMode.AUTO, false, false, true, Map.of(), null);
+
+    public ModelOptions {
+        devices = List.copyOf(devices);
+        Objects.requireNonNull(loadMode, "loadMode");
+        metadataOverrides = Map.copyOf(metadataOverrides);
+        metadataOverrides.forEach(ModelOptions::checkOverride);
+    }
+
+    /// All layers on a GPU where there is one, weights mapped, nothing overridden.
+    public static ModelOptions defaults() {
+        return DEFAULTS;
+    }
+
+    public ModelOptions withGpuLayers(int value) {
+        return new ModelOptions(value, devices, loadMode, vocabularyOnly, checkTensors, repack, metadataOverrides, listener);
+    }
+
+    public ModelOptions withDevices(List<String> value) {
+        return new ModelOptions(gpuLayers, value, loadMode, vocabularyOnly, checkTensors, repack, metadataOverrides, listener);
+    }
+
+    public ModelOptions withLoadMode(LoadMode value) {
+        return new ModelOptions(gpuLayers, devices, value, vocabularyOnly, checkTensors, repack, metadataOverrides, listener);
+    }
+
+    public ModelOptions withVocabularyOnly(boolean value) {
+        return new ModelOptions(gpuLayers, devices, loadMode, value, checkTensors, repack, metadataOverrides, listener);
+    }
+
+    public ModelOptions withCheckTensors(boolean value) {
+        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, value, repack, metadataOverrides, listener);
+    }
+
+    public ModelOptions withRepack(boolean value) {
+        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, value, metadataOverrides, listener);
+    }
+
+    public ModelOptions withMetadataOverrides(Map<String, Object> value) {
+        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, repack, value, listener);
+    }
+
+    public ModelOptions withListener(@Nullable LoadListener value) {
+        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, repack, metadataOverrides, value);
+    }
+
+    private static void checkOverride(String key, Object value) {
+        if (Utf8.length(key) > 127) {
+            throw new IllegalArgumentException("metadata key longer than 127 bytes: " + key);
+        }
+        switch (value) {
+            case Boolean _, Long _, Double _ -> { }
+            case String text when Utf8.length(text) <= 127 -> { }
+            default -> throw new IllegalArgumentException("metadata override of " + key
+                    + " must be a Boolean, a Long, a Double or a String of at most 127 bytes, not " + value);
+        }
+    }
+}
