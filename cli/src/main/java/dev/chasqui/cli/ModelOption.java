@@ -1,0 +1,47 @@
+package dev.chasqui.cli;
+
+import dev.chasqui.Model;
+import dev.chasqui.ModelOptions;
+import dev.chasqui.models.ModelStore;
+import java.nio.file.Path;
+import picocli.CommandLine.Option;
+
+/// The model a command works with, and how it is loaded.
+final class ModelOption {
+
+    static final String DEFAULT_MODEL = "smollm2-135m";
+
+    @Option(names = {"-m", "--model"}, paramLabel = "MODEL", defaultValue = DEFAULT_MODEL,
+            description = "A name that 'chasqui models' lists, or the path of a GGUF file (default: ${DEFAULT-VALUE}).")
+    private String model;
+
+    @Option(names = {"-ngl", "--gpu-layers"}, paramLabel = "N", defaultValue = "-1",
+            description = "Layers to put on a GPU, negative for all (default: ${DEFAULT-VALUE}).")
+    private int gpuLayers;
+
+    /// The file, fetched if need be, with progress on stderr.
+    Path file() {
+        try (ProgressBar bar = ProgressBar.onStderr()) {
+            return ModelStore.standard().get(model, progress -> {
+                bar.bytes(progress.source(), progress.bytesDone(), progress.bytesTotal());
+                return true;
+            });
+        }
+    }
+
+    Model load() {
+        Path file = file();
+        try (ProgressBar bar = ProgressBar.onStderr()) {
+            return Model.load(file, ModelOptions.defaults()
+                    .withGpuLayers(gpuLayers)
+                    .withListener(fraction -> {
+                        bar.fraction("loading " + file.getFileName(), fraction);
+                        return true;
+                    }));
+        }
+    }
+
+    String name() {
+        return model;
+    }
+}

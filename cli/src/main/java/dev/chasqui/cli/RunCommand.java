@@ -1,0 +1,163 @@
+package dev.chasqui.cli;
+
+import dev.chasqui.ChatMessage;
+import dev.chasqui.ChatTemplate;
+import dev.chasqui.Context;
+import dev.chasqui.ContextOptions;
+import dev.chasqui.FinishReason;
+import dev.chasqui.Generation;
+import dev.chasqui.GenerationOptions;
+import dev.chasqui.GenerationStats;
+import dev.chasqui.Model;
+import dev.chasqui.Sampler;
+import dev.chasqui.Sequence;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+@Command(name = "run", description = "Answer one prompt.", mixinStandardHelpOptions = true)
+final class RunCommand implements Callable<Integer> {
+
+    @Spec
+    private CommandSpec spec;
+
+    @Mixin
+    private ModelOption model;
+
+    @Mixin
+    private ThreadsOption threads;
+
+    @Parameters(paramLabel = "PROMPT", description = "What to answer; - reads it from standard input.")
+    private String prompt;
+
+    @Option(names = {"-n", "--tokens"}, paramLabel = "N", defaultValue = "512",
+            description = "Most tokens to generate (default: ${DEFAULT-VALUE}).")
+    private int maxTokens;
+
+    @Option(names = {"-c", "--context"}, paramLabel = "N",
+            description = "Context size in tokens (default: what prompt and answer need).")
+    private @Nullable Integer contextSize;
+
+    @Option(names = "--temp", paramLabel = "T", defaultValue = "0.8",
+            description = "Temperature, 0 for the most probable token always (default: ${DEFAULT-VALUE}).")
+    private float temperature;
+
+    @Option(names = "--top-k", paramLabel = "K", defaultValue = "40", description = "Keep the K best tokens (default: ${DEFAULT-VALUE}).")
+    private int topK;
+
+    @Option(names = "--top-p", paramLabel = "P", defaultValue = "0.95", description = "Keep tokens up to probability P in all (default: ${DEFAULT-VALUE}).")
+    private float topP;
+
+    @Option(names = "--min-p", paramLabel = "P", defaultValue = "0.05", description = "Keep tokens of at least P times the best one's probability (default: ${DEFAULT-VALUE}).")
+    private float minP;
+
+    @Option(names = "--seed", paramLabel = "SEED", defaultValue = "-1", description = "Seed of the random numbers, -1 for another one each time (default: ${DEFAULT-VALUE}).")
+    private int seed;
+
+    @Option(names = {"-s", "--system"}, paramLabel = "TEXT", description = "System prompt.")
+    private @Nullable String system;
+
+    @Option(names = "--stop", paramLabel = "TEXT", description = "End the answer before this text. Can be given several times.")
+    private List<String> stop = new ArrayList<>();
+
+    @Option(names = "--speculation", paramLabel = "auto|off", defaultValue = "auto",
+            description = "Speculative decoding (default: ${DEFAULT-VALUE}).")
+    private SpeculationPolicy speculation;
+
+    @Option(names = "--raw", description = "Continue the prompt as it is, without the model's chat template.")
+    private boolean raw;
+
+    @Option(names = "--json", description = "Print one JSON object instead of the stream.")
+    private boolean json;
+
+    /// What `--speculation` takes. No drafter is built in yet, so both decode one token at a time.
+    private enum SpeculationPolicy { AUTO, OFF }
+
+    @Override
+    public Integer call() throws IOException {
+        String text = prompt.equals("-") ? new String(System.in.readAllBytes(), StandardCharsets.UTF_8) : prompt;
+        try (Model loaded = model.load()) {
+            int[] tokens = promptTokens(loaded, text);
+            try (Context context = loaded.newContext(contextOptions(tokens.length));
+                    Generation generation = context.newSequence().generate(tokens, generationOptions())) {
+                return Interrupt.during(generation, () -> answer(generation, tokens.length));
+            }
+        }
+    }
+
+    private int[] promptTokens(Model loaded, String text) {
+        if (raw) {
+            return loaded.vocabulary().tokenize(text, true, false);
+        }
+        List<ChatMessage> messages = new ArrayList<>();
+        if (system != null) {
+            messages.add(ChatMessage.system(system));
+        }
+        messages.add(ChatMessage.user(text));
+        try (ChatTemplate template = loaded.chatTemplate()) {
+            return template.tokenize(messages, true);
+        }
+    }
+
+    private ContextOptions contextOptions(int promptTokens) {
+        int size = contextSize != null ? contextSize : (int) Math.min(Integer.MAX_VALUE, promptTokens + (long) maxTokens + 1);
+        return threads.apply(ContextOptions.defaults().withContextSize(size));
+    }
+
+    private GenerationOptions generationOptions() {
+        Sampler sampler = temperature <= 0 ? Sampler.greedy()
+                : Sampler.builder().topK(topK).topP(topP).minP(minP).temperature(temperature).seed(seed).build();
+        return GenerationOptions.defaults().withMaxTokens(maxTokens).withSampler(sampler).withStop(stop.toArray(String[]::new));
+    }
+
+    private int answer(Generation generation, int promptLength) {
+        PrintWriter out = spec.commandLine().getOut();
+        StringBuilder text = new StringBuilder();
+        for (String piece : generation) {
+            if (json) {
+                text.append(piece);
+            } else {
+                out.print(piece);
+                out.flush();
+            }
+        }
+        if (json) {
+            printJson(generation, promptLength, text.toString());
+        } else {
+            out.println();
+        }
+        return generation.stats().finishReason() == FinishReason.CANCELLED ? Interrupt.EXIT_STATUS : 0;
+    }
+
+    private void printJson(Generation generation, int promptLength, String text) {
+        GenerationStats stats = generation.stats();
+        Sequence sequence = generation.sequence();
+        int[] tokens = Arrays.copyOfRange(sequence.tokens(), promptLength, sequence.length());
+        Json.line(spec.commandLine().getOut(), object -> {
+            object.writeStringField("model", model.name());
+            object.writeStringField("text", text);
+            object.writeFieldName("tokens");
+            object.writeArray(tokens, 0, tokens.length);
+            object.writeNumberField("prompt_tokens", stats.promptTokens());
+            object.writeNumberField("cached_tokens", stats.cachedTokens());
+            object.writeNumberField("ttft_ms", stats.timeToFirstToken().toNanos() / 1e6);
+            object.writeNumberField("decode_tps", stats.decodeTokensPerSecond());
+            object.writeNumberField("drafted", stats.draftedTokens());
+            object.writeNumberField("accepted", stats.acceptedTokens());
+            object.writeNumberField("target_steps", stats.targetSteps());
+            object.writeStringField("finish_reason", stats.finishReason().name().toLowerCase(Locale.ROOT));
+        });
+    }
+}

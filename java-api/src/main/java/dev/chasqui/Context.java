@@ -1,0 +1,226 @@
+package dev.chasqui;
+
+import static dev.chasqui.bindings.Chq.*;
+
+import dev.chasqui.bindings.chq_context_info;
+import dev.chasqui.bindings.chq_sampled;
+import dev.chasqui.bindings.llama_context_params;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.BitSet;
+import org.jspecify.annotations.Nullable;
+
+/// Memory for attention (the KV cache) and computation of one model, shared by one or more [Sequence]s.
+///
+/// One thread at a time, checked: a second one gets an [IllegalStateException]. It may move from thread to thread. Only
+/// [#cancel()] may be called while another thread is inside.
+public final class Context implements AutoCloseable {
+
+    private static final int PIECE_BYTES = 512;
+
+    private final Model model;
+    private final NativeOwner handle;
+    private final ContextInfo info;
+    private final int maxLogitRows;
+    private final Exclusive exclusive = new Exclusive("context");
+    private final BitSet sequenceIds;
+    private final Object cancelLock = new Object();
+    private volatile boolean cancelRequested;
+
+    // Reused by every call, so that the token loop allocates nothing.
+    private final Arena scratch = Arena.ofShared();
+    private final MemorySegment sampled = scratch.allocate(chq_sampled.layout());
+    private final MemorySegment piece = scratch.allocate(PIECE_BYTES);
+    private final MemorySegment count = scratch.allocate(ValueLayout.JAVA_INT);
+    private final MemorySegment oneToken = scratch.allocate(ValueLayout.JAVA_INT);
+
+    /// The sequence whose logits the native side holds, if any.
+    private @Nullable Sequence logitsOwner;
+
+    Context(Model model, ContextOptions options) {
+        this.model = model;
+        this.sequenceIds = new BitSet(options.maxSequences());
+        MemorySegment modelAddress = model.handle().acquire();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
+            Status.check(chq_context_create(modelAddress, parameters(model, options, arena), options.poll(), out));
+            NativeLog.drain();
+            MemorySegment address = out.get(ValueLayout.ADDRESS, 0);
+            this.handle = new NativeOwner(this, "context", address, context -> chq_context_free(context), model.handle());
+            this.info = readInfo(address, arena);
+            this.maxLogitRows = Math.min(options.maxLogitRows(), Math.min(info.batchSize(), info.microBatchSize()));
+        } catch (Throwable e) {
+            scratch.close();
+            model.handle().release();
+            throw e;
+        }
+    }
+
+    private static MemorySegment parameters(Model model, ContextOptions options, Arena arena) {
+        MemorySegment p = llama_context_default_params(arena);
+        int size = options.contextSize() > 0 ? options.contextSize()
+                : Math.clamp(model.info().trainedContext(), 1, ContextOptions.DEFAULT_MAX_SIZE);
+        llama_context_params.n_ctx(p, size);
+        llama_context_params.n_batch(p, options.batchSize());
+        llama_context_params.n_ubatch(p, options.microBatchSize());
+        llama_context_params.n_seq_max(p, options.maxSequences());
+        llama_context_params.n_outputs_max(p, Math.min(options.maxLogitRows(), options.batchSize()));
+        llama_context_params.n_threads(p, options.threads());
+        llama_context_params.n_threads_batch(p, options.batchThreads() > 0 ? options.batchThreads() : options.threads());
+        llama_context_params.flash_attn_type(p, options.flashAttention().nativeValue());
+        llama_context_params.type_k(p, options.keyType().ggmlType());
+        llama_context_params.type_v(p, options.valueType().ggmlType());
+        llama_context_params.offload_kqv(p, options.offloadKv());
+        llama_context_params.swa_full(p, options.fullWindowCache());
+        llama_context_params.rope_freq_base(p, options.ropeFrequencyBase());
+        llama_context_params.rope_freq_scale(p, options.ropeFrequencyScale());
+        llama_context_params.kv_unified(p, true);
+        llama_context_params.no_perf(p, true);
+        return p;
+    }
+
+    private static ContextInfo readInfo(MemorySegment address, Arena arena) {
+        MemorySegment raw = arena.allocate(chq_context_info.layout());
+        Status.check(chq_context_info(address, raw));
+        return new ContextInfo(
+                chq_context_info.n_ctx(raw),
+                chq_context_info.n_ctx_seq(raw),
+                chq_context_info.n_batch(raw),
+                chq_context_info.n_ubatch(raw),
+                chq_context_info.n_seq_max(raw),
+                chq_context_info.n_threads(raw),
+                chq_context_info.n_threads_batch(raw),
+                chq_context_info.can_shift(raw));
+    }
+
+    public Model model() {
+        return model;
+    }
+
+    public ContextInfo info() {
+        return info;
+    }
+
+    /// A new empty sequence.
+    ///
+    /// @throws IllegalStateException if [ContextOptions#maxSequences()] are open already
+    public Sequence newSequence() {
+        enter();
+        try {
+            return new Sequence(this, takeSequenceId());
+        } finally {
+            exit();
+        }
+    }
+
+    /// Changes the number of CPU threads, for one token at a time and for many at once.
+    public void threads(int single, int batch) {
+        MemorySegment address = enter();
+        try {
+            Status.check(chq_context_set_threads(address, single, batch));
+        } finally {
+            exit();
+        }
+    }
+
+    /// Stops what another thread is computing in this context, within one step of the graph; that call throws
+    /// [CancelledException] and leaves its sequence usable. Does nothing when no call is in progress. Safe from any thread.
+    public void cancel() {
+        synchronized (cancelLock) {
+            if (!handle.isClosed()) {
+                cancelRequested = true;
+                chq_context_cancel(handle.address());
+            }
+        }
+    }
+
+    /// Frees the context; sequences in it become unusable. Idempotent.
+    ///
+    /// @throws IllegalStateException if another thread is using it
+    @Override
+    public void close() {
+        if (handle.isClosed()) {
+            return;
+        }
+        exclusive.enter();
+        try {
+            synchronized (cancelLock) {
+                if (!handle.isClosed()) {
+                    scratch.close();
+                    handle.close();
+                }
+            }
+        } finally {
+            exclusive.exit();
+        }
+    }
+
+    // ---- for Sequence, inside enter() and exit() ---------------------------------------------------------------------
+
+    MemorySegment enter() {
+        exclusive.enter();
+        try {
+            MemorySegment address = handle.address();
+            if (cancelRequested) {
+                cancelRequested = false;
+                chq_context_cancel_reset(address);
+            }
+            return address;
+        } catch (Throwable e) {
+            exclusive.exit();
+            throw e;
+        }
+    }
+
+    void exit() {
+        exclusive.exit();
+    }
+
+    boolean isClosed() {
+        return handle.isClosed();
+    }
+
+    int takeSequenceId() {
+        int id = sequenceIds.nextClearBit(0);
+        if (id >= info.maxSequences()) {
+            throw new IllegalStateException("all " + info.maxSequences()
+                    + " sequences of the context are in use; close one or raise ContextOptions.maxSequences");
+        }
+        sequenceIds.set(id);
+        return id;
+    }
+
+    void returnSequenceId(int id) {
+        sequenceIds.clear(id);
+    }
+
+    /// Most tokens of one decode that can leave their logits.
+    int maxLogitRows() {
+        return maxLogitRows;
+    }
+
+    @Nullable Sequence logitsOwner() {
+        return logitsOwner;
+    }
+
+    void logitsOwner(@Nullable Sequence sequence) {
+        logitsOwner = sequence;
+    }
+
+    MemorySegment sampled() {
+        return sampled;
+    }
+
+    MemorySegment piece() {
+        return piece;
+    }
+
+    MemorySegment count() {
+        return count;
+    }
+
+    MemorySegment oneToken() {
+        return oneToken;
+    }
+}

@@ -1,0 +1,255 @@
+package dev.chasqui;
+
+import java.time.Duration;
+import java.util.Iterator;
+import java.util.NoSuchElementException;
+import java.util.Objects;
+import java.util.Spliterator;
+import java.util.Spliterators;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
+import org.jspecify.annotations.Nullable;
+
+/// A running answer. Iterating it computes: each piece of text is handed out as soon as it is certain, characters always whole.
+///
+/// It can be iterated once, by one thread at a time; [#cancel()] is safe from any thread and also stops the computation of a
+/// long prompt. Nothing runs before the first piece is asked for, and nothing runs ahead of the reader.
+public final class Generation implements Iterable<String>, AutoCloseable {
+
+    private final Sequence sequence;
+    private final int @Nullable [] prompt;
+    private final GenerationOptions options;
+    private final @Nullable Context ownedContext;
+    private final TextAssembler assembler;
+    private final int limit;
+
+    private @Nullable SamplerChain chain;
+    private @Nullable Consumer<String> whenDone;
+    private @Nullable StringBuilder whole;
+    private volatile boolean cancelled;
+    private boolean iterated;
+    private @Nullable FinishReason finishReason;
+    private boolean closed;
+
+    private int promptTokens;
+    private int cachedTokens;
+    private int generated;
+    private long startedAt;
+    private long firstTokenAt;
+    private long lastTokenAt;
+
+    /// @param prompt       what the sequence shall hold first, null = what it holds
+    /// @param ownedContext closed with the generation
+    Generation(Sequence sequence, int @Nullable [] prompt, GenerationOptions options, @Nullable Context ownedContext) {
+        this.sequence = sequence;
+        this.prompt = prompt;
+        this.options = Objects.requireNonNull(options, "options");
+        this.ownedContext = ownedContext;
+        this.assembler = new TextAssembler(options.stop());
+        this.limit = options.maxTokens();
+    }
+
+    /// Has `action` called once with the whole text when the generation ends, in whatever way.
+    Generation whenDone(Consumer<String> action) {
+        whenDone = action;
+        whole = new StringBuilder();
+        return this;
+    }
+
+    /// The pieces, once.
+    ///
+    /// @throws IllegalStateException at the second call
+    @Override
+    public Iterator<String> iterator() {
+        if (iterated) {
+            throw new IllegalStateException("a generation can be iterated once");
+        }
+        iterated = true;
+        return new Pieces();
+    }
+
+    /// The pieces as a sequential stream, once.
+    public Stream<String> stream() {
+        return StreamSupport.stream(
+                Spliterators.spliteratorUnknownSize(iterator(), Spliterator.ORDERED | Spliterator.NONNULL), false);
+    }
+
+    /// Generates to the end and gives the whole text.
+    public String text() {
+        StringBuilder text = new StringBuilder();
+        for (String piece : this) {
+            text.append(piece);
+        }
+        return text.toString();
+    }
+
+    /// Ends the generation soon: the iteration finishes normally with [FinishReason#CANCELLED]. Safe from any thread.
+    public void cancel() {
+        cancelled = true;
+        sequence.context().cancel();
+    }
+
+    /// The sequence that the answer is appended to.
+    public Sequence sequence() {
+        return sequence;
+    }
+
+    /// Counts and times.
+    ///
+    /// @throws IllegalStateException before the end
+    public GenerationStats stats() {
+        FinishReason reason = finishReason;
+        if (reason == null) {
+            throw new IllegalStateException("the generation has not ended");
+        }
+        return new GenerationStats(promptTokens, cachedTokens, generated,
+                Duration.ofNanos(generated > 0 ? firstTokenAt - startedAt : 0),
+                Duration.ofNanos(generated > 0 ? lastTokenAt - firstTokenAt : 0),
+                Math.max(0, generated - 1), 0, 0, reason);
+    }
+
+    /// Gives up what the generation made for itself. The end of the iteration does so too. The sequence stays, unless it was made
+    /// for this generation alone.
+    @Override
+    public void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        if (finishReason == null) {
+            finishReason = FinishReason.CANCELLED;
+        }
+        if (chain != null) {
+            chain.close();
+        }
+        if (whenDone != null) {
+            whenDone.accept(String.valueOf(whole));
+        }
+        if (ownedContext != null) {
+            ownedContext.close();
+        }
+    }
+
+    /// Computes until a piece is certain; empty at the end.
+    private String advance() {
+        try {
+            if (startedAt == 0) {
+                start();
+            }
+            while (finishReason == null) {
+                step();
+                String text = assembler.take();
+                if (assembler.stopped()) {
+                    end(FinishReason.STOP);
+                }
+                if (!text.isEmpty()) {
+                    return text;
+                }
+            }
+            String rest = assembler.stopped() ? "" : assembler.finish();
+            if (rest.isEmpty()) {
+                close();
+            }
+            return rest;
+        } catch (Throwable e) {
+            close();
+            throw e;
+        }
+    }
+
+    private void start() {
+        startedAt = System.nanoTime();
+        Context context = sequence.context();
+        chain = context.model().newSamplerChain(options.sampler());
+        if (stopRequested()) {
+            end(FinishReason.CANCELLED);
+            return;
+        }
+        try {
+            if (prompt != null) {
+                cachedTokens = sequence.set(prompt);
+            } else {
+                cachedTokens = sequence.length();
+            }
+            promptTokens = sequence.length();
+        } catch (CancelledException e) {
+            end(FinishReason.CANCELLED);
+            return;
+        }
+        if (options.sampler().looksBack()) {
+            for (int token : sequence.tokens()) {
+                chain.accept(token);
+            }
+        }
+        if (limit == 0) {
+            end(FinishReason.LENGTH);
+        }
+    }
+
+    private void step() {
+        if (stopRequested()) {
+            end(FinishReason.CANCELLED);
+            return;
+        }
+        try {
+            sequence.next(Objects.requireNonNull(chain), options.specialTokens());
+        } catch (CancelledException e) {
+            end(FinishReason.CANCELLED);
+            return;
+        } catch (ContextFullException e) {
+            end(FinishReason.CONTEXT_FULL);
+            return;
+        }
+        lastTokenAt = System.nanoTime();
+        if (generated++ == 0) {
+            firstTokenAt = lastTokenAt;
+        }
+        boolean isEnd = sequence.lastIsEnd();
+        if (!isEnd || options.specialTokens()) {
+            sequence.takePiece(assembler);
+        }
+        if (isEnd && !options.ignoreEnd()) {
+            end(FinishReason.END);
+        } else if (generated >= limit) {
+            end(FinishReason.LENGTH);
+        }
+    }
+
+    /// An interrupt counts as a cancel; the flag stays set for the caller.
+    private boolean stopRequested() {
+        return cancelled || Thread.currentThread().isInterrupted();
+    }
+
+    private void end(FinishReason reason) {
+        if (finishReason == null || reason == FinishReason.STOP) {
+            finishReason = reason;
+        }
+    }
+
+    private final class Pieces implements Iterator<String> {
+
+        private String next = "";
+
+        @Override
+        public boolean hasNext() {
+            if (next.isEmpty() && !closed) {
+                next = advance();
+            }
+            return !next.isEmpty();
+        }
+
+        @Override
+        public String next() {
+            if (!hasNext()) {
+                throw new NoSuchElementException();
+            }
+            String piece = next;
+            next = "";
+            if (whole != null) {
+                whole.append(piece);
+            }
+            return piece;
+        }
+    }
+}

@@ -1,0 +1,173 @@
+package dev.chasqui;
+
+import static dev.chasqui.bindings.Chq.*;
+
+import dev.chasqui.bindings.chq_model_info;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.Objects;
+import java.util.Optional;
+
+/// The weights and the vocabulary of a language model, from a GGUF file.
+///
+/// Thread-safe: any number of contexts on any number of threads may share it. The weights are freed when the model and
+/// everything made of it is closed.
+public final class Model implements AutoCloseable {
+
+    private final Path path;
+    private final NativeOwner handle;
+    private final ModelInfo info;
+    private final Vocabulary vocabulary;
+
+    private Model(Path path, MemorySegment address) {
+        this.path = path;
+        this.handle = new NativeOwner(this, "model " + path.getFileName(), address, model -> chq_model_free(model), null);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment raw = arena.allocate(chq_model_info.layout());
+            Status.check(chq_model_info(address, raw));
+            String description = Native.text((text, capacity, length) -> chq_model_description(address, text, capacity, length));
+            this.info = new ModelInfo(
+                    description,
+                    chq_model_info.n_ctx_train(raw),
+                    chq_model_info.n_embd(raw),
+                    chq_model_info.n_layer(raw),
+                    chq_model_info.n_head(raw),
+                    chq_model_info.n_head_kv(raw),
+                    chq_model_info.n_swa(raw),
+                    chq_model_info.n_params(raw),
+                    chq_model_info.n_bytes(raw),
+                    chq_model_info.has_encoder(raw),
+                    chq_model_info.has_decoder(raw),
+                    chq_model_info.is_recurrent(raw),
+                    chq_model_info.is_hybrid(raw),
+                    chq_model_info.is_diffusion(raw),
+                    chq_model_info.vocab_only(raw));
+            this.vocabulary = new Vocabulary(handle, raw);
+        }
+    }
+
+    /// Loads a model with [ModelOptions#defaults()].
+    ///
+    /// @throws ModelLoadException if the file cannot be used
+    public static Model load(Path path) {
+        return load(path, ModelOptions.defaults());
+    }
+
+    /// Loads a model.
+    ///
+    /// @throws ModelLoadException          if the file cannot be used
+    /// @throws InsufficientMemoryException if it does not fit
+    /// @throws CancelledException          if the listener stopped it
+    public static Model load(Path path, ModelOptions options) {
+        Objects.requireNonNull(path, "path");
+        Objects.requireNonNull(options, "options");
+        Native.load();
+        try (Arena arena = Arena.ofConfined()) {
+            ModelParameters parameters = ModelParameters.of(options, arena);
+            MemorySegment file = Native.cString(arena, "path", path.toString());
+            MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
+            int status = chq_model_load(file, parameters.segment(), out);
+            parameters.rethrow();
+            if (status == CHQ_STATUS_LOAD() || status == CHQ_STATUS_ABORTED() || status == CHQ_STATUS_INTERNAL()) {
+                String reason = Status.lastError();
+                NativeLog.drain();
+                throw new ModelLoadException(path, reason);
+            }
+            Status.check(status);
+            NativeLog.drain();
+            return new Model(path, out.get(ValueLayout.ADDRESS, 0));
+        }
+    }
+
+    /// The file it was loaded from.
+    public Path path() {
+        return path;
+    }
+
+    public ModelInfo info() {
+        return info;
+    }
+
+    public Vocabulary vocabulary() {
+        return vocabulary;
+    }
+
+    /// A scalar metadata value of the file as text.
+    public Optional<String> metadata(String key) {
+        Objects.requireNonNull(key, "key");
+        MemorySegment address = handle.acquire();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment name = Native.cString(arena, "key", key);
+            return Native.optionalText((text, capacity, length) -> chq_model_meta(address, name, text, capacity, length));
+        } finally {
+            handle.release();
+        }
+    }
+
+    /// A context with [ContextOptions#defaults()].
+    public Context newContext() {
+        return newContext(ContextOptions.defaults());
+    }
+
+    /// A context of this model.
+    ///
+    /// @throws InsufficientMemoryException if it does not fit
+    /// @throws UnsupportedFeatureException if this model cannot be used that way
+    public Context newContext(ContextOptions options) {
+        return new Context(this, Objects.requireNonNull(options, "options"));
+    }
+
+    /// A live copy of a sampler for this vocabulary.
+    ///
+    /// @throws GrammarException         if its grammar does not parse
+    /// @throws IllegalArgumentException if a stage has a value out of its range
+    public SamplerChain newSamplerChain(Sampler sampler) {
+        return new SamplerChain(this, Objects.requireNonNull(sampler, "sampler"));
+    }
+
+    /// The model's own chat template, or ChatML if it has none.
+    public ChatTemplate chatTemplate() {
+        return new ChatTemplate(this, null);
+    }
+
+    /// A conversation in a context of its own, with the default options.
+    public ChatSession chat() {
+        return chat(ContextOptions.defaults(), GenerationOptions.defaults());
+    }
+
+    /// A conversation in a context of its own.
+    public ChatSession chat(ContextOptions contextOptions, GenerationOptions generationOptions) {
+        return new ChatSession(this, contextOptions, generationOptions);
+    }
+
+    /// The continuation of a text, in a context of its own that is as large as needed and goes away with the generation. The
+    /// text is taken literally: no chat template, no control tokens but the model's begin-of-text.
+    public Generation generate(String prompt, GenerationOptions options) {
+        int[] tokens = vocabulary.tokenize(prompt, true, false);
+        int room = Math.min(options.maxTokens(), ContextOptions.DEFAULT_MAX_SIZE);
+        Context context = newContext(ContextOptions.defaults().withContextSize(tokens.length + room + 1));
+        try {
+            return context.newSequence().generate(tokens, options, context);
+        } catch (Throwable e) {
+            context.close();
+            throw e;
+        }
+    }
+
+    /// Frees the weights once everything made of this model is closed too. Idempotent.
+    @Override
+    public void close() {
+        handle.close();
+    }
+
+    @Override
+    public String toString() {
+        return "Model[" + path.getFileName() + ", " + info.description() + "]";
+    }
+
+    NativeOwner handle() {
+        return handle;
+    }
+}

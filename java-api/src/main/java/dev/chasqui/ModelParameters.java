@@ -1,0 +1,113 @@
+package dev.chasqui;
+
+import static dev.chasqui.bindings.Chq.*;
+
+import dev.chasqui.bindings.llama_model_kv_override;
+import dev.chasqui.bindings.llama_model_params;
+import dev.chasqui.bindings.llama_progress_callback;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/// [ModelOptions] as the native struct, for the length of one load.
+final class ModelParameters {
+
+    private final MemorySegment segment;
+    private @Nullable Throwable listenerFailure;
+
+    private ModelParameters(Arena arena) {
+        segment = llama_model_default_params(arena);
+    }
+
+    static ModelParameters of(ModelOptions options, Arena arena) {
+        ModelParameters parameters = new ModelParameters(arena);
+        MemorySegment segment = parameters.segment;
+        llama_model_params.n_gpu_layers(segment, options.gpuLayers());
+        llama_model_params.load_mode(segment, options.loadMode().nativeValue());
+        llama_model_params.vocab_only(segment, options.vocabularyOnly());
+        llama_model_params.check_tensors(segment, options.checkTensors());
+        llama_model_params.use_extra_bufts(segment, options.repack());
+        if (!options.devices().isEmpty()) {
+            llama_model_params.devices(segment, devices(options.devices(), arena));
+        }
+        if (!options.metadataOverrides().isEmpty()) {
+            llama_model_params.kv_overrides(segment, overrides(options.metadataOverrides(), arena));
+        }
+        LoadListener listener = options.listener();
+        if (listener != null) {
+            llama_model_params.progress_callback(segment, parameters.upcall(listener, arena));
+        }
+        return parameters;
+    }
+
+    MemorySegment segment() {
+        return segment;
+    }
+
+    /// Throws what the listener threw while native code was on the stack.
+    void rethrow() {
+        switch (listenerFailure) {
+            case null -> { }
+            case RuntimeException e -> throw e;
+            case Error e -> throw e;
+            case Throwable e -> throw new IllegalStateException(e);
+        }
+    }
+
+    private MemorySegment upcall(LoadListener listener, Arena arena) {
+        return llama_progress_callback.allocate((fraction, _) -> {
+            try {
+                return listener.progress(fraction);
+            } catch (Throwable e) {
+                listenerFailure = e;
+                return false;
+            }
+        }, arena);
+    }
+
+    private static MemorySegment devices(List<String> names, Arena arena) {
+        MemorySegment array = arena.allocate(ValueLayout.ADDRESS, names.size() + 1L);
+        for (int i = 0; i < names.size(); i++) {
+            MemorySegment device = ggml_backend_dev_by_name(Native.cString(arena, "device name", names.get(i)));
+            if (device.equals(MemorySegment.NULL)) {
+                throw new IllegalArgumentException("no device is named " + names.get(i) + "; there are "
+                        + Chasqui.devices().stream().map(Device::name).toList());
+            }
+            array.setAtIndex(ValueLayout.ADDRESS, i, device);
+        }
+        return array;
+    }
+
+    /// An array that ends with an entry whose key is empty.
+    private static MemorySegment overrides(Map<String, Object> overrides, Arena arena) {
+        MemorySegment array = llama_model_kv_override.allocateArray(overrides.size() + 1L, arena);
+        int i = 0;
+        for (Map.Entry<String, Object> entry : overrides.entrySet()) {
+            MemorySegment override = llama_model_kv_override.asSlice(array, i++);
+            llama_model_kv_override.key(override).copyFrom(Native.cString(arena, "metadata key", entry.getKey()));
+            switch (entry.getValue()) {
+                case Long value -> {
+                    llama_model_kv_override.tag(override, LLAMA_KV_OVERRIDE_TYPE_INT());
+                    llama_model_kv_override.val_i64(override, value);
+                }
+                case Double value -> {
+                    llama_model_kv_override.tag(override, LLAMA_KV_OVERRIDE_TYPE_FLOAT());
+                    llama_model_kv_override.val_f64(override, value);
+                }
+                case Boolean value -> {
+                    llama_model_kv_override.tag(override, LLAMA_KV_OVERRIDE_TYPE_BOOL());
+                    llama_model_kv_override.val_bool(override, value);
+                }
+                case String value -> {
+                    llama_model_kv_override.tag(override, LLAMA_KV_OVERRIDE_TYPE_STR());
+                    llama_model_kv_override.val_str(override).copyFrom(Native.cString(arena, entry.getKey(), value));
+                }
+                default -> throw new AssertionError(entry);
+            }
+        }
+        return array;
+    }
+}

@@ -1,0 +1,530 @@
+package dev.chasqui;
+
+import static dev.chasqui.bindings.Chq.*;
+
+import dev.chasqui.bindings.chq_sampled;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/// A text in a context, token by token. The threads rule is its context's: one at a time.
+///
+/// Tokens that are appended are computed at once. The token that [#next] returns is part of the sequence, but computed only when
+/// something needs what follows it.
+public final class Sequence implements AutoCloseable {
+
+    private final Context context;
+    private final int id;
+    private int[] tokens = new int[256];
+    /// Tokens of the text.
+    private int length;
+    /// Tokens, from the start, that are in the KV cache; the rest is computed at the next need.
+    private int decoded;
+    private boolean closed;
+
+    Sequence(Context context, int id) {
+        this.context = context;
+        this.id = id;
+    }
+
+    public Context context() {
+        return context;
+    }
+
+    /// Number of tokens.
+    public int length() {
+        return length;
+    }
+
+    /// A copy of the tokens.
+    public int[] tokens() {
+        return Arrays.copyOf(tokens, length);
+    }
+
+    /// Number of tokens that still fit, as far as this sequence goes.
+    public int room() {
+        MemorySegment address = enter();
+        try {
+            return room(address);
+        } finally {
+            context.exit();
+        }
+    }
+
+    /// Appends text and computes it. An empty sequence gets the model's begin-of-text token first; the text itself never becomes
+    /// a control token.
+    ///
+    /// @throws ContextFullException if it does not fit; nothing is changed then
+    /// @throws CancelledException   if [Context#cancel()] was called; the part that was computed stays
+    public void append(String text) {
+        Vocabulary vocabulary = context.model().vocabulary();
+        append(length == 0 ? vocabulary.tokenize(text, vocabulary.addsBeginOfText(), false) : vocabulary.tokenize(text));
+    }
+
+    /// Appends tokens and computes them.
+    ///
+    /// @throws IllegalArgumentException if a token is not in the vocabulary; nothing is changed then
+    /// @throws ContextFullException     if they do not fit; nothing is changed then
+    /// @throws CancelledException       if [Context#cancel()] was called; the part that was computed stays
+    /// @throws DecodeException          if a backend failed; the part that was computed stays
+    public void append(int... more) {
+        MemorySegment address = enter();
+        try {
+            int before = length;
+            add(more, 0);
+            compute(address, length, CHQ_OUTPUT_LAST(), before);
+        } finally {
+            context.exit();
+        }
+    }
+
+    /// Appends one token without computing it; the next [#next] does both in one call. Allocates nothing.
+    ///
+    /// @throws IllegalArgumentException if the token is not in the vocabulary
+    public void push(int token) {
+        enter();
+        try {
+            if (token < 0 || token >= context.model().vocabulary().size()) {
+                throw new IllegalArgumentException("token " + token + " is not in the vocabulary of "
+                        + context.model().vocabulary().size());
+            }
+            ensureCapacity(length + 1);
+            tokens[length++] = token;
+        } finally {
+            context.exit();
+        }
+    }
+
+    /// Makes the sequence hold exactly these tokens, computing only what follows the common prefix with what it holds.
+    ///
+    /// @return tokens that were in the KV cache already
+    /// @throws ContextFullException if they do not fit; the common prefix stays then
+    public int set(int... wanted) {
+        MemorySegment address = enter();
+        try {
+            int common = commonPrefix(wanted);
+            boolean logitsReady = common == decoded && context.logitsOwner() == this;
+            if (common == wanted.length && common > 0 && !logitsReady) {
+                common--; // the last token is computed again for its logits
+            }
+            forget(address, common);
+            length = common;
+            int reused = decoded;
+            add(wanted, common);
+            compute(address, length, CHQ_OUTPUT_LAST(), common);
+            return reused;
+        } finally {
+            context.exit();
+        }
+    }
+
+    /// Drops every token from position `newLength` on. A model that cannot forget a part of its memory computes the rest again
+    /// when it is needed.
+    public void rewind(int newLength) {
+        if (newLength < 0 || newLength > length) {
+            throw new IllegalArgumentException("cannot rewind to %d, the sequence has %d tokens".formatted(newLength, length));
+        }
+        MemorySegment address = enter();
+        try {
+            forget(address, newLength);
+            length = newLength;
+        } finally {
+            context.exit();
+        }
+    }
+
+    /// Picks the token that follows, accepts it into the chain and appends it. One native call; allocates nothing.
+    ///
+    /// @return the token
+    /// @throws IllegalStateException if the sequence is empty
+    /// @throws ContextFullException  if there is no room to compute the last token
+    /// @throws GrammarException      if the chain's grammar allows no token
+    public int next(SamplerChain chain) {
+        return next(chain, false);
+    }
+
+    int next(SamplerChain chain, boolean renderSpecial) {
+        if (chain.model() != context.model()) {
+            throw new IllegalArgumentException("the sampler chain belongs to another model");
+        }
+        MemorySegment address = enter();
+        try {
+            prepareLogits(address);
+            MemorySegment sampler = chain.enter();
+            int status;
+            try {
+                MemorySegment piece = context.piece();
+                int capacity = (int) piece.byteSize();
+                boolean step = decoded < length;
+                status = step
+                        ? chq_step(address, id, tokens[length - 1], sampler, renderSpecial, context.sampled(), piece, capacity)
+                        : chq_sample(address, sampler, -1, renderSpecial, context.sampled(), piece, capacity);
+                if (status != CHQ_STATUS_OK()) {
+                    throw stepFailure(address, status, step);
+                }
+                if (step) {
+                    decoded = length;
+                    context.logitsOwner(this);
+                }
+            } finally {
+                chain.exit();
+            }
+            int token = chq_sampled.token(context.sampled());
+            ensureCapacity(length + 1);
+            tokens[length++] = token;
+            return token;
+        } finally {
+            context.exit();
+        }
+    }
+
+    /// Whether the token of the last [#next] ends the text.
+    boolean lastIsEnd() {
+        return chq_sampled.is_end(context.sampled());
+    }
+
+    /// Hands the bytes of the token of the last [#next] to the assembler.
+    void takePiece(TextAssembler assembler) {
+        int n = chq_sampled.n_piece(context.sampled());
+        if (n <= context.piece().byteSize()) {
+            assembler.append(context.piece(), n);
+        } else {
+            assembler.append(MemorySegment.ofArray(context.model().vocabulary().piece(tokens[length - 1])), n);
+        }
+    }
+
+    /// The logits that follow the last token, one per token of the vocabulary. A copy.
+    ///
+    /// @throws IllegalStateException if the sequence is empty
+    public float[] logits() {
+        MemorySegment address = enter();
+        try (Arena arena = Arena.ofConfined()) {
+            prepareLogits(address);
+            compute(address, length, CHQ_OUTPUT_LAST(), length);
+            int vocabulary = context.model().vocabulary().size();
+            MemorySegment rows = rows(address, arena);
+            long row = (long) vocabulary * Float.BYTES;
+            return rows.asSlice(rows.byteSize() - row, row).toArray(ValueLayout.JAVA_FLOAT);
+        } finally {
+            context.exit();
+        }
+    }
+
+    /// Appends tokens and tells how probable the model found each of them.
+    ///
+    /// @return per token the natural logarithm of its probability after those before it; NaN for the first token of the sequence.
+    ///         Batches are as large as [ContextOptions#maxLogitRows()] allows.
+    /// @throws ContextFullException if they do not fit; nothing is changed then
+    public float[] score(int... more) {
+        MemorySegment address = enter();
+        try (Arena arena = Arena.ofConfined()) {
+            Objects.requireNonNull(more, "tokens");
+            int needed = length - decoded + more.length;
+            int room = room(address);
+            if (needed > room) {
+                throw new ContextFullException(needed, room);
+            }
+            float[] scores = new float[more.length];
+            score(address, arena, more, scores);
+            return scores;
+        } finally {
+            context.exit();
+        }
+    }
+
+    /// A generation that starts from what the sequence holds.
+    public Generation generate(GenerationOptions options) {
+        return new Generation(this, null, options, null);
+    }
+
+    /// A generation from a prompt, of which only what follows the common prefix with the present tokens is computed.
+    public Generation generate(int[] prompt, GenerationOptions options) {
+        return new Generation(this, prompt.clone(), options, null);
+    }
+
+    Generation generate(int[] prompt, GenerationOptions options, Context owned) {
+        return new Generation(this, prompt, options, owned);
+    }
+
+    /// A second sequence with the same tokens; in the KV cache they are shared, not copied.
+    ///
+    /// @throws IllegalStateException if [ContextOptions#maxSequences()] are open already
+    public Sequence fork() {
+        MemorySegment address = enter();
+        try {
+            int forkId = context.takeSequenceId();
+            try {
+                Status.check(chq_seq_copy(address, id, forkId));
+            } catch (Throwable e) {
+                context.returnSequenceId(forkId);
+                throw e;
+            }
+            Sequence fork = new Sequence(context, forkId);
+            fork.tokens = tokens.clone();
+            fork.length = length;
+            fork.decoded = decoded;
+            return fork;
+        } finally {
+            context.exit();
+        }
+    }
+
+    /// The state of the sequence, tokens included, for [#restore] in a context of the same model and KV types.
+    public byte[] save() {
+        MemorySegment address = enter();
+        try (Arena arena = Arena.ofConfined()) {
+            compute(address, length, CHQ_OUTPUT_LAST(), length);
+            MemorySegment size = arena.allocate(ValueLayout.JAVA_LONG);
+            MemorySegment ids = arena.allocateFrom(ValueLayout.JAVA_INT, length == 0 ? new int[1] : tokens());
+            int status = chq_seq_save(address, id, ids, length, MemorySegment.NULL, 0, size);
+            if (status != CHQ_STATUS_OK() && status != CHQ_STATUS_BUFFER()) {
+                throw Status.failure(status);
+            }
+            long bytes = size.get(ValueLayout.JAVA_LONG, 0);
+            if (bytes > Integer.MAX_VALUE - 8) {
+                throw new UnsupportedFeatureException("a state of %,d bytes does not fit into an array".formatted(bytes));
+            }
+            MemorySegment data = arena.allocate(bytes);
+            Status.check(chq_seq_save(address, id, ids, length, data, bytes, size));
+            return data.asSlice(0, size.get(ValueLayout.JAVA_LONG, 0)).toArray(ValueLayout.JAVA_BYTE);
+        } finally {
+            context.exit();
+        }
+    }
+
+    /// Replaces what the sequence holds by a saved state.
+    ///
+    /// @throws StateMismatchException if the data is damaged or belongs to another model, KV type or build; nothing is changed then
+    public void restore(byte[] state) {
+        MemorySegment address = enter();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment data = arena.allocate(Math.max(1, state.length));
+            MemorySegment.copy(state, 0, data, ValueLayout.JAVA_BYTE, 0, state.length);
+            MemorySegment count = arena.allocate(ValueLayout.JAVA_INT);
+            int capacity = context.info().sequenceSize();
+            MemorySegment ids = arena.allocate(ValueLayout.JAVA_INT, capacity);
+            int status = chq_seq_restore(address, id, data, state.length, ids, capacity, count);
+            if (status == CHQ_STATUS_BUFFER()) {
+                throw new ContextFullException(count.get(ValueLayout.JAVA_INT, 0), capacity);
+            } else if (status == CHQ_STATUS_ARGUMENT()) {
+                throw new StateMismatchException(Status.lastError());
+            } else if (status != CHQ_STATUS_OK()) {
+                length = 0;
+                decoded = 0;
+                throw Status.failure(status);
+            }
+            tokens = ids.asSlice(0, 4L * count.get(ValueLayout.JAVA_INT, 0)).toArray(ValueLayout.JAVA_INT);
+            length = tokens.length;
+            decoded = length;
+            forgetLogits();
+        } finally {
+            context.exit();
+        }
+    }
+
+    /// Gives its place in the context back. Idempotent; nothing to do when the context is closed.
+    ///
+    /// @throws IllegalStateException if another thread is using the context
+    @Override
+    public void close() {
+        if (closed || context.isClosed()) {
+            closed = true;
+            return;
+        }
+        MemorySegment address = context.enter();
+        try {
+            if (!closed) {
+                closed = true;
+                forgetLogits();
+                Status.check(chq_seq_remove(address, id, 0, -1));
+                context.returnSequenceId(id);
+            }
+        } finally {
+            context.exit();
+        }
+    }
+
+    // ---- below: inside enter() and exit() ----------------------------------------------------------------------------
+
+    private MemorySegment enter() {
+        MemorySegment address = context.enter();
+        if (closed) {
+            context.exit();
+            throw new IllegalStateException("sequence is closed");
+        }
+        return address;
+    }
+
+    private void ensureCapacity(int needed) {
+        if (needed > tokens.length) {
+            tokens = Arrays.copyOf(tokens, Math.max(needed, tokens.length * 2));
+        }
+    }
+
+    private void add(int[] more, int from) {
+        Objects.requireNonNull(more, "tokens");
+        int vocabulary = context.model().vocabulary().size();
+        for (int i = from; i < more.length; i++) {
+            if (more[i] < 0 || more[i] >= vocabulary) {
+                throw new IllegalArgumentException("token %d at index %d is not in the vocabulary of %d".formatted(more[i], i, vocabulary));
+            }
+        }
+        ensureCapacity(length + more.length - from);
+        System.arraycopy(more, from, tokens, length, more.length - from);
+        length += more.length - from;
+    }
+
+    private int commonPrefix(int[] wanted) {
+        int mismatch = Arrays.mismatch(tokens, 0, decoded, wanted, 0, wanted.length);
+        return mismatch < 0 ? decoded : mismatch;
+    }
+
+    private int room(MemorySegment address) {
+        Status.check(chq_context_room(address, id, context.count()));
+        return context.count().get(ValueLayout.JAVA_INT, 0);
+    }
+
+    /// Computes `tokens[decoded, end)`. If that is refused the text is cut back to `keep` tokens, if it is interrupted to those
+    /// that the KV cache holds.
+    private void compute(MemorySegment address, int end, int output, int keep) {
+        int n = end - decoded;
+        if (n == 0) {
+            return;
+        }
+        forgetLogits();
+        int status;
+        if (n == 1) {
+            context.oneToken().set(ValueLayout.JAVA_INT, 0, tokens[decoded]);
+            status = chq_decode(address, id, context.oneToken(), 1, output, context.count());
+        } else {
+            try (Arena arena = Arena.ofConfined()) {
+                MemorySegment batch = arena.allocate(ValueLayout.JAVA_INT, n);
+                MemorySegment.copy(tokens, decoded, batch, ValueLayout.JAVA_INT, 0, n);
+                status = chq_decode(address, id, batch, n, output, context.count());
+            }
+        }
+        if (status != CHQ_STATUS_OK()) {
+            throw computeFailure(address, status, n, keep);
+        }
+        decoded = end;
+        if (output != CHQ_OUTPUT_NONE()) {
+            context.logitsOwner(this);
+        }
+    }
+
+    private RuntimeException computeFailure(MemorySegment address, int status, int n, int keep) {
+        if (status == CHQ_STATUS_CONTEXT_FULL()) {
+            length = Math.max(keep, decoded);
+            return new ContextFullException(n, room(address));
+        }
+        RuntimeException failure = Status.failure(status);
+        if (status == CHQ_STATUS_CANCELLED() || status == CHQ_STATUS_COMPUTE()) {
+            int done = context.count().get(ValueLayout.JAVA_INT, 0);
+            decoded += done;
+            length = decoded;
+            return failure instanceof DecodeException ? new DecodeException(failure.getMessage(), done) : failure;
+        }
+        length = Math.max(keep, decoded);
+        return failure;
+    }
+
+    private RuntimeException stepFailure(MemorySegment address, int status, boolean step) {
+        if (status == CHQ_STATUS_CONTEXT_FULL()) {
+            return new ContextFullException(1, room(address));
+        }
+        RuntimeException failure = Status.failure(status);
+        if (step) {
+            forgetLogits();
+            decoded = Math.min(length, cached(address));
+        }
+        return failure;
+    }
+
+    /// Number of tokens that the KV cache holds.
+    private int cached(MemorySegment address) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment range = arena.allocate(ValueLayout.JAVA_INT, 2);
+            int status = chq_seq_range(address, id, range, range.asSlice(Integer.BYTES));
+            return status == CHQ_STATUS_OK() ? range.getAtIndex(ValueLayout.JAVA_INT, 1) + 1 : 0;
+        }
+    }
+
+    /// Sees to it that either the logits after the last token are there, or exactly the last token is left to compute.
+    private void prepareLogits(MemorySegment address) {
+        if (length == 0) {
+            throw new IllegalStateException("the sequence is empty, there is nothing to continue");
+        }
+        if (decoded == length && context.logitsOwner() != this) {
+            forget(address, length - 1);
+        }
+        if (length - decoded > 1) {
+            compute(address, length - 1, CHQ_OUTPUT_NONE(), length);
+        }
+    }
+
+    /// Removes from the KV cache what follows the first `keep` tokens, or everything where a part cannot be forgotten.
+    private void forget(MemorySegment address, int keep) {
+        if (keep >= decoded) {
+            return;
+        }
+        forgetLogits();
+        int status = chq_seq_remove(address, id, keep, -1);
+        if (status == CHQ_STATUS_OK()) {
+            decoded = keep;
+        } else if (status == CHQ_STATUS_UNSUPPORTED()) {
+            Status.check(chq_seq_remove(address, id, 0, -1));
+            decoded = 0;
+        } else {
+            throw Status.failure(status);
+        }
+    }
+
+    private void forgetLogits() {
+        if (context.logitsOwner() == this) {
+            context.logitsOwner(null);
+        }
+    }
+
+    /// The rows of logits of the last decode, `[rows, vocabulary]`.
+    private MemorySegment rows(MemorySegment address, Arena arena) {
+        MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
+        Status.check(chq_logits(address, out, context.count()));
+        long bytes = (long) context.count().get(ValueLayout.JAVA_INT, 0) * context.model().vocabulary().size() * Float.BYTES;
+        return out.get(ValueLayout.ADDRESS, 0).reinterpret(bytes);
+    }
+
+    /// Row i of the logits scores token i + 1, so each batch is one token behind its scores.
+    private void score(MemorySegment address, Arena arena, int[] more, float[] scores) {
+        int vocabulary = context.model().vocabulary().size();
+        int from = length;
+        Arrays.fill(scores, Float.NaN);
+        MemorySegment targets = arena.allocate(ValueLayout.JAVA_INT, Math.max(1, more.length));
+        MemorySegment out = arena.allocate(ValueLayout.JAVA_FLOAT, Math.max(1, more.length));
+        if (from > 0 && more.length > 0) {
+            prepareLogits(address);
+            compute(address, from, CHQ_OUTPUT_LAST(), from);
+        }
+        add(more, 0);
+        MemorySegment.copy(more, 0, targets, ValueLayout.JAVA_INT, 0, more.length);
+        if (from > 0 && more.length > 0) {
+            MemorySegment rows = rows(address, arena);
+            MemorySegment last = rows.asSlice(rows.byteSize() - (long) vocabulary * Float.BYTES);
+            Status.check(chq_rows_logprob(last, 1, vocabulary, vocabulary, targets, out));
+        }
+        while (decoded < length) {
+            int start = decoded;
+            int n = Math.min(context.maxLogitRows(), length - start);
+            compute(address, start + n, CHQ_OUTPUT_ALL(), from);
+            int scored = Math.min(n, length - start - 1);
+            long next = (start + 1L - from) * Integer.BYTES;
+            Status.check(chq_rows_logprob(rows(address, arena), scored, vocabulary, vocabulary, targets.asSlice(next), out.asSlice(next)));
+        }
+        int first = from > 0 ? 0 : 1;
+        if (more.length > first) {
+            MemorySegment.copy(out, ValueLayout.JAVA_FLOAT, (long) first * Float.BYTES, scores, first, more.length - first);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+package dev.chasqui;
+
+import static dev.chasqui.bindings.Chq.*;
+
+/// Turns the status of a native call into the exception that names its cause.
+final class Status {
+
+    private Status() {
+    }
+
+    static void check(int status) {
+        if (status != CHQ_STATUS_OK()) {
+            throw failure(status);
+        }
+    }
+
+    static RuntimeException failure(int status) {
+        String message = lastError();
+        NativeLog.drain();
+        if (status == CHQ_STATUS_ARGUMENT() || status == CHQ_STATUS_BUFFER()) {
+            return new IllegalArgumentException(message);
+        } else if (status == CHQ_STATUS_STATE()) {
+            return new IllegalStateException(message);
+        } else if (status == CHQ_STATUS_MEMORY()) {
+            return new InsufficientMemoryException(message);
+        } else if (status == CHQ_STATUS_CANCELLED()) {
+            return new CancelledException(message);
+        } else if (status == CHQ_STATUS_COMPUTE()) {
+            return new DecodeException(message, 0);
+        } else if (status == CHQ_STATUS_UNSUPPORTED()) {
+            return new UnsupportedFeatureException(message);
+        } else if (status == CHQ_STATUS_GRAMMAR()) {
+            return new GrammarException(message);
+        }
+        return new NativeAbortException(message);
+    }
+
+    /// The message of this thread's last failing call.
+    static String lastError() {
+        return chq_last_error().getString(0);
+    }
+}
