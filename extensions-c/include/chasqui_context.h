@@ -41,7 +41,7 @@ struct chq_context_info {
     uint64_t state_bytes;      // size of the whole state, as llama_state_get_size
 };
 
-CHQ_API chq_status chq_context_info(struct chq_context * context, struct chq_context_info * out);
+CHQ_API chq_status chq_context_get_info(struct chq_context * context, struct chq_context_info * out);
 
 CHQ_API chq_status chq_context_set_threads(struct chq_context * context, int32_t n_threads, int32_t n_threads_batch);
 

@@ -62,7 +62,7 @@ struct chq_model_info {
     bool     vocab_only;
 };
 
-CHQ_API chq_status chq_model_info(const struct chq_model * model, struct chq_model_info * out);
+CHQ_API chq_status chq_model_get_info(const struct chq_model * model, struct chq_model_info * out);
 
 // Text outputs: *length = bytes needed without the terminator, always written; CHQ_STATUS_BUFFER if length + 1 > capacity.
 
@@ -111,7 +111,7 @@ struct chq_token_info {
     bool    is_control;
 };
 
-CHQ_API chq_status chq_token_info(const struct chq_model * model, int32_t token, struct chq_token_info * out);
+CHQ_API chq_status chq_token_get_info(const struct chq_model * model, int32_t token, struct chq_token_info * out);
 
 #ifdef __cplusplus
 }

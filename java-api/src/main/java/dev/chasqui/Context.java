@@ -82,7 +82,7 @@ public final class Context implements AutoCloseable {
 
     private static ContextInfo readInfo(MemorySegment address, Arena arena) {
         MemorySegment raw = arena.allocate(chq_context_info.layout());
-        Status.check(chq_context_info(address, raw));
+        Status.check(chq_context_get_info(address, raw));
         return new ContextInfo(
                 chq_context_info.n_ctx(raw),
                 chq_context_info.n_ctx_seq(raw),

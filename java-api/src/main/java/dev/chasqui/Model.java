@@ -26,7 +26,7 @@ public final class Model implements AutoCloseable {
         this.handle = new NativeOwner(this, "model " + path.getFileName(), address, model -> chq_model_free(model), null);
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment raw = arena.allocate(chq_model_info.layout());
-            Status.check(chq_model_info(address, raw));
+            Status.check(chq_model_get_info(address, raw));
             String description = Native.text((text, capacity, length) -> chq_model_description(address, text, capacity, length));
             this.info = new ModelInfo(
                     description,

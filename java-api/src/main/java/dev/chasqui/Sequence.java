@@ -493,7 +493,7 @@ public final class Sequence implements AutoCloseable {
         MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
         Status.check(chq_logits(address, out, context.count()));
         long bytes = (long) context.count().get(ValueLayout.JAVA_INT, 0) * context.model().vocabulary().size() * Float.BYTES;
-        return out.get(ValueLayout.ADDRESS, 0).reinterpret(bytes);
+        return out.get(C_POINTER, 0).asSlice(0, bytes);
     }
 
     /// Row i of the logits scores token i + 1, so each batch is one token behind its scores.

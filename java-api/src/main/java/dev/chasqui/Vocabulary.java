@@ -136,6 +136,7 @@ public final class Vocabulary {
                 MemorySegment text = arena.allocate(capacity);
                 int status = chq_detokenize(address, ids, tokens.length, false, renderSpecial, text, capacity, length);
                 long n = length.get(ValueLayout.JAVA_LONG, 0);
+                if (status == CHQ_STATUS_BUFFER() && n > capacity) {
                     capacity = n;
                     continue;
                 }
@@ -176,7 +177,7 @@ public final class Vocabulary {
         MemorySegment address = model.acquire();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment info = arena.allocate(chq_token_info.layout());
-            Status.check(chq_token_info(address, token, info));
+            Status.check(chq_token_get_info(address, token, info));
             return new TokenInfo(chq_token_info.score(info), chq_token_info.is_end(info), chq_token_info.is_control(info));
         } finally {
             model.release();
