@@ -1,0 +1,306 @@
+package dev.chasqui.models;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/// A JSON value that knows where it stood, so that complaints about a catalog can point at the line. Strict: RFC 8259, no
+/// comments, no trailing commas, no duplicate keys, nothing after the value, at most [#MAX_DEPTH] levels.
+///
+/// The value is a [Map] of Json, a [List] of Json, a [String], a [Long] for an integer of 64 bits, else a [Double], or a
+/// [Boolean]; null is [Null].
+record Json(Object value, String origin, int line, int column) {
+
+    static final int MAX_DEPTH = 32;
+
+    enum Null { NULL }
+
+    /// @param origin named in error messages, as `origin:line:column`
+    /// @throws ModelStoreException if the text is not JSON
+    static Json parse(String origin, String text) {
+        return new Parser(origin, text).document();
+    }
+
+    /// The members of an object, which may only have these keys.
+    Map<String, Json> object(String... allowedKeys) {
+        Map<String, Json> members = members();
+        Set<String> allowed = Set.of(allowedKeys);
+        members.forEach((key, member) -> {
+            if (!allowed.contains(key)) {
+                throw member.error("unknown key \"" + key + "\", expected one of " + String.join(", ", allowedKeys));
+            }
+        });
+        return members;
+    }
+
+    /// The members of an object with any keys, in the order of the text.
+    @SuppressWarnings("unchecked")
+    Map<String, Json> members() {
+        if (value instanceof Map<?, ?> map) {
+            return (Map<String, Json>) map;
+        }
+        throw error("expected an object");
+    }
+
+    /// A member that must be there.
+    Json member(String key) {
+        Json member = members().get(key);
+        if (member == null) {
+            throw error("\"" + key + "\" is missing");
+        }
+        return member;
+    }
+
+    @SuppressWarnings("unchecked")
+    List<Json> array() {
+        if (value instanceof List<?> list) {
+            return (List<Json>) list;
+        }
+        throw error("expected an array");
+    }
+
+    String string() {
+        if (value instanceof String string) {
+            return string;
+        }
+        throw error("expected a string");
+    }
+
+    long integer() {
+        if (value instanceof Long number) {
+            return number;
+        }
+        throw error("expected an integer");
+    }
+
+    ModelStoreException error(String reason) {
+        return new ModelStoreException(origin + ":" + line + ":" + column + ": " + reason);
+    }
+
+    private static final class Parser {
+
+        private final String origin;
+        private final String text;
+        private int position;
+
+        Parser(String origin, String text) {
+            this.origin = origin;
+            this.text = text;
+        }
+
+        Json document() {
+            Json result = value(0);
+            skipSpace();
+            if (position < text.length()) {
+                throw error("text after the end");
+            }
+            return result;
+        }
+
+        private Json value(int depth) {
+            if (depth > MAX_DEPTH) {
+                throw error("more than " + MAX_DEPTH + " levels");
+            }
+            skipSpace();
+            int start = position;
+            char first = peek();
+            Object value = switch (first) {
+                case '{' -> object(depth);
+                case '[' -> array(depth);
+                case '"' -> string();
+                case 't' -> literal("true", true);
+                case 'f' -> literal("false", false);
+                case 'n' -> literal("null", Null.NULL);
+                default -> {
+                    if (first == '-' || isDigit(first)) {
+                        yield number();
+                    }
+                    throw error("expected a value");
+                }
+            };
+            return at(start, value);
+        }
+
+        private Map<String, Json> object(int depth) {
+            position++;
+            Map<String, Json> members = new LinkedHashMap<>();
+            skipSpace();
+            if (take('}')) {
+                return members;
+            }
+            do {
+                skipSpace();
+                int start = position;
+                if (peek() != '"') {
+                    throw error("expected a key");
+                }
+                String key = string();
+                skipSpace();
+                expect(':');
+                if (members.containsKey(key)) {
+                    position = start;
+                    throw error("duplicate key \"" + key + "\"");
+                }
+                members.put(key, value(depth + 1));
+                skipSpace();
+            } while (take(','));
+            expect('}');
+            return Collections.unmodifiableMap(members);
+        }
+
+        private List<Json> array(int depth) {
+            position++;
+            List<Json> elements = new ArrayList<>();
+            skipSpace();
+            if (take(']')) {
+                return elements;
+            }
+            do {
+                elements.add(value(depth + 1));
+                skipSpace();
+            } while (take(','));
+            expect(']');
+            return Collections.unmodifiableList(elements);
+        }
+
+        private String string() {
+            position++;
+            StringBuilder out = new StringBuilder();
+            while (true) {
+                char c = peek();
+                if (c < 0x20) {
+                    throw error("control character in a string");
+                }
+                position++;
+                if (c == '"') {
+                    return out.toString();
+                }
+                out.append(c == '\\' ? escape() : c);
+            }
+        }
+
+        private char escape() {
+            char c = peek();
+            position++;
+            return switch (c) {
+                case '"', '\\', '/' -> c;
+                case 'b' -> '\b';
+                case 'f' -> '\f';
+                case 'n' -> '\n';
+                case 'r' -> '\r';
+                case 't' -> '\t';
+                case 'u' -> {
+                    int code = 0;
+                    for (int i = 0; i < 4; i++) {
+                        char c16 = peek();
+                        int digit = c16 < 0x80 ? Character.digit(c16, 16) : -1;
+                        if (digit < 0) {
+                            throw error("expected four hexadecimal digits");
+                        }
+                        code = code << 4 | digit;
+                        position++;
+                    }
+                    yield (char) code;
+                }
+                default -> {
+                    position--;
+                    throw error("unknown escape");
+                }
+            };
+        }
+
+        private Object number() {
+            int start = position;
+            take('-');
+            if (!take('0')) {
+                digits();
+            }
+            boolean integer = true;
+            if (take('.')) {
+                integer = false;
+                digits();
+            }
+            if (take('e') || take('E')) {
+                integer = false;
+                if (!take('+')) {
+                    take('-');
+                }
+                digits();
+            }
+            String number = text.substring(start, position);
+            if (integer) {
+                try {
+                    return Long.parseLong(number);
+                } catch (NumberFormatException tooLarge) {
+                    return Double.parseDouble(number);
+                }
+            }
+            return Double.parseDouble(number);
+        }
+
+        private void digits() {
+            if (position >= text.length() || !isDigit(text.charAt(position))) {
+                throw error("expected a digit");
+            }
+            while (position < text.length() && isDigit(text.charAt(position))) {
+                position++;
+            }
+        }
+
+        private Object literal(String word, Object value) {
+            if (!text.startsWith(word, position)) {
+                throw error("expected a value");
+            }
+            position += word.length();
+            return value;
+        }
+
+        private void skipSpace() {
+            while (position < text.length() && " \t\r\n".indexOf(text.charAt(position)) >= 0) {
+                position++;
+            }
+        }
+
+        private char peek() {
+            if (position >= text.length()) {
+                throw error("unexpected end");
+            }
+            return text.charAt(position);
+        }
+
+        private boolean take(char c) {
+            if (position < text.length() && text.charAt(position) == c) {
+                position++;
+                return true;
+            }
+            return false;
+        }
+
+        private void expect(char c) {
+            if (!take(c)) {
+                throw error(position >= text.length() ? "unexpected end" : "expected '" + c + "'");
+            }
+        }
+
+        private static boolean isDigit(char c) {
+            return c >= '0' && c <= '9';
+        }
+
+        private ModelStoreException error(String reason) {
+            return at(position, Null.NULL).error(reason);
+        }
+
+        private Json at(int offset, Object value) {
+            int line = 1;
+            int lineStart = 0;
+            for (int i = text.indexOf('\n'); i >= 0 && i < offset; i = text.indexOf('\n', i + 1)) {
+                line++;
+                lineStart = i + 1;
+            }
+            return new Json(value, origin, line, offset - lineStart + 1);
+        }
+    }
+}
