@@ -21,19 +21,24 @@ final class ModelOption {
 
     /// The file, fetched if need be, with progress on stderr.
     Path file() {
-        try (ProgressBar bar = ProgressBar.onStderr()) {
-            return ModelStore.standard().get(model, progress -> {
-                bar.bytes(progress.source(), progress.bytesDone(), progress.bytesTotal());
-                return true;
-            });
+        try (DownloadProgress progress = new DownloadProgress()) {
+            return ModelStore.standard().get(model, progress);
         }
     }
 
     Model load() {
+        return load(ModelOptions.defaults().withGpuLayers(gpuLayers));
+    }
+
+    /// Enough for tokenising.
+    Model loadVocabulary() {
+        return load(ModelOptions.defaults().withVocabularyOnly(true));
+    }
+
+    private Model load(ModelOptions options) {
         Path file = file();
         try (ProgressBar bar = ProgressBar.onStderr()) {
-            return Model.load(file, ModelOptions.defaults()
-                    .withGpuLayers(gpuLayers)
+            return Model.load(file, options
                     .withListener(fraction -> {
                         bar.fraction("loading " + file.getFileName(), fraction);
                         return true;

@@ -32,6 +32,12 @@ final class ProgressBar implements AutoCloseable {
         draw(what, total > 0 ? (double) done / total : 0, amount);
     }
 
+    /// A line that stays, above the bar.
+    void message(String text) {
+        close();
+        System.err.println(text);
+    }
+
     @Override
     public void close() {
         if (out != null && drawnAt != 0) {

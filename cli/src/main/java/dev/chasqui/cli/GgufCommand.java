@@ -1,0 +1,2 @@
+package dev.chasqui.cli;
+final class GgufCommand {}
