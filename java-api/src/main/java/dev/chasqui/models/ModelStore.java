@@ -96,7 +96,7 @@ public final class ModelStore {
     /// @throws ModelStoreException if there is no such model, or no source delivered it; the message has every source with its failure
     /// @throws CancelledException  if this thread was interrupted; it stays interrupted
     public Path get(String name) {
-        return get(name, new LoggingListener());
+        return get(name, new LoggingListener(name));
     }
 
     /// As [#get(String)], with progress.
@@ -319,13 +319,18 @@ public final class ModelStore {
     /// For callers who did not bring a listener: one line when it starts, and the messages.
     private static final class LoggingListener implements ProgressListener {
 
+        private final String name;
         private boolean announced;
+
+        LoggingListener(String name) {
+            this.name = name;
+        }
 
         @Override
         public boolean progress(long bytesDone, long bytesTotal, String source) {
             if (!announced) {
                 announced = true;
-                LOG.log(System.Logger.Level.INFO, "fetching a model of %,d bytes".formatted(bytesTotal));
+                LOG.log(System.Logger.Level.INFO, "fetching %s, %,d bytes".formatted(name, bytesTotal));
             }
             return true;
         }

@@ -2,7 +2,7 @@ package dev.chasqui.models;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -41,8 +41,7 @@ final class StoreLock implements AutoCloseable {
         try {
             channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
             while (true) {
-                FileLock lock = channel.tryLock();
-                if (lock != null) {
+                if (tryLock(channel)) {
                     return new StoreLock(threads, channel);
                 }
                 waiting = announce(waiting, "another process", progress);
@@ -68,6 +67,14 @@ final class StoreLock implements AutoCloseable {
             return threads.tryAcquire(POLL_MILLIS, TimeUnit.MILLISECONDS);
         } catch (InterruptedException e) {
             throw progress.interrupted();
+        }
+    }
+
+    private static boolean tryLock(FileChannel channel) throws IOException {
+        try {
+            return channel.tryLock() != null;
+        } catch (OverlappingFileLockException heldByAnotherCopyOfThisClass) {
+            return false;
         }
     }
 
