@@ -1,0 +1,157 @@
+package dev.chasqui.bindings;
+
+import static java.util.Map.entry;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.GroupLayout;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.PaddingLayout;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/// Compares the structs as this code was generated for with the structs as the loaded library was compiled.
+final class AbiCheck {
+
+    /// Every struct that crosses the boundary.
+    static final Map<String, GroupLayout> LAYOUTS = Map.ofEntries(
+            entry("llama_model_params", llama_model_params.layout()),
+            entry("llama_context_params", llama_context_params.layout()),
+            entry("llama_sampler_chain_params", llama_sampler_chain_params.layout()),
+            entry("llama_model_kv_override", llama_model_kv_override.layout()),
+            entry("llama_model_tensor_buft_override", llama_model_tensor_buft_override.layout()),
+            entry("llama_batch", llama_batch.layout()),
+            entry("llama_token_data", llama_token_data.layout()),
+            entry("llama_token_data_array", llama_token_data_array.layout()),
+            entry("llama_logit_bias", llama_logit_bias.layout()),
+            entry("mtmd_context_params", mtmd_context_params.layout()),
+            entry("chq_model_info", chq_model_info.layout()),
+            entry("chq_token_info", chq_token_info.layout()),
+            entry("chq_context_info", chq_context_info.layout()),
+            entry("chq_device_info", chq_device_info.layout()),
+            entry("chq_sampled", chq_sampled.layout()),
+            entry("chq_chat_message", chq_chat_message.layout()));
+
+    /// jextract has no name for an anonymous union inside a struct, so its members cannot be looked up; the size check covers them.
+    private static final String UNNAMED_UNION = "val_";
+
+    private AbiCheck() {
+    }
+
+    /// A field as the library reports it.
+    record Field(String name, long offset, long size) { }
+
+    /// A struct as the library reports it.
+    ///
+    /// @param defaults its default value byte by byte, null if it has none
+    record Struct(String name, long size, List<Field> fields, byte @Nullable [] defaults) { }
+
+    /// @throws NativeLoadException if the library is not the one this code was generated for
+    static void verify(Path library) {
+        List<String> problems = new ArrayList<>();
+        String tree = Chq.chq_llama_tree().getString(0);
+        if (!tree.equals(Pin.LLAMA_TREE)) {
+            problems.add("it was built from llama.cpp tree " + tree + ", expected " + Pin.LLAMA_TREE);
+        }
+        problems.addAll(compare(reported(), LAYOUTS, StructDefaults.BYTES));
+        if (!problems.isEmpty()) {
+            throw new NativeLoadException(library + " does not fit this version of Chasqui:\n  - " + String.join("\n  - ", problems));
+        }
+    }
+
+    /// What differs, one sentence each; empty if all is well.
+    static List<String> compare(List<Struct> reported, Map<String, ? extends GroupLayout> layouts, Map<String, Map<String, String>> defaults) {
+        List<String> problems = new ArrayList<>();
+        Map<String, Struct> byName = new LinkedHashMap<>();
+        reported.forEach(struct -> byName.put(struct.name(), struct));
+        layouts.forEach((name, layout) -> {
+            Struct struct = byName.get(name);
+            if (struct == null) {
+                problems.add("the library does not know struct " + name);
+            } else {
+                compareLayout(struct, layout, problems);
+                compareDefaults(struct, defaults.getOrDefault(name, Map.of()), problems);
+            }
+        });
+        return problems;
+    }
+
+    private static void compareLayout(Struct struct, GroupLayout layout, List<String> problems) {
+        if (struct.size() != layout.byteSize()) {
+            problems.add("%s has %d bytes, expected %d".formatted(struct.name(), struct.size(), layout.byteSize()));
+        }
+        Map<String, Field> expected = new LinkedHashMap<>();
+        long offset = 0;
+        for (MemoryLayout member : layout.memberLayouts()) {
+            if (!(member instanceof PaddingLayout)) {
+                String name = member.name().orElseThrow();
+                expected.put(name, new Field(name, offset, member.byteSize()));
+            }
+            offset += member.byteSize();
+        }
+        for (Field field : struct.fields()) {
+            Field wanted = expected.remove(field.name());
+            if (wanted == null) {
+                if (!field.name().startsWith(UNNAMED_UNION)) {
+                    problems.add("%s.%s is not expected".formatted(struct.name(), field.name()));
+                }
+            } else if (!wanted.equals(field)) {
+                problems.add("%s.%s is at offset %d with %d bytes, expected offset %d with %d bytes".formatted(
+                        struct.name(), field.name(), field.offset(), field.size(), wanted.offset(), wanted.size()));
+            }
+        }
+        expected.keySet().forEach(name -> problems.add("%s.%s is missing".formatted(struct.name(), name)));
+    }
+
+    private static void compareDefaults(Struct struct, Map<String, String> wanted, List<String> problems) {
+        byte[] defaults = struct.defaults();
+        if (wanted.isEmpty()) {
+            return;
+        }
+        if (defaults == null) {
+            problems.add(struct.name() + " has no default value");
+            return;
+        }
+        for (Field field : struct.fields()) {
+            String value = wanted.get(field.name());
+            if (value != null && field.offset() + field.size() <= defaults.length) {
+                String actual = HexFormat.of().formatHex(defaults, (int) field.offset(), (int) (field.offset() + field.size()));
+                if (!actual.equals(value)) {
+                    problems.add("%s.%s is %s by default, expected %s (bytes in memory order)".formatted(
+                            struct.name(), field.name(), actual, value));
+                }
+            }
+        }
+    }
+
+    /// The table of the loaded library.
+    static List<Struct> reported() {
+        List<Struct> structs = new ArrayList<>();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment count = arena.allocate(ValueLayout.JAVA_INT);
+            MemorySegment table = Chq.chq_abi_structs(count);
+            for (int i = 0; i < count.get(ValueLayout.JAVA_INT, 0); i++) {
+                structs.add(read(chq_abi_struct.asSlice(table, i)));
+            }
+        }
+        return structs;
+    }
+
+    private static Struct read(MemorySegment struct) {
+        long size = chq_abi_struct.size(struct);
+        List<Field> fields = new ArrayList<>();
+        for (int i = 0; i < chq_abi_struct.n_fields(struct); i++) {
+            MemorySegment field = chq_abi_field.asSlice(chq_abi_struct.fields(struct), i);
+            fields.add(new Field(chq_abi_field.name(field).getString(0), chq_abi_field.offset(field), chq_abi_field.size(field)));
+        }
+        MemorySegment defaults = chq_abi_struct.defaults(struct);
+        return new Struct(chq_abi_struct.name(struct).getString(0), size, fields,
+                defaults.address() == 0 ? null : defaults.asSlice(0, size).toArray(ValueLayout.JAVA_BYTE));
+    }
+}

@@ -1,0 +1,220 @@
+package dev.chasqui.bindings;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.security.DigestOutputStream;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Properties;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Stream;
+
+/// The libraries in a natives jar, and how they get onto the disk.
+///
+/// They are unpacked into a folder named by the hash of their content: written aside, compared with their checksums, and renamed into
+/// place. So a half-written folder is never used, and programs that start at the same time do not disturb each other.
+final class NativesJar {
+
+    private static final String ROOT = "META-INF/chasqui/natives/";
+
+    private final ClassLoader loader;
+    private final Platform platform;
+
+    NativesJar(ClassLoader loader, Platform platform) {
+        this.loader = loader;
+        this.platform = platform;
+    }
+
+    /// Why a jar cannot be used.
+    static final class UnusableException extends Exception {
+        UnusableException(String message) {
+            super(message);
+        }
+
+        UnusableException(String message, Throwable cause) {
+            super(message, cause);
+        }
+    }
+
+    private record Entry(String name, long size, String sha256) { }
+
+    /// The folder with the libraries, unpacked under `cache` if they are not there yet.
+    Path unpack(Path cache) throws UnusableException {
+        Properties list = readList();
+        checkProcessor(list);
+        List<Entry> entries = entries(list);
+        Path folder = cache.resolve("natives").resolve(required(list, "hash"));
+        try {
+            if (!isComplete(folder, entries)) {
+                install(folder, entries);
+            }
+            return folder;
+        } catch (IOException e) {
+            throw new UnusableException("cannot unpack into " + folder + ": " + describe(e), e);
+        }
+    }
+
+    private Properties readList() throws UnusableException {
+        String name = ROOT + platform.classifier() + "/natives.properties";
+        try (InputStream in = loader.getResourceAsStream(name)) {
+            if (in == null) {
+                throw new UnusableException("not found: add dev.chasqui:chasqui-natives with the classifier " + platform.classifier()
+                        + " to the class path (on the module path also --add-modules dev.chasqui.natives)");
+            }
+            Properties list = new Properties();
+            list.load(in);
+            return list;
+        } catch (IOException e) {
+            throw new UnusableException("cannot read " + name + ": " + describe(e), e);
+        }
+    }
+
+    /// Libraries built for one processor would end the process with an illegal instruction on a lesser one.
+    private static void checkProcessor(Properties list) throws UnusableException {
+        String needed = list.getProperty("cpu.flags", "").strip();
+        Path cpuinfo = Path.of("/proc/cpuinfo");
+        if (needed.isEmpty() || !Files.isReadable(cpuinfo)) {
+            return;
+        }
+        try (Stream<String> lines = Files.lines(cpuinfo)) {
+            Set<String> missing = new TreeSet<>(Arrays.asList(needed.split(" ")));
+            lines.filter(line -> line.startsWith("flags")).findFirst()
+                    .ifPresent(line -> Arrays.asList(line.split("\\s+")).forEach(missing::remove));
+            if (!missing.isEmpty()) {
+                throw new UnusableException("built for another processor; this one lacks " + String.join(", ", missing));
+            }
+        } catch (IOException e) {
+            throw new UnusableException("cannot read " + cpuinfo + ": " + describe(e), e);
+        }
+    }
+
+    private static List<Entry> entries(Properties list) throws UnusableException {
+        List<Entry> entries = new ArrayList<>();
+        for (String key : list.stringPropertyNames()) {
+            if (key.startsWith("file.")) {
+                String name = key.substring("file.".length());
+                String[] parts = list.getProperty(key).split(" ");
+                if (parts.length != 2 || name.contains("/") || name.contains("\\") || name.startsWith(".")) {
+                    throw new UnusableException("natives.properties is malformed at " + key);
+                }
+                entries.add(new Entry(name, Long.parseLong(parts[0]), parts[1]));
+            }
+        }
+        if (entries.isEmpty()) {
+            throw new UnusableException("natives.properties lists no files");
+        }
+        entries.sort(Comparator.comparing(Entry::name));
+        return entries;
+    }
+
+    private static String required(Properties list, String key) throws UnusableException {
+        String value = list.getProperty(key, "");
+        if (!value.matches("[0-9a-f]{64}")) {
+            throw new UnusableException("natives.properties has no valid " + key);
+        }
+        return value;
+    }
+
+    /// Checksums were compared when the folder was written; sizes catch what happens to files afterwards, at no cost.
+    private static boolean isComplete(Path folder, List<Entry> entries) throws IOException {
+        for (Entry entry : entries) {
+            Path file = folder.resolve(entry.name());
+            if (!Files.isRegularFile(file) || Files.size(file) != entry.size()) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private void install(Path folder, List<Entry> entries) throws IOException, UnusableException {
+        Path parent = folder.getParent();
+        Files.createDirectories(parent);
+        Path aside = Files.createTempDirectory(parent, ".unpacking-");
+        try {
+            for (Entry entry : entries) {
+                copy(entry, aside.resolve(entry.name()));
+            }
+            replace(aside, folder, entries);
+        } finally {
+            delete(aside);
+        }
+    }
+
+    private void copy(Entry entry, Path file) throws IOException, UnusableException {
+        String name = ROOT + platform.classifier() + "/" + entry.name();
+        MessageDigest digest = sha256();
+        try (InputStream in = loader.getResourceAsStream(name)) {
+            if (in == null) {
+                throw new UnusableException("the jar lacks " + name);
+            }
+            try (OutputStream out = new DigestOutputStream(Files.newOutputStream(file), digest)) {
+                in.transferTo(out);
+            }
+        }
+        String actual = HexFormat.of().formatHex(digest.digest());
+        if (!actual.equals(entry.sha256())) {
+            throw new UnusableException("the jar is damaged: the checksum of " + name + " is " + actual + ", expected " + entry.sha256());
+        }
+    }
+
+    /// Another program may have put the same folder there meanwhile; then that one is used.
+    private static void replace(Path aside, Path folder, List<Entry> entries) throws IOException {
+        while (true) {
+            try {
+                Files.move(aside, folder, StandardCopyOption.ATOMIC_MOVE);
+                return;
+            } catch (FileSystemException e) {
+                if (!Files.exists(folder)) {
+                    throw e;
+                }
+                if (isComplete(folder, entries)) {
+                    return;
+                }
+                moveAway(folder);
+            }
+        }
+    }
+
+    private static void moveAway(Path damaged) throws IOException {
+        Path away = Files.createTempDirectory(damaged.getParent(), ".damaged-");
+        try {
+            Files.move(damaged, away.resolve("natives"), StandardCopyOption.ATOMIC_MOVE);
+        } finally {
+            delete(away);
+        }
+    }
+
+    private static void delete(Path folder) throws IOException {
+        if (!Files.exists(folder)) {
+            return;
+        }
+        try (Stream<Path> paths = Files.walk(folder)) {
+            for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
+                Files.deleteIfExists(path);
+            }
+        }
+    }
+
+    private static MessageDigest sha256() {
+        try {
+            return MessageDigest.getInstance("SHA-256");
+        } catch (NoSuchAlgorithmException e) {
+            throw new AssertionError("every Java platform has SHA-256", e);
+        }
+    }
+
+    private static String describe(IOException e) {
+        return e.getClass().getSimpleName() + (e.getMessage() == null ? "" : " " + e.getMessage());
+    }
+}
