@@ -15,6 +15,9 @@ import org.jspecify.annotations.Nullable;
 /// [ModelOptions] as the native struct, for the length of one load.
 final class ModelParameters {
 
+    /// Where the unnamed union of values, the last member, begins; generated code has no name for it.
+    private static final long OVERRIDE_VALUE = llama_model_kv_override.sizeof() - 128;
+
     private final MemorySegment segment;
     private @Nullable Throwable listenerFailure;
 
@@ -83,7 +86,7 @@ final class ModelParameters {
 
     /// An array that ends with an entry whose key is empty.
     private static MemorySegment overrides(Map<String, Object> overrides, Arena arena) {
-        MemorySegment array = llama_model_kv_override.allocateArray(overrides.size() + 1L, arena);
+        MemorySegment array = arena.allocate(llama_model_kv_override.sizeof() * (overrides.size() + 1L), Long.BYTES);
         int i = 0;
         for (Map.Entry<String, Object> entry : overrides.entrySet()) {
             MemorySegment override = llama_model_kv_override.asSlice(array, i++);
@@ -91,19 +94,19 @@ final class ModelParameters {
             switch (entry.getValue()) {
                 case Long value -> {
                     llama_model_kv_override.tag(override, LLAMA_KV_OVERRIDE_TYPE_INT());
-                    llama_model_kv_override.val_i64(override, value);
+                    override.set(ValueLayout.JAVA_LONG, OVERRIDE_VALUE, value);
                 }
                 case Double value -> {
                     llama_model_kv_override.tag(override, LLAMA_KV_OVERRIDE_TYPE_FLOAT());
-                    llama_model_kv_override.val_f64(override, value);
+                    override.set(ValueLayout.JAVA_DOUBLE, OVERRIDE_VALUE, value);
                 }
                 case Boolean value -> {
                     llama_model_kv_override.tag(override, LLAMA_KV_OVERRIDE_TYPE_BOOL());
-                    llama_model_kv_override.val_bool(override, value);
+                    override.set(ValueLayout.JAVA_BOOLEAN, OVERRIDE_VALUE, value);
                 }
                 case String value -> {
                     llama_model_kv_override.tag(override, LLAMA_KV_OVERRIDE_TYPE_STR());
-                    llama_model_kv_override.val_str(override).copyFrom(Native.cString(arena, entry.getKey(), value));
+                    override.asSlice(OVERRIDE_VALUE).copyFrom(Native.cString(arena, entry.getKey(), value));
                 }
                 default -> throw new AssertionError(entry);
             }
