@@ -1,0 +1,93 @@
+package dev.chasqui.bindings;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.chasqui.bindings.AbiCheck.Field;
+import dev.chasqui.bindings.AbiCheck.Struct;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class AbiCheckTest {
+
+    @BeforeAll
+    static void load() {
+        NativeLoader.load();
+    }
+
+    @Test
+    void theLibraryThatWasBuiltFits() {
+        assertThat(AbiCheck.compare(AbiCheck.reported(), AbiCheck.LAYOUTS, StructDefaults.BYTES)).isEmpty();
+    }
+
+    @Test
+    void everyStructWithDefaultsHasExpectedOnes() {
+        List<String> withDefaults = AbiCheck.reported().stream().filter(s -> s.defaults() != null).map(Struct::name).toList();
+        assertThat(withDefaults).contains("llama_model_params", "llama_context_params");
+        assertThat(StructDefaults.BYTES.keySet()).containsExactlyInAnyOrderElementsOf(withDefaults);
+        assertThat(StructDefaults.BYTES.get("llama_context_params")).containsEntry("n_batch", "00080000");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"llama_model_params", "llama_context_params", "llama_batch", "chq_sampled", "chq_device_info"})
+    void aStructOfAnotherSizeIsFound(String name) {
+        assertThat(problemsWith(name, s -> new Struct(s.name(), s.size() + 8, s.fields(), s.defaults())))
+                .singleElement().asString().contains(name).contains("bytes, expected");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"llama_model_params", "llama_context_params", "llama_batch", "chq_sampled"})
+    void aMovedFieldIsFound(String name) {
+        assertThat(problemsWith(name, s -> withLastField(s, f -> new Field(f.name(), f.offset() - 1, f.size()))))
+                .singleElement().asString().contains(name + ".").contains("expected offset");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"llama_model_params", "llama_context_params", "llama_batch", "chq_sampled"})
+    void aFieldOfAnotherSizeIsFound(String name) {
+        assertThat(problemsWith(name, s -> withLastField(s, f -> new Field(f.name(), f.offset(), f.size() * 2))))
+                .singleElement().asString().contains(name + ".");
+    }
+
+    @Test
+    void aRenamedFieldIsFoundOnBothSides() {
+        assertThat(problemsWith("llama_batch", s -> withLastField(s, f -> new Field("output", f.offset(), f.size()))))
+                .containsExactlyInAnyOrder("llama_batch.output is not expected", "llama_batch.logits is missing");
+    }
+
+    @Test
+    void aMissingStructIsFound() {
+        List<Struct> reported = new ArrayList<>(AbiCheck.reported());
+        reported.removeIf(s -> s.name().equals("llama_batch"));
+        assertThat(AbiCheck.compare(reported, AbiCheck.LAYOUTS, StructDefaults.BYTES))
+                .containsExactly("the library does not know struct llama_batch");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"llama_model_params.use_extra_bufts", "llama_context_params.n_ubatch", "llama_context_params.flash_attn_type"})
+    void anotherDefaultValueIsFound(String field) {
+        String name = field.substring(0, field.indexOf('.'));
+        assertThat(problemsWith(name, s -> {
+            byte[] defaults = Objects.requireNonNull(s.defaults()).clone();
+            Field changed = s.fields().stream().filter(f -> field.endsWith("." + f.name())).findFirst().orElseThrow();
+            defaults[(int) changed.offset()] ^= 1;
+            return new Struct(s.name(), s.size(), s.fields(), defaults);
+        })).singleElement().asString().startsWith(field + " is ").contains("by default");
+    }
+
+    private static List<String> problemsWith(String name, UnaryOperator<Struct> change) {
+        List<Struct> doctored = AbiCheck.reported().stream().map(s -> s.name().equals(name) ? change.apply(s) : s).toList();
+        return AbiCheck.compare(doctored, AbiCheck.LAYOUTS, StructDefaults.BYTES);
+    }
+
+    private static Struct withLastField(Struct struct, UnaryOperator<Field> change) {
+        List<Field> fields = new ArrayList<>(struct.fields());
+        fields.set(fields.size() - 1, change.apply(fields.getLast()));
+        return new Struct(struct.name(), struct.size(), fields, struct.defaults());
+    }
+}
