@@ -1,0 +1,111 @@
+#pragma once
+
+#include "chasqui_context.h"
+#include "guard/guard.h"
+#include "model/model.h"
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+namespace chq {
+
+// One ggml thread pool, made and freed through the CPU backend's registry so that it works where backends are loaded at run time.
+class thread_pool {
+public:
+    thread_pool() = default;
+    thread_pool(int32_t n_threads, int32_t poll);
+    thread_pool(thread_pool && other) noexcept : pool(other.pool) { other.pool = nullptr; }
+    thread_pool & operator=(thread_pool && other) noexcept { std::swap(pool, other.pool); return *this; }
+    ~thread_pool();
+
+    ggml_threadpool_t get() const { return pool; }
+    void abandon() { pool = nullptr; }
+
+private:
+    ggml_threadpool_t pool = nullptr;
+};
+
+} // namespace chq
+
+struct chq_context : chq::handle {
+    chq_context() : handle(chq::KIND_CONTEXT) {}
+
+    chq_model     * model  = nullptr;
+    llama_context * llama  = nullptr;
+    llama_memory_t  memory = nullptr; // NULL for models that only encode
+
+    // Generation and prefill have a pool each when their numbers of threads differ: a pool wakes all of its threads for each graph.
+    chq::thread_pool pool;
+    chq::thread_pool pool_batch;
+    int32_t          poll = 50;
+
+    std::atomic<bool> cancelled { false };
+
+    // constants, read once
+    int32_t n_vocab       = 0;
+    int32_t n_ctx_seq     = 0;
+    int32_t n_batch       = 0;
+    int32_t n_ubatch      = 0;
+    int32_t n_seq_max     = 0;
+    int32_t n_outputs_max = 0;
+    bool    kv_unified    = false;
+    bool    causal        = true;
+    bool    embeddings    = false;
+    bool    can_shift     = false;
+    ggml_type type_k      = GGML_TYPE_F16;
+    ggml_type type_v      = GGML_TYPE_F16;
+
+    // chq_decode's batch of n_batch tokens; the arrays never move
+    std::vector<llama_pos>      batch_pos;
+    std::vector<int32_t>        batch_n_seq;
+    std::vector<llama_seq_id *> batch_seq;
+    std::vector<int8_t>         batch_output;
+    llama_seq_id                batch_seq_id = 0;
+
+    // rows of the last decode; data is asked for when somebody wants it
+    int32_t       n_rows    = 0;
+    const float * rows_data = nullptr;
+
+    // Positions forgotten in the middle of a sequence: cells that its range of positions does not account for.
+    std::vector<int32_t> n_holes;
+
+    // Sequences with the same number may share cells, whose positions can then not be changed for one of them alone.
+    std::vector<int32_t> cell_group;
+    int32_t              next_group = 0;
+
+    // Shifts and copies between streams are carried out by the next decode; until then the cache's data is the old one.
+    bool needs_update = false;
+};
+
+namespace chq {
+
+inline void check_context(const chq_context * context) {
+    check_handle(context, KIND_CONTEXT, "context");
+}
+
+void check_sequence(const chq_context * context, int32_t seq_id);
+
+// CHQ_STATUS_UNSUPPORTED for contexts without a KV cache.
+llama_memory_t check_memory(const chq_context * context);
+
+// The logits of the last decode, NULL if there are none.
+const float * logits_of(chq_context * context);
+
+void forget_rows(chq_context * context);
+
+// Carries out what needs_update announces.
+void update_memory(chq_context * context);
+
+// Keeps cell_group right.
+void share_cells  (chq_context * context, int32_t a, int32_t b);
+void unshare_cells(chq_context * context, int32_t seq_id);
+bool shares_cells (const chq_context * context, int32_t seq_id);
+
+// See chq_context_room.
+int32_t room_of(const chq_context * context, int32_t seq_id);
+
+// chq_decode after its handle checks. Throws or returns what chq_decode returns.
+chq_status decode_tokens(chq_context * context, int32_t seq_id, const int32_t * tokens, int32_t n_tokens, int32_t output, int32_t * n_done);
+
+} // namespace chq

@@ -1,0 +1,338 @@
+#include "context/context.h"
+
+#include "rows/rows.h"
+#include "sampler/sampler.h"
+
+#include <algorithm>
+#include <climits>
+#include <cstring>
+
+namespace chq {
+
+// "a KV cache" stands for whatever memory the model has; a model that only encodes has none and starts at 0 each time.
+
+static int32_t next_position(const chq_context * context, int32_t seq_id) {
+    return context->memory ? llama_memory_seq_pos_max(context->memory, seq_id) + 1 : 0;
+}
+
+int32_t room_of(const chq_context * context, int32_t seq_id) {
+    if (!context->memory) {
+        return context->n_ubatch;
+    }
+    const int32_t last = llama_memory_seq_pos_max(context->memory, seq_id);
+    if (context->model->recurrent) {
+        return INT32_MAX - 1 - last; // a state of fixed size: only positions run out
+    }
+    if (last < 0) {
+        return context->n_ctx_seq;
+    }
+    // With a sliding window or after removals the range says too much, never too little, of the cells that are free.
+    const int32_t first = llama_memory_seq_pos_min(context->memory, seq_id);
+    const int32_t used  = std::max(0, last - first + 1 - context->n_holes[seq_id]);
+    return std::min(std::max(0, context->n_ctx_seq - used), INT32_MAX - 1 - last);
+}
+
+[[noreturn]] static void fail_full(int32_t needed, int32_t available) {
+    fail(CHQ_STATUS_CONTEXT_FULL, "the context is full: needed %d, available %d", needed, available);
+}
+
+static void check_decodable(const chq_context * context) {
+    check_context(context);
+    if (context->model->no_alloc) {
+        fail(CHQ_STATUS_STATE, "the model was loaded with no_alloc");
+    }
+    if (context->cancelled.load(std::memory_order_relaxed)) {
+        fail(CHQ_STATUS_CANCELLED, "the context is cancelled until chq_context_cancel_reset");
+    }
+}
+
+// What a code of llama_decode other than 0 and 1 means.
+[[noreturn]] static void fail_decode(int32_t code) {
+    const char * reason = captured_errors();
+    switch (code) {
+        case 2:
+            fail(CHQ_STATUS_CANCELLED, "the decode was cancelled");
+        case -1:
+            fail(CHQ_STATUS_ARGUMENT, "llama.cpp refused the batch: %s", reason);
+        case -2:
+            fail(CHQ_STATUS_MEMORY, "the decode ran out of memory: %s", reason);
+        default:
+            fail(CHQ_STATUS_COMPUTE, "the decode failed with code %d: %s", code, reason);
+    }
+}
+
+chq_status decode_tokens(chq_context * context, int32_t seq_id, const int32_t * tokens, int32_t n_tokens, int32_t output, int32_t * n_done) {
+    if (n_done) {
+        *n_done = 0;
+    }
+    check_decodable(context);
+    check_sequence(context, seq_id);
+    if (n_tokens < 1) {
+        fail(CHQ_STATUS_ARGUMENT, "n_tokens = %d", n_tokens);
+    }
+    check_pointer(tokens, "tokens");
+    check_tokens(context->model, tokens, n_tokens);
+    if (output < CHQ_OUTPUT_NONE || output > CHQ_OUTPUT_ALL) {
+        fail(CHQ_STATUS_ARGUMENT, "output = %d is unknown", output);
+    }
+    if (output == CHQ_OUTPUT_ALL && n_tokens > context->n_outputs_max) {
+        fail(CHQ_STATUS_ARGUMENT, "%d rows of output are too many for one call, at most %d are possible", n_tokens, context->n_outputs_max);
+    }
+    const bool single = !context->causal || !context->memory;
+    if (single && n_tokens > context->n_ubatch) {
+        fail(CHQ_STATUS_ARGUMENT, "%d tokens attend to each other and must fit into n_ubatch = %d", n_tokens, context->n_ubatch);
+    }
+    const int32_t room = room_of(context, seq_id);
+    if (n_tokens > room) {
+        fail_full(n_tokens, room);
+    }
+
+    forget_rows(context);
+    // With embeddings llama.cpp outputs every token, and warns where the batch does not say so.
+    const bool all = output == CHQ_OUTPUT_ALL || context->embeddings;
+    const int32_t begin = next_position(context, seq_id);
+    context->batch_seq_id = seq_id;
+
+    int32_t done = 0;
+    while (done < n_tokens) {
+        const int32_t n    = std::min(n_tokens - done, context->n_batch);
+        const bool    last = done + n == n_tokens;
+        for (int32_t i = 0; i < n; ++i) {
+            context->batch_pos[i] = begin + done + i;
+        }
+        memset(context->batch_output.data(), all, n);
+        if (last && output == CHQ_OUTPUT_LAST) {
+            context->batch_output[n - 1] = 1;
+        }
+        const llama_batch batch = {
+            /*.n_tokens =*/ n,
+            /*.token    =*/ const_cast<int32_t *>(tokens + done), // read only
+            /*.embd     =*/ nullptr,
+            /*.pos      =*/ context->batch_pos.data(),
+            /*.n_seq_id =*/ context->batch_n_seq.data(),
+            /*.seq_id   =*/ context->batch_seq.data(),
+            /*.logits   =*/ context->batch_output.data(),
+        };
+        const int32_t code = llama_decode(context->llama, batch);
+        context->needs_update &= code == -1; // any other batch got past the update
+        if (code == 0) {
+            done += n;
+            continue;
+        }
+        if (code == 1) {
+            // other sequences hold the cells: take back the steps of this call
+            const bool undone = done == 0 || llama_memory_seq_rm(context->memory, seq_id, begin, -1);
+            if (!undone || next_position(context, seq_id) != begin) {
+                if (n_done) {
+                    *n_done = std::max(0, next_position(context, seq_id) - begin);
+                }
+                fail(CHQ_STATUS_COMPUTE, "the context is full: needed %d, available %d, and the part already decoded cannot be taken back", n_tokens, done);
+            }
+            fail_full(n_tokens, done);
+        }
+        if (n_done) {
+            *n_done = context->memory ? std::max(0, next_position(context, seq_id) - begin) : 0;
+        }
+        fail_decode(code);
+    }
+    if (n_done) {
+        *n_done = done;
+    }
+    const int32_t n_last = (n_tokens - 1) % context->n_batch + 1;
+    context->n_rows = all ? n_last : output == CHQ_OUTPUT_LAST ? 1 : 0;
+    return CHQ_STATUS_OK;
+}
+
+static void check_batch(const chq_context * context, const llama_batch & batch) {
+    const int32_t n = batch.n_tokens;
+    if (n < 1 || n > context->n_batch) {
+        fail(CHQ_STATUS_ARGUMENT, "n_tokens = %d is not in 1..%d (n_batch)", n, context->n_batch);
+    }
+    if ((!context->causal || !context->memory) && n > context->n_ubatch) {
+        fail(CHQ_STATUS_ARGUMENT, "%d tokens attend to each other and must fit into n_ubatch = %d", n, context->n_ubatch);
+    }
+    if (!batch.token == !batch.embd) {
+        fail(CHQ_STATUS_ARGUMENT, "the batch must have either tokens or embeddings");
+    }
+    if (batch.token) {
+        check_tokens(context->model, batch.token, n);
+    }
+    if (batch.pos) {
+        // embeddings bring a position per dimension of the rotation
+        const int64_t n_pos = batch.embd ? (int64_t) n * context->model->n_pos_per_embd : n;
+        for (int64_t i = 0; i < n_pos; ++i) {
+            if (batch.pos[i] < 0 || batch.pos[i] == INT32_MAX) {
+                fail(CHQ_STATUS_ARGUMENT, "pos[%lld] = %d", (long long) i, batch.pos[i]);
+            }
+        }
+    } else if (batch.embd && context->model->n_pos_per_embd > 1) {
+        fail(CHQ_STATUS_ARGUMENT, "embeddings of this model need %d positions each", context->model->n_pos_per_embd);
+    }
+    if (!batch.n_seq_id != !batch.seq_id) {
+        fail(CHQ_STATUS_ARGUMENT, "n_seq_id and seq_id must be given together");
+    }
+    for (int32_t i = 0; batch.seq_id && i < n; ++i) {
+        const int32_t n_seq = batch.n_seq_id[i];
+        if (n_seq < 1 || n_seq > context->n_seq_max) {
+            fail(CHQ_STATUS_ARGUMENT, "n_seq_id[%d] = %d is not in 1..%d", i, n_seq, context->n_seq_max);
+        }
+        if (n_seq > 1 && !context->kv_unified) {
+            fail(CHQ_STATUS_ARGUMENT, "token %d belongs to %d sequences, which needs a unified KV cache", i, n_seq);
+        }
+        check_pointer(batch.seq_id[i], "an element of seq_id");
+        for (int32_t s = 0; s < n_seq; ++s) {
+            if (batch.seq_id[i][s] < 0 || batch.seq_id[i][s] >= context->n_seq_max) {
+                fail(CHQ_STATUS_ARGUMENT, "seq_id[%d][%d] = %d is not in 0..%d", i, s, batch.seq_id[i][s], context->n_seq_max - 1);
+            }
+        }
+    }
+}
+
+static int32_t count_outputs(const chq_context * context, const llama_batch & batch) {
+    if (context->embeddings) {
+        return batch.n_tokens;
+    }
+    if (!batch.logits) {
+        return 1;
+    }
+    int32_t n = 0;
+    for (int32_t i = 0; i < batch.n_tokens; ++i) {
+        n += batch.logits[i] != 0;
+    }
+    return n;
+}
+
+} // namespace chq
+
+using namespace chq;
+
+chq_status chq_decode(
+        struct chq_context * context,
+        int32_t              seq_id,
+        const int32_t      * tokens,
+        int32_t              n_tokens,
+        int32_t              output,
+        int32_t            * n_done) {
+    return guarded({ context }, [&] {
+        return decode_tokens(context, seq_id, tokens, n_tokens, output, n_done);
+    });
+}
+
+chq_status chq_decode_batch(struct chq_context * context, const struct llama_batch * batch) {
+    return guarded({ context }, [&] {
+        check_decodable(context);
+        check_pointer(batch, "batch");
+        check_batch(context, *batch);
+        const int32_t n_outputs = count_outputs(context, *batch);
+        if (n_outputs > context->n_outputs_max) {
+            fail(CHQ_STATUS_ARGUMENT, "%d rows of output are more than n_outputs_max = %d", n_outputs, context->n_outputs_max);
+        }
+        forget_rows(context);
+        const int32_t code = llama_decode(context->llama, *batch);
+        context->needs_update &= code == -1;
+        if (code == 1) {
+            fail(CHQ_STATUS_CONTEXT_FULL, "the context is full: the KV cache has no room for a batch of %d tokens", batch->n_tokens);
+        }
+        if (code != 0) {
+            fail_decode(code);
+        }
+        for (int32_t i = 0; batch->seq_id && i < batch->n_tokens; ++i) {
+            for (int32_t s = 1; s < batch->n_seq_id[i]; ++s) {
+                share_cells(context, batch->seq_id[i][0], batch->seq_id[i][s]);
+            }
+        }
+        context->n_rows = n_outputs;
+        return CHQ_STATUS_OK;
+    });
+}
+
+chq_status chq_logits(struct chq_context * context, const float ** data, int32_t * n_rows) {
+    return guarded({ context }, [&] {
+        check_context(context);
+        check_pointer(data,   "data");
+        check_pointer(n_rows, "n_rows");
+        const float * rows = logits_of(context);
+        if (!rows) {
+            fail(CHQ_STATUS_STATE, "the last decode left no logits");
+        }
+        *data   = rows;
+        *n_rows = context->n_rows;
+        return CHQ_STATUS_OK;
+    });
+}
+
+chq_status chq_context_room(struct chq_context * context, int32_t seq_id, int32_t * n_cells) {
+    return guarded({ context }, [&] {
+        check_context(context);
+        check_sequence(context, seq_id);
+        check_pointer(n_cells, "n_cells");
+        *n_cells = room_of(context, seq_id);
+        return CHQ_STATUS_OK;
+    });
+}
+
+static void sample_row(chq_context * context, chq_sampler * sampler, int32_t row, bool special, chq_sampled * out, char * piece, int32_t capacity) {
+    const float * rows = logits_of(context);
+    if (!rows) {
+        fail(CHQ_STATUS_STATE, "the last decode left no logits");
+    }
+    if (row < -1 || row >= context->n_rows) {
+        fail(CHQ_STATUS_STATE, "row %d of logits does not exist, the last decode left %d", row, context->n_rows);
+    }
+    const int64_t index = row == -1 ? context->n_rows - 1 : row;
+
+    chq_sampled sampled;
+    memset(&sampled, 0, sizeof(sampled));
+    sampled.token = pick_token(sampler, rows + index * context->n_vocab, true);
+    if (context->model->vocab) {
+        sampled.is_end = llama_vocab_is_eog(context->model->vocab, sampled.token);
+        token_piece(context->model, sampled.token, special, piece, capacity, &sampled.n_piece);
+    }
+    *out = sampled;
+}
+
+static void check_sampling(const chq_context * context, const chq_sampler * sampler, const chq_sampled * out, const char * piece, int32_t capacity) {
+    check_context(context);
+    check_sampler(sampler);
+    check_pointer(out, "out");
+    if (capacity < 0 || (capacity > 0 && !piece)) {
+        fail(CHQ_STATUS_ARGUMENT, "piece is NULL or its capacity negative");
+    }
+    if (sampler->n_vocab != context->n_vocab) {
+        fail(CHQ_STATUS_ARGUMENT, "the sampler is for a vocabulary of %d, the context for one of %d", sampler->n_vocab, context->n_vocab);
+    }
+    check_ready(sampler);
+}
+
+chq_status chq_sample(
+        struct chq_context * context,
+        struct chq_sampler * sampler,
+        int32_t              row,
+        bool                 special,
+        struct chq_sampled * out,
+        char               * piece,
+        int32_t              capacity) {
+    return guarded({ context, sampler }, [&] {
+        check_sampling(context, sampler, out, piece, capacity);
+        sample_row(context, sampler, row, special, out, piece, capacity);
+        return CHQ_STATUS_OK;
+    });
+}
+
+chq_status chq_step(
+        struct chq_context * context,
+        int32_t              seq_id,
+        int32_t              token,
+        struct chq_sampler * sampler,
+        bool                 special,
+        struct chq_sampled * out,
+        char               * piece,
+        int32_t              capacity) {
+    return guarded({ context, sampler }, [&] {
+        check_sampling(context, sampler, out, piece, capacity);
+        decode_tokens(context, seq_id, &token, 1, CHQ_OUTPUT_LAST, nullptr);
+        // with embeddings every token has a row, here too it is the last
+        sample_row(context, sampler, -1, special, out, piece, capacity);
+        return CHQ_STATUS_OK;
+    });
+}

@@ -1,0 +1,267 @@
+#include "guard/guard.h"
+
+#include "chasqui.h"
+#include "mtmd.h"
+
+#include <cstring>
+#include <type_traits>
+
+// The field lists below are written out by hand; a struct that grows upstream is caught by the size check on the
+// caller's side and by test_abi, which compares the sum of sizes and gaps.
+
+namespace {
+
+#define FIELD(type, field) { #field, (uint32_t) offsetof(type, field), (uint32_t) sizeof(type::field) }
+
+const chq_abi_field model_params_fields[] = {
+    FIELD(llama_model_params, devices),
+    FIELD(llama_model_params, tensor_buft_overrides),
+    FIELD(llama_model_params, n_gpu_layers),
+    FIELD(llama_model_params, split_mode),
+    FIELD(llama_model_params, load_mode),
+    FIELD(llama_model_params, lazy_mode),
+    FIELD(llama_model_params, main_gpu),
+    FIELD(llama_model_params, tensor_split),
+    FIELD(llama_model_params, progress_callback),
+    FIELD(llama_model_params, progress_callback_user_data),
+    FIELD(llama_model_params, kv_overrides),
+    FIELD(llama_model_params, vocab_only),
+    FIELD(llama_model_params, check_tensors),
+    FIELD(llama_model_params, use_extra_bufts),
+    FIELD(llama_model_params, no_host),
+    FIELD(llama_model_params, no_alloc),
+    FIELD(llama_model_params, load_mtp),
+};
+
+const chq_abi_field context_params_fields[] = {
+    FIELD(llama_context_params, n_ctx),
+    FIELD(llama_context_params, n_batch),
+    FIELD(llama_context_params, n_ubatch),
+    FIELD(llama_context_params, n_seq_max),
+    FIELD(llama_context_params, n_rs_seq),
+    FIELD(llama_context_params, n_outputs_max),
+    FIELD(llama_context_params, n_outputs_max_per_seq),
+    FIELD(llama_context_params, n_threads),
+    FIELD(llama_context_params, n_threads_batch),
+    FIELD(llama_context_params, ctx_type),
+    FIELD(llama_context_params, rope_scaling_type),
+    FIELD(llama_context_params, pooling_type),
+    FIELD(llama_context_params, attention_type),
+    FIELD(llama_context_params, flash_attn_type),
+    FIELD(llama_context_params, rope_freq_base),
+    FIELD(llama_context_params, rope_freq_scale),
+    FIELD(llama_context_params, yarn_ext_factor),
+    FIELD(llama_context_params, yarn_attn_factor),
+    FIELD(llama_context_params, yarn_beta_fast),
+    FIELD(llama_context_params, yarn_beta_slow),
+    FIELD(llama_context_params, yarn_orig_ctx),
+    FIELD(llama_context_params, defrag_thold),
+    FIELD(llama_context_params, cb_eval),
+    FIELD(llama_context_params, cb_eval_user_data),
+    FIELD(llama_context_params, type_k),
+    FIELD(llama_context_params, type_v),
+    FIELD(llama_context_params, abort_callback),
+    FIELD(llama_context_params, abort_callback_data),
+    FIELD(llama_context_params, embeddings),
+    FIELD(llama_context_params, offload_kqv),
+    FIELD(llama_context_params, no_perf),
+    FIELD(llama_context_params, op_offload),
+    FIELD(llama_context_params, swa_full),
+    FIELD(llama_context_params, kv_unified),
+    FIELD(llama_context_params, samplers),
+    FIELD(llama_context_params, n_samplers),
+    FIELD(llama_context_params, ctx_other),
+};
+
+const chq_abi_field batch_fields[] = {
+    FIELD(llama_batch, n_tokens),
+    FIELD(llama_batch, token),
+    FIELD(llama_batch, embd),
+    FIELD(llama_batch, pos),
+    FIELD(llama_batch, n_seq_id),
+    FIELD(llama_batch, seq_id),
+    FIELD(llama_batch, logits),
+};
+
+const chq_abi_field token_data_fields[] = {
+    FIELD(llama_token_data, id),
+    FIELD(llama_token_data, logit),
+    FIELD(llama_token_data, p),
+};
+
+const chq_abi_field token_data_array_fields[] = {
+    FIELD(llama_token_data_array, data),
+    FIELD(llama_token_data_array, size),
+    FIELD(llama_token_data_array, selected),
+    FIELD(llama_token_data_array, sorted),
+};
+
+const chq_abi_field logit_bias_fields[] = {
+    FIELD(llama_logit_bias, token),
+    FIELD(llama_logit_bias, bias),
+};
+
+const chq_abi_field kv_override_fields[] = {
+    FIELD(llama_model_kv_override, tag),
+    FIELD(llama_model_kv_override, key),
+    FIELD(llama_model_kv_override, val_i64),
+    FIELD(llama_model_kv_override, val_f64),
+    FIELD(llama_model_kv_override, val_bool),
+    FIELD(llama_model_kv_override, val_str),
+};
+
+const chq_abi_field tensor_buft_override_fields[] = {
+    FIELD(llama_model_tensor_buft_override, pattern),
+    FIELD(llama_model_tensor_buft_override, buft),
+};
+
+const chq_abi_field chain_params_fields[] = {
+    FIELD(llama_sampler_chain_params, no_perf),
+};
+
+const chq_abi_field model_info_fields[] = {
+    FIELD(chq_model_info, n_vocab),
+    FIELD(chq_model_info, n_ctx_train),
+    FIELD(chq_model_info, n_embd),
+    FIELD(chq_model_info, n_layer),
+    FIELD(chq_model_info, n_head),
+    FIELD(chq_model_info, n_head_kv),
+    FIELD(chq_model_info, n_swa),
+    FIELD(chq_model_info, vocab_type),
+    FIELD(chq_model_info, rope_type),
+    FIELD(chq_model_info, n_pos_per_embd),
+    FIELD(chq_model_info, n_params),
+    FIELD(chq_model_info, n_bytes),
+    FIELD(chq_model_info, token_bos),
+    FIELD(chq_model_info, token_eos),
+    FIELD(chq_model_info, token_eot),
+    FIELD(chq_model_info, token_sep),
+    FIELD(chq_model_info, token_nl),
+    FIELD(chq_model_info, token_pad),
+    FIELD(chq_model_info, token_mask),
+    FIELD(chq_model_info, token_fim_pre),
+    FIELD(chq_model_info, token_fim_suf),
+    FIELD(chq_model_info, token_fim_mid),
+    FIELD(chq_model_info, token_fim_pad),
+    FIELD(chq_model_info, token_fim_rep),
+    FIELD(chq_model_info, token_fim_sep),
+    FIELD(chq_model_info, token_decoder_start),
+    FIELD(chq_model_info, add_bos),
+    FIELD(chq_model_info, add_eos),
+    FIELD(chq_model_info, has_encoder),
+    FIELD(chq_model_info, has_decoder),
+    FIELD(chq_model_info, is_recurrent),
+    FIELD(chq_model_info, is_hybrid),
+    FIELD(chq_model_info, is_diffusion),
+    FIELD(chq_model_info, vocab_only),
+};
+
+const chq_abi_field token_info_fields[] = {
+    FIELD(chq_token_info, score),
+    FIELD(chq_token_info, attributes),
+    FIELD(chq_token_info, is_end),
+    FIELD(chq_token_info, is_control),
+};
+
+const chq_abi_field context_info_fields[] = {
+    FIELD(chq_context_info, n_ctx),
+    FIELD(chq_context_info, n_ctx_seq),
+    FIELD(chq_context_info, n_batch),
+    FIELD(chq_context_info, n_ubatch),
+    FIELD(chq_context_info, n_seq_max),
+    FIELD(chq_context_info, n_threads),
+    FIELD(chq_context_info, n_threads_batch),
+    FIELD(chq_context_info, kv_unified),
+    FIELD(chq_context_info, can_shift),
+    FIELD(chq_context_info, causal),
+    FIELD(chq_context_info, embeddings),
+    FIELD(chq_context_info, poisoned),
+    FIELD(chq_context_info, state_bytes),
+};
+
+const chq_abi_field sampled_fields[] = {
+    FIELD(chq_sampled, token),
+    FIELD(chq_sampled, n_piece),
+    FIELD(chq_sampled, is_end),
+};
+
+const chq_abi_field device_info_fields[] = {
+    FIELD(chq_device_info, name),
+    FIELD(chq_device_info, description),
+    FIELD(chq_device_info, backend),
+    FIELD(chq_device_info, library),
+    FIELD(chq_device_info, type),
+    FIELD(chq_device_info, memory_free),
+    FIELD(chq_device_info, memory_total),
+};
+
+const chq_abi_field mtmd_params_fields[] = {
+    FIELD(mtmd_context_params, use_gpu),
+    FIELD(mtmd_context_params, device),
+    FIELD(mtmd_context_params, print_timings),
+    FIELD(mtmd_context_params, n_threads),
+    FIELD(mtmd_context_params, image_marker),
+    FIELD(mtmd_context_params, media_marker),
+    FIELD(mtmd_context_params, flash_attn_type),
+    FIELD(mtmd_context_params, warmup),
+    FIELD(mtmd_context_params, image_min_tokens),
+    FIELD(mtmd_context_params, image_max_tokens),
+    FIELD(mtmd_context_params, cb_eval),
+    FIELD(mtmd_context_params, cb_eval_user_data),
+    FIELD(mtmd_context_params, batch_max_tokens),
+    FIELD(mtmd_context_params, progress_callback),
+    FIELD(mtmd_context_params, progress_callback_user_data),
+};
+
+// Copied field by field: a whole-struct assignment may carry the padding of the source along.
+struct default_values {
+    llama_model_params         model;
+    llama_context_params       context;
+    llama_sampler_chain_params chain;
+
+    default_values() {
+        memset((void *) this, 0, sizeof(*this));
+        copy(&model,   llama_model_default_params(),         model_params_fields);
+        copy(&context, llama_context_default_params(),       context_params_fields);
+        copy(&chain,   llama_sampler_chain_default_params(), chain_params_fields);
+    }
+
+    template <typename T, size_t N>
+    static void copy(T * to, const T & from, const chq_abi_field (&fields)[N]) {
+        for (const chq_abi_field & f : fields) {
+            memcpy((char *) to + f.offset, (const char *) &from + f.offset, f.size);
+        }
+    }
+};
+
+template <typename T, size_t N>
+chq_abi_struct describe(const char * name, const chq_abi_field (&fields)[N], const void * defaults = nullptr) {
+    return { name, (uint32_t) sizeof(T), (uint32_t) alignof(T), (uint32_t) N, fields, defaults };
+}
+
+} // namespace
+
+const struct chq_abi_struct * chq_abi_structs(uint32_t * n) {
+    static const default_values defaults;
+    static const chq_abi_struct table[] = {
+        describe<llama_model_params>              ("llama_model_params",               model_params_fields,   &defaults.model),
+        describe<llama_context_params>            ("llama_context_params",             context_params_fields, &defaults.context),
+        describe<llama_sampler_chain_params>      ("llama_sampler_chain_params",       chain_params_fields,   &defaults.chain),
+        describe<llama_batch>                     ("llama_batch",                      batch_fields),
+        describe<llama_token_data>                ("llama_token_data",                 token_data_fields),
+        describe<llama_token_data_array>          ("llama_token_data_array",           token_data_array_fields),
+        describe<llama_logit_bias>                ("llama_logit_bias",                 logit_bias_fields),
+        describe<llama_model_kv_override>         ("llama_model_kv_override",          kv_override_fields),
+        describe<llama_model_tensor_buft_override>("llama_model_tensor_buft_override", tensor_buft_override_fields),
+        describe<chq_model_info>                  ("chq_model_info",                   model_info_fields),
+        describe<chq_token_info>                  ("chq_token_info",                   token_info_fields),
+        describe<chq_context_info>                ("chq_context_info",                 context_info_fields),
+        describe<chq_sampled>                     ("chq_sampled",                      sampled_fields),
+        describe<chq_device_info>                 ("chq_device_info",                  device_info_fields),
+        describe<mtmd_context_params>             ("mtmd_context_params",              mtmd_params_fields),
+    };
+    if (n) {
+        *n = (uint32_t) (sizeof(table) / sizeof(table[0]));
+    }
+    return table;
+}

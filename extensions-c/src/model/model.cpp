@@ -1,0 +1,314 @@
+#include "model/model.h"
+
+#include "runtime/runtime.h"
+
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+namespace chq {
+
+std::string meta_text(const llama_model * model, const char * key) {
+    const int32_t n = llama_model_meta_val_str(model, key, nullptr, 0);
+    if (n <= 0) {
+        return "";
+    }
+    std::string text((size_t) n + 1, '\0');
+    llama_model_meta_val_str(model, key, &text[0], text.size());
+    text.resize(n);
+    return text;
+}
+
+double meta_number(const llama_model * model, const std::string & key, double fallback) {
+    const std::string text = meta_text(model, key.c_str());
+    char * end = nullptr;
+    const double value = strtod(text.c_str(), &end);
+    return text.empty() || *end ? fallback : value;
+}
+
+static void check_params(const llama_model_params & params) {
+    if (params.split_mode < LLAMA_SPLIT_MODE_NONE || params.split_mode > LLAMA_SPLIT_MODE_TENSOR) {
+        fail(CHQ_STATUS_ARGUMENT, "split_mode %d is unknown", (int) params.split_mode);
+    }
+    if (params.load_mode < LLAMA_LOAD_MODE_AUTO || params.load_mode > LLAMA_LOAD_MODE_DIRECT_IO) {
+        fail(CHQ_STATUS_ARGUMENT, "load_mode %d is unknown", (int) params.load_mode);
+    }
+    if (params.lazy_mode < LLAMA_LAZY_MODE_OFF || params.lazy_mode > LLAMA_LAZY_MODE_ON) {
+        fail(CHQ_STATUS_ARGUMENT, "lazy_mode %d is unknown", (int) params.lazy_mode);
+    }
+    for (size_t i = 0; params.devices && params.devices[i]; ++i) {
+        bool known = false;
+        for (size_t k = 0; k < ggml_backend_dev_count(); ++k) {
+            known |= ggml_backend_dev_get(k) == params.devices[i];
+        }
+        if (!known || i >= llama_max_devices()) {
+            fail(CHQ_STATUS_ARGUMENT, "devices[%zu] is no device of this process, or the list does not end with NULL", i);
+        }
+    }
+    for (size_t i = 0; params.tensor_buft_overrides && params.tensor_buft_overrides[i].pattern; ++i) {
+        if (!params.tensor_buft_overrides[i].buft || i >= llama_max_tensor_buft_overrides()) {
+            fail(CHQ_STATUS_ARGUMENT, "tensor_buft_overrides[%zu] has no buffer type, or the list does not end with NULL", i);
+        }
+    }
+    for (size_t i = 0; params.tensor_split && i < llama_max_devices(); ++i) {
+        if (!std::isfinite(params.tensor_split[i]) || params.tensor_split[i] < 0) {
+            fail(CHQ_STATUS_ARGUMENT, "tensor_split[%zu] is not a share", i);
+        }
+    }
+}
+
+// Passes the caller's progress callback on and remembers whether it was the one to stop the load.
+struct progress_watch {
+    llama_progress_callback callback;
+    void                  * user_data;
+    bool                    stopped = false;
+
+    static bool on_progress(float progress, void * self) {
+        auto * watch = (progress_watch *) self;
+        const bool go_on = watch->callback(progress, watch->user_data);
+        watch->stopped |= !go_on;
+        return go_on;
+    }
+};
+
+// What llama_tokenize and llama_token_to_piece assert, looked at once here instead.
+static void check_vocabulary(const char * path, const llama_vocab * vocab) {
+    const enum llama_vocab_type type = llama_vocab_type(vocab);
+    if (type == LLAMA_VOCAB_TYPE_NONE) {
+        return;
+    }
+    const int32_t n_vocab = llama_vocab_n_tokens(vocab);
+    if (n_vocab < 1) {
+        fail(CHQ_STATUS_LOAD, "%s: the vocabulary is empty", path);
+    }
+    const struct { const char * name; int32_t token; } special[] = {
+        { "bos", llama_vocab_bos(vocab) }, { "eos", llama_vocab_eos(vocab) }, { "eot", llama_vocab_eot(vocab) },
+        { "sep", llama_vocab_sep(vocab) }, { "nl",  llama_vocab_nl (vocab) }, { "pad", llama_vocab_pad(vocab) },
+    };
+    for (const auto & s : special) {
+        if (s.token < -1 || s.token >= n_vocab) {
+            fail(CHQ_STATUS_LOAD, "%s: the %s token %d is not in the vocabulary of %d", path, s.name, s.token, n_vocab);
+        }
+    }
+    if (llama_vocab_get_add_bos(vocab) && llama_vocab_bos(vocab) < 0) {
+        fail(CHQ_STATUS_LOAD, "%s: the vocabulary begins texts with a token that it does not have", path);
+    }
+    if (llama_vocab_get_add_eos(vocab) && llama_vocab_eos(vocab) < 0) {
+        fail(CHQ_STATUS_LOAD, "%s: the vocabulary ends texts with a token that it does not have", path);
+    }
+    if (llama_vocab_get_add_sep(vocab) && llama_vocab_sep(vocab) < 0) {
+        fail(CHQ_STATUS_LOAD, "%s: the vocabulary separates texts with a token that it does not have", path);
+    }
+}
+
+static uint64_t fnv1a(uint64_t hash, const void * data, size_t n) {
+    for (size_t i = 0; i < n; ++i) {
+        hash = (hash ^ ((const uint8_t *) data)[i]) * 0x100000001b3ull;
+    }
+    return hash;
+}
+
+static uint64_t fingerprint_of(const chq_model & model) {
+    uint64_t hash = 0xcbf29ce484222325ull;
+    char desc[256];
+    llama_model_desc(model.llama, desc, sizeof(desc));
+    hash = fnv1a(hash, desc, strlen(desc));
+    for (const char * key : { "general.name", "general.file_type", "tokenizer.ggml.pre" }) {
+        const std::string value = meta_text(model.llama, key);
+        hash = fnv1a(hash, value.data(), value.size());
+    }
+    const uint64_t numbers[] = {
+        llama_model_n_params(model.llama), llama_model_size(model.llama), (uint64_t) model.n_vocab,
+        (uint64_t) llama_model_n_layer(model.llama), (uint64_t) llama_model_n_embd(model.llama),
+        (uint64_t) llama_model_n_head(model.llama), (uint64_t) llama_model_n_head_kv(model.llama),
+    };
+    hash = fnv1a(hash, numbers, sizeof(numbers));
+    // a thousand tokens spread over the vocabulary
+    const int32_t step = model.vocab ? model.n_vocab / 1000 + 1 : 1;
+    for (int32_t token = 0; model.vocab && token < model.n_vocab; token += step) {
+        const char * text = llama_vocab_get_text(model.vocab, token);
+        hash = fnv1a(hash, text, strlen(text) + 1);
+    }
+    return hash;
+}
+
+static void read_constants(chq_model & model, const llama_model_params & params) {
+    const llama_vocab * vocab = llama_model_get_vocab(model.llama);
+    const bool has_vocab = llama_vocab_type(vocab) != LLAMA_VOCAB_TYPE_NONE;
+    const int rope = params.vocab_only ? LLAMA_ROPE_TYPE_NONE : llama_model_rope_type(model.llama);
+
+    model.vocab          = has_vocab ? vocab : nullptr;
+    model.n_vocab        = llama_vocab_n_tokens(vocab);
+    model.n_pos_per_embd = rope == LLAMA_ROPE_TYPE_MROPE || rope == LLAMA_ROPE_TYPE_IMROPE ? 4 : 1;
+    model.vocab_only     = params.vocab_only;
+    model.no_alloc       = params.no_alloc;
+    model.recurrent      = llama_model_is_recurrent(model.llama);
+    model.hybrid         = llama_model_is_hybrid(model.llama);
+    model.enc_dec        = llama_model_has_encoder(model.llama) && llama_model_has_decoder(model.llama);
+    model.arch           = meta_text(model.llama, "general.architecture");
+    model.offloads       = params.n_gpu_layers != 0 && llama_supports_gpu_offload();
+
+    // llama.h does not tell; these are the sources it is set from
+    model.causal = meta_text(model.llama, (model.arch + ".attention.causal").c_str()) != "false"
+        && !llama_model_is_diffusion(model.llama)
+        && model.arch != "gemma-embedding" && model.arch != "rnd1";
+    model.fingerprint = fingerprint_of(model);
+}
+
+} // namespace chq
+
+using namespace chq;
+
+chq_status chq_model_load(const char * path, const struct llama_model_params * params_in, struct chq_model ** out) {
+    return guarded([&] {
+        check_runtime();
+        check_pointer(out,  "out");
+        check_pointer(path, "path");
+        if (!path[0]) {
+            fail(CHQ_STATUS_ARGUMENT, "path is empty");
+        }
+        llama_model_params params = params_in ? *params_in : llama_model_default_params();
+        check_params(params);
+
+        try {
+            check_gguf(path, params);
+
+            progress_watch watch { params.progress_callback, params.progress_callback_user_data };
+            if (params.progress_callback) {
+                params.progress_callback           = progress_watch::on_progress;
+                params.progress_callback_user_data = &watch;
+            }
+            auto model = std::make_unique<chq_model>();
+            forget_captured_errors();
+            model->llama = llama_model_load_from_file(path, params);
+            if (!model->llama) {
+                if (watch.stopped) {
+                    fail(CHQ_STATUS_CANCELLED, "%s: the load was stopped by its progress callback", path);
+                }
+                fail(CHQ_STATUS_LOAD, "%s: %s", path, captured_errors()[0] ? captured_errors() : "llama.cpp gave no reason");
+            }
+            std::unique_ptr<llama_model, void (*)(llama_model *)> owner(model->llama, llama_model_free);
+            check_vocabulary(path, llama_model_get_vocab(model->llama));
+            read_constants(*model, params);
+            owner.release();
+            *out = model.release();
+        } catch (const ggml_aborted &) {
+            // nothing of the model exists yet, so this is only a file that cannot be used
+            report_abort({});
+            fail(CHQ_STATUS_LOAD, "%s: %s", path, last_error());
+        }
+        return CHQ_STATUS_OK;
+    });
+}
+
+chq_status chq_model_free(struct chq_model * model) {
+    return guarded([&] {
+        if (!model) {
+            return CHQ_STATUS_OK;
+        }
+        if (model->kind != KIND_MODEL) {
+            check_model(model);
+        }
+        const int32_t n_contexts = model->n_contexts.load();
+        if (n_contexts > 0) {
+            fail(CHQ_STATUS_STATE, "%d contexts of the model are still open", n_contexts);
+        }
+        model->kind = KIND_FREED;
+        if (!model->poisoned && !model->pinned.load()) {
+            llama_model_free(model->llama);
+        }
+        delete model;
+        return CHQ_STATUS_OK;
+    });
+}
+
+struct llama_model * chq_model_llama(const struct chq_model * model) {
+    return model && model->kind == KIND_MODEL ? model->llama : nullptr;
+}
+
+chq_status chq_model_get_info(const struct chq_model * model, struct chq_model_info * out) {
+    return guarded([&] {
+        check_model(model);
+        check_pointer(out, "out");
+        const llama_model * m = model->llama;
+        const llama_vocab * v = model->vocab;
+
+        struct chq_model_info info;
+        memset(&info, 0, sizeof(info));
+        info.n_vocab        = model->n_vocab;
+        info.n_ctx_train    = llama_model_n_ctx_train(m);
+        info.n_embd         = llama_model_n_embd(m);
+        info.n_layer        = llama_model_n_layer(m);
+        // filled per layer, and not at all for vocab_only
+        info.n_head         = info.n_layer > 0 ? llama_model_n_head(m)    : 0;
+        info.n_head_kv      = info.n_layer > 0 ? llama_model_n_head_kv(m) : 0;
+        info.n_swa          = llama_model_n_swa(m);
+        info.vocab_type     = llama_vocab_type(llama_model_get_vocab(m));
+        info.rope_type      = model->vocab_only ? LLAMA_ROPE_TYPE_NONE : llama_model_rope_type(m);
+        info.n_pos_per_embd = model->n_pos_per_embd;
+        info.n_params       = llama_model_n_params(m);
+        info.n_bytes        = llama_model_size(m);
+
+        info.token_bos           = v ? llama_vocab_bos    (v) : -1;
+        info.token_eos           = v ? llama_vocab_eos    (v) : -1;
+        info.token_eot           = v ? llama_vocab_eot    (v) : -1;
+        info.token_sep           = v ? llama_vocab_sep    (v) : -1;
+        info.token_nl            = v ? llama_vocab_nl     (v) : -1;
+        info.token_pad           = v ? llama_vocab_pad    (v) : -1;
+        info.token_mask          = v ? llama_vocab_mask   (v) : -1;
+        info.token_fim_pre       = v ? llama_vocab_fim_pre(v) : -1;
+        info.token_fim_suf       = v ? llama_vocab_fim_suf(v) : -1;
+        info.token_fim_mid       = v ? llama_vocab_fim_mid(v) : -1;
+        info.token_fim_pad       = v ? llama_vocab_fim_pad(v) : -1;
+        info.token_fim_rep       = v ? llama_vocab_fim_rep(v) : -1;
+        info.token_fim_sep       = v ? llama_vocab_fim_sep(v) : -1;
+        info.token_decoder_start = llama_model_decoder_start_token(m);
+
+        info.add_bos      = v && llama_vocab_get_add_bos(v);
+        info.add_eos      = v && llama_vocab_get_add_eos(v);
+        info.has_encoder  = llama_model_has_encoder(m);
+        info.has_decoder  = llama_model_has_decoder(m);
+        info.is_recurrent = model->recurrent;
+        info.is_hybrid    = model->hybrid;
+        info.is_diffusion = llama_model_is_diffusion(m);
+        info.vocab_only   = model->vocab_only;
+        *out = info;
+        return CHQ_STATUS_OK;
+    });
+}
+
+chq_status chq_model_description(const struct chq_model * model, char * text, size_t capacity, size_t * length) {
+    return guarded([&] {
+        check_model(model);
+        check_pointer(length, "length");
+        char desc[512];
+        llama_model_desc(model->llama, desc, sizeof(desc));
+        return give_text(desc, strlen(desc), text, capacity, length);
+    });
+}
+
+chq_status chq_model_meta(const struct chq_model * model, const char * key, char * text, size_t capacity, size_t * length) {
+    return guarded([&] {
+        check_model(model);
+        check_pointer(key,    "key");
+        check_pointer(length, "length");
+        if (llama_model_meta_val_str(model->llama, key, nullptr, 0) < 0) {
+            fail(CHQ_STATUS_STATE, "the model has no metadata key %s", key);
+        }
+        const std::string value = meta_text(model->llama, key);
+        return give_text(value.data(), value.size(), text, capacity, length);
+    });
+}
+
+chq_status chq_model_chat_template(const struct chq_model * model, const char * name, char * text, size_t capacity, size_t * length) {
+    return guarded([&] {
+        check_model(model);
+        check_pointer(length, "length");
+        const char * source = llama_model_chat_template(model->llama, name);
+        if (!source) {
+            fail(CHQ_STATUS_STATE, name ? "the model has no chat template named %s" : "the model has no chat template%s", name ? name : "");
+        }
+        return give_text(source, strlen(source), text, capacity, length);
+    });
+}

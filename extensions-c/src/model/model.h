@@ -1,0 +1,55 @@
+#pragma once
+
+#include "chasqui_model.h"
+#include "guard/guard.h"
+
+#include <atomic>
+#include <string>
+
+struct chq_model : chq::handle {
+    chq_model() : handle(chq::KIND_MODEL) {}
+
+    llama_model       * llama = nullptr;
+    const llama_vocab * vocab = nullptr; // NULL if the model has no vocabulary
+
+    // constants, read once
+    int32_t     n_vocab        = 0; // also the width of the logits
+    int32_t     n_pos_per_embd = 1;
+    bool        vocab_only     = false;
+    bool        no_alloc       = false;
+    bool        offloads       = false; // some layers may live on another device
+    bool        causal         = true;
+    bool        recurrent      = false;
+    bool        hybrid         = false;
+    bool        enc_dec        = false; // needs llama_encode first
+    std::string arch;
+    uint64_t    fingerprint    = 0;     // of shape, size and vocabulary
+
+    mutable std::atomic<int32_t> n_contexts { 0 };
+    mutable std::atomic<bool>    pinned     { false }; // a poisoned context may still touch the weights
+};
+
+namespace chq {
+
+inline void check_model(const chq_model * model) {
+    check_handle(model, KIND_MODEL, "model");
+}
+
+// The vocabulary; CHQ_STATUS_UNSUPPORTED if the model has none.
+const llama_vocab * check_vocab(const chq_model * model);
+
+// Fails with CHQ_STATUS_ARGUMENT if a token is not in the vocabulary.
+void check_token (const chq_model * model, int32_t token);
+void check_tokens(const chq_model * model, const int32_t * tokens, int32_t n_tokens);
+
+// A metadata value, fallback if the key is not there or is no number.
+double meta_number(const llama_model * model, const std::string & key, double fallback);
+std::string meta_text(const llama_model * model, const char * key);
+
+// Looks at the header and the metadata of a file and fails with CHQ_STATUS_LOAD if llama.cpp could crash on it.
+void check_gguf(const char * path, const llama_model_params & params);
+
+// Writes the bytes of a token; *n_piece = its full length, also when that is more than capacity.
+void token_piece(const chq_model * model, int32_t token, bool special, char * piece, int32_t capacity, int32_t * n_piece);
+
+} // namespace chq

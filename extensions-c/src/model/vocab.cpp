@@ -1,0 +1,169 @@
+#include "model/deep_stack.h"
+#include "model/model.h"
+
+#include <climits>
+#include <cstring>
+#include <string>
+
+namespace chq {
+
+const llama_vocab * check_vocab(const chq_model * model) {
+    check_model(model);
+    if (!model->vocab) {
+        fail(CHQ_STATUS_UNSUPPORTED, "the model has no vocabulary");
+    }
+    return model->vocab;
+}
+
+void check_token(const chq_model * model, int32_t token) {
+    if (token < 0 || token >= model->n_vocab) {
+        fail(CHQ_STATUS_ARGUMENT, "token %d is not in the vocabulary of %d", token, model->n_vocab);
+    }
+}
+
+void check_tokens(const chq_model * model, const int32_t * tokens, int32_t n_tokens) {
+    const uint32_t n_vocab = (uint32_t) model->n_vocab;
+    for (int32_t i = 0; i < n_tokens; ++i) {
+        if ((uint32_t) tokens[i] >= n_vocab) {
+            fail(CHQ_STATUS_ARGUMENT, "tokens[%d] = %d is not in the vocabulary of %u", i, tokens[i], n_vocab);
+        }
+    }
+}
+
+void token_piece(const chq_model * model, int32_t token, bool special, char * piece, int32_t capacity, int32_t * n_piece) {
+    const int32_t n = llama_token_to_piece(model->vocab, token, piece, capacity, 0, special);
+    *n_piece = n < 0 ? -n : n;
+}
+
+// llama_detokenize counts in 32 bits. Only texts long enough to reach that are counted beforehand.
+static void check_total_length(const chq_model * model, const int32_t * tokens, int32_t n_tokens) {
+    if (n_tokens < 1 << 15) {
+        return;
+    }
+    int64_t total = 0;
+    for (int32_t i = 0; i < n_tokens; ++i) {
+        int32_t n = 0;
+        token_piece(model, tokens[i], true, nullptr, 0, &n);
+        total += n;
+    }
+    if (total > INT32_MAX) {
+        fail(CHQ_STATUS_ARGUMENT, "the text of these tokens has %lld bytes, at most %d can be made at once", (long long) total, INT32_MAX);
+    }
+}
+
+// The fallback of the pre-tokenizers is std::regex, which recurses for each character of a run.
+constexpr size_t SHALLOW_TEXT = 4096;
+constexpr size_t DEEP_STACK   = (size_t) 1 << 30;
+
+} // namespace chq
+
+using namespace chq;
+
+chq_status chq_tokenize(
+        const struct chq_model * model,
+        const char             * text,
+        size_t                   n_text,
+        bool                     add_special,
+        bool                     parse_special,
+        int32_t                * tokens,
+        int32_t                  capacity,
+        int32_t                * n_tokens) {
+    return guarded([&] {
+        const llama_vocab * vocab = check_vocab(model);
+        check_pointer(n_tokens, "n_tokens");
+        if (n_text > 0) {
+            check_pointer(text, "text");
+        }
+        if (capacity < 0 || (capacity > 0 && !tokens)) {
+            fail(CHQ_STATUS_ARGUMENT, "tokens is NULL or its capacity negative");
+        }
+        if (n_text > INT32_MAX / 2) {
+            fail(CHQ_STATUS_ARGUMENT, "the text has %zu bytes, at most %d can be tokenized at once", n_text, INT32_MAX / 2);
+        }
+        int32_t n = 0;
+        const auto tokenize = [&] {
+            n = llama_tokenize(vocab, n_text > 0 ? text : "", (int32_t) n_text, tokens, capacity, add_special, parse_special);
+        };
+        if (n_text <= SHALLOW_TEXT) {
+            tokenize();
+        } else {
+            run_on_deep_stack(DEEP_STACK, tokenize);
+        }
+        if (n == INT32_MIN) {
+            fail(CHQ_STATUS_ARGUMENT, "the text has more tokens than fit into 31 bits");
+        }
+        if (n < 0) {
+            *n_tokens = -n;
+            set_error("%d tokens are needed, the buffer has %d", -n, capacity);
+            return CHQ_STATUS_BUFFER;
+        }
+        *n_tokens = n;
+        return CHQ_STATUS_OK;
+    });
+}
+
+chq_status chq_detokenize(
+        const struct chq_model * model,
+        const int32_t          * tokens,
+        int32_t                  n_tokens,
+        bool                     remove_special,
+        bool                     unparse_special,
+        char                   * text,
+        size_t                   capacity,
+        size_t                 * length) {
+    return guarded([&] {
+        const llama_vocab * vocab = check_vocab(model);
+        check_pointer(length, "length");
+        if (n_tokens < 0 || (n_tokens > 0 && !tokens)) {
+            fail(CHQ_STATUS_ARGUMENT, "tokens is NULL or their number negative");
+        }
+        if (capacity > 0) {
+            check_pointer(text, "text");
+        }
+        check_tokens(model, tokens, n_tokens);
+        check_total_length(model, tokens, n_tokens);
+        const int32_t room = capacity > INT32_MAX ? INT32_MAX : (int32_t) capacity;
+        const int32_t n = llama_detokenize(vocab, tokens, n_tokens, text, room, remove_special, unparse_special);
+        *length = (size_t) (n < 0 ? -(int64_t) n : n);
+        if (n < 0) {
+            set_error("%zu bytes are needed, the buffer has %zu", *length, capacity);
+            return CHQ_STATUS_BUFFER;
+        }
+        return CHQ_STATUS_OK;
+    });
+}
+
+chq_status chq_token_piece(const struct chq_model * model, int32_t token, bool special, char * bytes, size_t capacity, size_t * length) {
+    return guarded([&] {
+        check_vocab(model);
+        check_pointer(length, "length");
+        check_token(model, token);
+        if (capacity > 0) {
+            check_pointer(bytes, "bytes");
+        }
+        int32_t n = 0;
+        token_piece(model, token, special, bytes, capacity > INT32_MAX ? INT32_MAX : (int32_t) capacity, &n);
+        *length = (size_t) n;
+        if (*length > capacity) {
+            set_error("%d bytes are needed, the buffer has %zu", n, capacity);
+            return CHQ_STATUS_BUFFER;
+        }
+        return CHQ_STATUS_OK;
+    });
+}
+
+chq_status chq_token_get_info(const struct chq_model * model, int32_t token, struct chq_token_info * out) {
+    return guarded([&] {
+        const llama_vocab * vocab = check_vocab(model);
+        check_pointer(out, "out");
+        check_token(model, token);
+        struct chq_token_info info;
+        memset(&info, 0, sizeof(info));
+        info.score      = llama_vocab_get_score(vocab, token);
+        info.attributes = llama_vocab_get_attr (vocab, token);
+        info.is_end     = llama_vocab_is_eog    (vocab, token);
+        info.is_control = llama_vocab_is_control(vocab, token);
+        *out = info;
+        return CHQ_STATUS_OK;
+    });
+}

@@ -1,0 +1,314 @@
+#include "rows/rows.h"
+
+#include "chasqui_rows.h"
+#include "guard/guard.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+// The loops work on LANES independent values at a time, so that the compiler vectorises them without being allowed to
+// reorder or to ignore NaN. Each kernel exists twice on x86: for any CPU and for AVX2, with the same results to the bit
+// (contraction to FMA is off).
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#    define HAVE_AVX2_CLONES 1
+#endif
+
+namespace chq {
+
+namespace {
+
+constexpr int LANES = 32;
+constexpr int BLOCK = 8 * LANES;
+
+#define KERNEL static inline __attribute__((always_inline))
+
+// a > b ? a : b, element by element: a NaN in a never wins.
+KERNEL void max_into(float * __restrict m, const float * __restrict x) {
+    for (int j = 0; j < LANES; ++j) {
+        m[j] = x[j] > m[j] ? x[j] : m[j];
+    }
+}
+
+KERNEL float lanes_max(const float * m) {
+    float best = -INFINITY;
+    for (int j = 0; j < LANES; ++j) {
+        best = m[j] > best ? m[j] : best;
+    }
+    return best;
+}
+
+KERNEL float block_max(const float * x) {
+    float m[LANES];
+    for (int j = 0; j < LANES; ++j) {
+        m[j] = -INFINITY;
+    }
+    for (int i = 0; i < BLOCK; i += LANES) {
+        max_into(m, x + i);
+    }
+    return lanes_max(m);
+}
+
+KERNEL float span_max(const float * x, int32_t n) {
+    float m[LANES];
+    for (int j = 0; j < LANES; ++j) {
+        m[j] = -INFINITY;
+    }
+    int32_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        max_into(m, x + i);
+    }
+    float best = lanes_max(m);
+    for (; i < n; ++i) {
+        best = x[i] > best ? x[i] : best;
+    }
+    return best;
+}
+
+// One pass finds the best block, then only that block is searched for the index.
+KERNEL int32_t argmax_kernel(const float * x, int32_t n, float * value) {
+    float   best  = -INFINITY;
+    int32_t begin = 0;
+    int32_t i = 0;
+    for (; i + BLOCK <= n; i += BLOCK) {
+        const float m = block_max(x + i);
+        if (m > best) {
+            best  = m;
+            begin = i;
+        }
+    }
+    const float m = span_max(x + i, n - i);
+    if (m > best) {
+        best  = m;
+        begin = i;
+    }
+    *value = best;
+    if (best == -INFINITY) {
+        return 0;
+    }
+    int32_t index = begin;
+    while (x[index] != best) {
+        ++index;
+    }
+    *value = x[index];
+    return index;
+}
+
+// exp(x) for x <= 0, 0 below the normal numbers: 2^n * p(r) with n = round(x/ln 2), relative error below 2e-7.
+KERNEL void exp_lanes(float * __restrict y, const float * __restrict x) {
+    for (int j = 0; j < LANES; ++j) {
+        const float shift = 12582912.0f; // 1.5 * 2^23: adding it rounds to an integer, kept in the low bits
+        const float v = x[j] > -87.0f ? x[j] : -87.0f;
+        const float t = v * 1.44269504f + shift;
+        const float n = t - shift;
+        const float r = (v - n * 0.693359375f) + n * 2.12194440e-4f; // ln 2 in two parts
+        float p = 1.9875691500e-4f;
+        p = p * r + 1.3981999507e-3f;
+        p = p * r + 8.3334519073e-3f;
+        p = p * r + 4.1665795894e-2f;
+        p = p * r + 1.6666665459e-1f;
+        p = p * r + 5.0000001201e-1f;
+        p = p * r * r + r + 1.0f;
+        int32_t bits;
+        memcpy(&bits, &t, sizeof(bits));
+        bits = (bits + 127) << 23; // the integer's low bits become the exponent, the rest is shifted out
+        float scale;
+        memcpy(&scale, &bits, sizeof(scale));
+        y[j] = x[j] > -87.0f ? p * scale : 0.0f;
+    }
+}
+
+KERNEL double logsumexp_kernel(const float * x, int32_t n) {
+    const float max = span_max(x, n);
+    if (max == -INFINITY || max == INFINITY) {
+        return max;
+    }
+    double sums[LANES] = { 0 };
+    float d[LANES];
+    float e[LANES];
+    int32_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        for (int j = 0; j < LANES; ++j) {
+            d[j] = x[i + j] - max; // a NaN stays one and fails the comparison in exp_lanes
+        }
+        exp_lanes(e, d);
+        for (int j = 0; j < LANES; ++j) {
+            sums[j] += e[j];
+        }
+    }
+    if (i < n) {
+        for (int j = 0; j < LANES; ++j) {
+            d[j] = i + j < n ? x[i + j] - max : -INFINITY;
+        }
+        exp_lanes(e, d);
+        for (int j = 0; j < LANES; ++j) {
+            sums[j] += e[j];
+        }
+    }
+    double sum = 0;
+    for (int j = 0; j < LANES; ++j) {
+        sum += sums[j];
+    }
+    return (double) max + std::log(sum);
+}
+
+struct candidate {
+    float   value;
+    int32_t index;
+};
+
+// Order of the result: larger first, of equals the smaller index.
+struct better {
+    bool operator()(const candidate & a, const candidate & b) const {
+        return a.value > b.value || (a.value == b.value && a.index < b.index);
+    }
+};
+
+// heap[0] is the worst of the k kept. Later equals never replace an earlier one, so a plain > decides.
+KERNEL void consider(candidate * heap, int32_t k, float x, int32_t index) {
+    if (x > heap[0].value) {
+        std::pop_heap(heap, heap + k, better());
+        heap[k - 1] = { x, index };
+        std::push_heap(heap, heap + k, better());
+    }
+}
+
+KERNEL void top_k_kernel(const float * x, int32_t n, int32_t k, candidate * heap) {
+    for (int32_t i = 0; i < k; ++i) {
+        heap[i] = { x[i] == x[i] ? x[i] : -INFINITY, i };
+    }
+    std::make_heap(heap, heap + k, better());
+    int32_t i = k;
+    for (; i + LANES <= n; i += LANES) {
+        const float worst = heap[0].value;
+        int any = 0;
+        for (int j = 0; j < LANES; ++j) {
+            any |= x[i + j] > worst;
+        }
+        if (any) {
+            for (int j = 0; j < LANES; ++j) {
+                consider(heap, k, x[i + j], i + j);
+            }
+        }
+    }
+    for (; i < n; ++i) {
+        consider(heap, k, x[i], i);
+    }
+    std::sort_heap(heap, heap + k, better());
+}
+
+int32_t argmax_any   (const float * x, int32_t n, float * value)                { return argmax_kernel(x, n, value); }
+double  logsumexp_any(const float * x, int32_t n)                               { return logsumexp_kernel(x, n); }
+void    top_k_any    (const float * x, int32_t n, int32_t k, candidate * heap)  { top_k_kernel(x, n, k, heap); }
+
+#ifdef HAVE_AVX2_CLONES
+#define AVX2 __attribute__((target("avx2")))
+AVX2 int32_t argmax_avx2   (const float * x, int32_t n, float * value)               { return argmax_kernel(x, n, value); }
+AVX2 double  logsumexp_avx2(const float * x, int32_t n)                              { return logsumexp_kernel(x, n); }
+AVX2 void    top_k_avx2    (const float * x, int32_t n, int32_t k, candidate * heap) { top_k_kernel(x, n, k, heap); }
+
+const bool has_avx2 = __builtin_cpu_supports("avx2");
+#define DISPATCH(name, ...) (has_avx2 ? name##_avx2(__VA_ARGS__) : name##_any(__VA_ARGS__))
+#else
+#define DISPATCH(name, ...) name##_any(__VA_ARGS__)
+#endif
+
+void check_rows(const float * logits, int32_t n_rows, int32_t n_cols, int64_t stride, const void * out, const char * out_name) {
+    if (n_rows < 0) {
+        fail(CHQ_STATUS_ARGUMENT, "n_rows = %d is negative", n_rows);
+    }
+    if (n_cols < 1) {
+        fail(CHQ_STATUS_ARGUMENT, "n_cols = %d is less than 1", n_cols);
+    }
+    if (stride < n_cols) {
+        fail(CHQ_STATUS_ARGUMENT, "stride = %lld is less than n_cols = %d", (long long) stride, n_cols);
+    }
+    if (n_rows > 0) {
+        check_pointer(logits, "logits");
+        check_pointer(out, out_name);
+        if (stride > INT64_MAX / (int64_t) sizeof(float) / n_rows) {
+            fail(CHQ_STATUS_ARGUMENT, "%d rows of stride %lld exceed the address space", n_rows, (long long) stride);
+        }
+    }
+}
+
+} // namespace
+
+int32_t row_argmax(const float * x, int32_t n, float * best) {
+    return DISPATCH(argmax, x, n, best);
+}
+
+} // namespace chq
+
+using namespace chq;
+
+chq_status chq_rows_argmax(const float * logits, int32_t n_rows, int32_t n_cols, int64_t stride, int32_t * index, float * value) {
+    return guarded([&] {
+        check_rows(logits, n_rows, n_cols, stride, index, "index");
+        for (int32_t r = 0; r < n_rows; ++r) {
+            float best;
+            index[r] = DISPATCH(argmax, logits + r * stride, n_cols, &best);
+            if (value) {
+                value[r] = best;
+            }
+        }
+        return CHQ_STATUS_OK;
+    });
+}
+
+chq_status chq_rows_top_k(const float * logits, int32_t n_rows, int32_t n_cols, int64_t stride, int32_t k, int32_t * index, float * value) {
+    return guarded([&] {
+        check_rows(logits, n_rows, n_cols, stride, index, "index");
+        if (k < 1 || k > std::min(n_cols, 1024)) {
+            fail(CHQ_STATUS_ARGUMENT, "k = %d is not in 1..%d", k, std::min(n_cols, 1024));
+        }
+        candidate heap[1024];
+        for (int32_t r = 0; r < n_rows; ++r) {
+            DISPATCH(top_k, logits + r * stride, n_cols, k, heap);
+            for (int32_t i = 0; i < k; ++i) {
+                index[(int64_t) r * k + i] = heap[i].index;
+                if (value) {
+                    value[(int64_t) r * k + i] = heap[i].value;
+                }
+            }
+        }
+        return CHQ_STATUS_OK;
+    });
+}
+
+chq_status chq_rows_logsumexp(const float * logits, int32_t n_rows, int32_t n_cols, int64_t stride, float * out) {
+    return guarded([&] {
+        check_rows(logits, n_rows, n_cols, stride, out, "out");
+        for (int32_t r = 0; r < n_rows; ++r) {
+            out[r] = (float) DISPATCH(logsumexp, logits + r * stride, n_cols);
+        }
+        return CHQ_STATUS_OK;
+    });
+}
+
+chq_status chq_rows_logprob(const float * logits, int32_t n_rows, int32_t n_cols, int64_t stride, const int32_t * tokens, float * out) {
+    return guarded([&] {
+        check_rows(logits, n_rows, n_cols, stride, out, "out");
+        if (n_rows > 0) {
+            check_pointer(tokens, "tokens");
+        }
+        for (int32_t r = 0; r < n_rows; ++r) {
+            if (tokens[r] < 0 || tokens[r] >= n_cols) {
+                fail(CHQ_STATUS_ARGUMENT, "tokens[%d] = %d is not in 0..%d", r, tokens[r], n_cols - 1);
+            }
+        }
+        for (int32_t r = 0; r < n_rows; ++r) {
+            const float * row = logits + r * stride;
+            const float   x   = row[tokens[r]];
+            if (!(x > -INFINITY)) {
+                out[r] = -INFINITY; // also NaN
+            } else {
+                const double total = DISPATCH(logsumexp, row, n_cols);
+                // with an infinite logit all the probability is there
+                out[r] = std::isinf(total) ? (x == INFINITY ? 0.0f : -INFINITY) : (float) (x - total);
+            }
+        }
+        return CHQ_STATUS_OK;
+    });
+}

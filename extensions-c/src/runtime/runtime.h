@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+#include "ggml-backend.h"
+
+namespace chq {
+
+// Fails with CHQ_STATUS_STATE unless chq_runtime_init has succeeded.
+void check_runtime();
+
+// A function that the CPU backend exports by name; NULL if it does not.
+void * cpu_function(const char * name);
+
+// The callback for llama_log_set and its like.
+void on_log(ggml_log_level level, const char * text, void * user);
+
+// Bytes that this process may still allocate: what the system has and what the control group allows. UINT64_MAX if unknown.
+uint64_t available_memory();
+
+// The file's first line, without the newline; empty if it cannot be read.
+std::string read_line(const char * path);
+
+// Folder of this process's cgroup v2, e.g. "/sys/fs/cgroup/user.slice"; empty if there is none.
+std::string cgroup_folder();
+
+} // namespace chq

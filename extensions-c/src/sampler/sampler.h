@@ -1,0 +1,48 @@
+#pragma once
+
+#include "chasqui_sampler.h"
+#include "guard/guard.h"
+#include "model/model.h"
+
+#include <memory>
+#include <vector>
+
+namespace chq {
+
+enum class stage_kind : uint8_t { FILTER, GREEDY, RANDOM_PICK, GRAMMAR };
+
+} // namespace chq
+
+struct chq_sampler : chq::handle {
+    chq_sampler() : handle(chq::KIND_SAMPLER) {}
+
+    llama_sampler       * chain = nullptr;
+    const llama_vocab   * vocab = nullptr; // NULL if the model has none
+    int32_t               n_vocab = 0;
+    std::vector<chq::stage_kind> stages;   // as in the chain
+
+    // A grammar that refused a token has no state to go on from until it is reset.
+    bool grammar_failed = false;
+
+    std::vector<llama_token_data> candidates;
+};
+
+namespace chq {
+
+inline void check_sampler(const chq_sampler * sampler) {
+    check_handle(sampler, KIND_SAMPLER, "sampler");
+}
+
+// Fails with CHQ_STATUS_STATE unless the chain ends with a stage that picks.
+void check_ready(const chq_sampler * sampler);
+
+// Runs the chain on n_vocab logits. accept = also tell the chain, as llama_sampler_sample does.
+int32_t pick_token(chq_sampler * sampler, const float * logits, bool accept);
+
+// Takes over the stage. A NULL stage is a lack of memory.
+void add_stage(chq_sampler * sampler, llama_sampler * stage, stage_kind kind);
+
+// Before a stage is made: the chain must be usable and must not have its last stage yet.
+void check_open(const chq_sampler * sampler);
+
+} // namespace chq
