@@ -179,6 +179,11 @@ const chq_abi_field context_info_fields[] = {
     FIELD(chq_context_info, state_bytes),
 };
 
+const chq_abi_field chat_message_fields[] = {
+    FIELD(chq_chat_message, role),
+    FIELD(chq_chat_message, content),
+};
+
 const chq_abi_field sampled_fields[] = {
     FIELD(chq_sampled, token),
     FIELD(chq_sampled, n_piece),
@@ -257,6 +262,7 @@ const struct chq_abi_struct * chq_abi_structs(uint32_t * n) {
         describe<chq_token_info>                  ("chq_token_info",                   token_info_fields),
         describe<chq_context_info>                ("chq_context_info",                 context_info_fields),
         describe<chq_sampled>                     ("chq_sampled",                      sampled_fields),
+        describe<chq_chat_message>                ("chq_chat_message",                 chat_message_fields),
         describe<chq_device_info>                 ("chq_device_info",                  device_info_fields),
         describe<mtmd_context_params>             ("mtmd_context_params",              mtmd_params_fields),
     };
