@@ -214,6 +214,14 @@ static void check_fits(const chq_model * model, const llama_context_params & par
     }
 }
 
+// llama.cpp's own default is 4 threads, whatever the machine.
+static llama_context_params default_params() {
+    llama_context_params params = llama_context_default_params();
+    params.n_threads       = 0;
+    params.n_threads_batch = 0;
+    return params;
+}
+
 static bool on_compute_poll(void * context) {
     return ((chq_context *) context)->cancelled.load(std::memory_order_relaxed);
 }
@@ -290,13 +298,15 @@ chq_status chq_context_create(struct chq_model * model, const struct llama_conte
     return guarded([&] {
         check_model(model);
         check_pointer(out, "out");
-        llama_context_params params = params_in ? *params_in : llama_context_default_params();
+        llama_context_params params = params_in ? *params_in : default_params();
         check_params(model, params, poll);
         check_fits(model, params);
 
         auto context = std::make_unique<chq_context>();
         context->model = model;
         context->poll  = poll;
+        params.cb_eval             = nullptr;
+        params.cb_eval_user_data   = nullptr;
         params.abort_callback      = on_compute_poll;
         params.abort_callback_data = context.get();
 

@@ -1,0 +1,48 @@
+// Models small enough to be made by a test: random weights, a byte-level vocabulary of 300 tokens.
+#pragma once
+
+#include "chasqui.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+struct tiny_options {
+    std::string arch       = "llama"; // or "mamba" (recurrent), "gemma2" (sliding window)
+    int32_t     n_embd     = 64;
+    int32_t     n_layer    = 2;
+    int32_t     n_head     = 4;
+    int32_t     n_head_kv  = 2;
+    int32_t     n_ff       = 96;
+    int32_t     n_ctx      = 2048;
+    int32_t     n_swa      = 64;      // gemma2
+    uint32_t    seed       = 1;
+    bool        bpe        = false;   // a GPT-2 vocabulary instead of SentencePiece
+    std::string chat_template;
+};
+
+void write_tiny_gguf(const std::string & path, const tiny_options & options = {});
+
+// A file name of this process's own in the working directory; removed when the process ends.
+std::string temporary_path(const std::string & name);
+
+// A model of write_tiny_gguf, loaded. The runtime is initialised on the way.
+struct tiny_model {
+    chq_model * model = nullptr;
+
+    explicit tiny_model(const tiny_options & options = {});
+    ~tiny_model();
+    tiny_model(const tiny_model &) = delete;
+};
+
+struct tiny_context {
+    chq_context * context = nullptr;
+
+    // change: what to set besides n_ctx = 512, n_threads = 1
+    explicit tiny_context(const tiny_model & model, void (*change)(llama_context_params &) = nullptr);
+    ~tiny_context();
+    tiny_context(const tiny_context &) = delete;
+};
+
+// n tokens of the vocabulary's ordinary part, always the same for a seed.
+std::vector<int32_t> some_tokens(int32_t n, uint32_t seed = 7);
