@@ -89,7 +89,7 @@ int use(const std::string & path) {
     llama_context_params params = llama_context_default_params();
     params.n_ctx     = 256;
     params.n_batch   = 64;
-    params.n_threads = params.n_threads_batch = 1;
+    params.n_threads = params.n_threads_batch = 2; // an assertion on a worker thread ends the process
     chq_context * context = nullptr;
     int stage = 0;
     if (chq_context_create(model, &params, 0, &context) != CHQ_STATUS_OK) {

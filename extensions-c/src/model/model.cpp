@@ -102,6 +102,20 @@ static void check_vocabulary(const char * path, const llama_vocab * vocab) {
     }
 }
 
+// ggml asserts on worker threads, where nothing can be caught, that dimensions are rotated in pairs, and never ends if
+// there are none to rotate. Whether a model rotates at all is known only now.
+static void check_rope(const char * path, const llama_model * model) {
+    if (llama_model_rope_type(model) == LLAMA_ROPE_TYPE_NONE || llama_model_n_head(model) < 1) {
+        return;
+    }
+    const std::string arch   = meta_text(model, "general.architecture");
+    const double n_head_size = meta_number(model, arch + ".attention.key_length", llama_model_n_embd(model) / llama_model_n_head(model));
+    const double n_rot       = meta_number(model, arch + ".rope.dimension_count", n_head_size);
+    if (n_rot < 2 || std::fmod(n_rot, 2) != 0) {
+        fail(CHQ_STATUS_LOAD, "%s: %g rotated dimensions, but they come in pairs", path, n_rot);
+    }
+}
+
 static uint64_t fnv1a(uint64_t hash, const void * data, size_t n) {
     for (size_t i = 0; i < n; ++i) {
         hash = (hash ^ ((const uint8_t *) data)[i]) * 0x100000001b3ull;
@@ -121,7 +135,9 @@ static uint64_t fingerprint_of(const chq_model & model) {
     const uint64_t numbers[] = {
         llama_model_n_params(model.llama), llama_model_size(model.llama), (uint64_t) model.n_vocab,
         (uint64_t) llama_model_n_layer(model.llama), (uint64_t) llama_model_n_embd(model.llama),
-        (uint64_t) llama_model_n_head(model.llama), (uint64_t) llama_model_n_head_kv(model.llama),
+        // llama.cpp keeps these per layer and aborts where there is none
+        model.vocab_only ? 0 : (uint64_t) llama_model_n_head(model.llama),
+        model.vocab_only ? 0 : (uint64_t) llama_model_n_head_kv(model.llama),
     };
     hash = fnv1a(hash, numbers, sizeof(numbers));
     // a thousand tokens spread over the vocabulary
@@ -190,6 +206,9 @@ chq_status chq_model_load(const char * path, const struct llama_model_params * p
             }
             std::unique_ptr<llama_model, void (*)(llama_model *)> owner(model->llama, llama_model_free);
             check_vocabulary(path, llama_model_get_vocab(model->llama));
+            if (!params.vocab_only) {
+                check_rope(path, model->llama);
+            }
             read_constants(*model, params);
             owner.release();
             *out = model.release();

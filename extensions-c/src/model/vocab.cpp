@@ -51,6 +51,35 @@ static void check_total_length(const chq_model * model, const int32_t * tokens, 
     }
 }
 
+// The code point of a four-byte sequence at p, 0 if there is none.
+static uint32_t four_byte_code_point(const unsigned char * p, const unsigned char * end) {
+    if (end - p < 4 || (p[0] & 0xF8) != 0xF0 || (p[1] & 0xC0) != 0x80 || (p[2] & 0xC0) != 0x80 || (p[3] & 0xC0) != 0x80) {
+        return 0;
+    }
+    return (uint32_t) (p[0] & 7) << 18 | (uint32_t) (p[1] & 63) << 12 | (uint32_t) (p[2] & 63) << 6 | (p[3] & 63);
+}
+
+// llama.cpp takes broken UTF-8 for U+FFFD, except for sequences beyond U+10FFFF, on which it throws. Those are replaced
+// here; returns false if there were none.
+static bool replace_impossible(const char * text, size_t n_text, std::string & out) {
+    const unsigned char * begin = (const unsigned char *) text;
+    const unsigned char * end   = begin + n_text;
+    const unsigned char * done  = begin;
+    for (const unsigned char * p = begin; p < end; ++p) {
+        if (*p >= 0xF4 && four_byte_code_point(p, end) > 0x10FFFF) {
+            out.append((const char *) done, p - done);
+            out += "\xEF\xBF\xBD";
+            done = p + 4;
+            p += 3;
+        }
+    }
+    if (done == begin) {
+        return false;
+    }
+    out.append((const char *) done, end - done);
+    return true;
+}
+
 // The fallback of the pre-tokenizers is std::regex, which recurses for each character of a run.
 constexpr size_t SHALLOW_TEXT = 4096;
 constexpr size_t DEEP_STACK   = (size_t) 1 << 30;
@@ -79,6 +108,11 @@ chq_status chq_tokenize(
         }
         if (n_text > INT32_MAX / 2) {
             fail(CHQ_STATUS_ARGUMENT, "the text has %zu bytes, at most %d can be tokenized at once", n_text, INT32_MAX / 2);
+        }
+        std::string repaired;
+        if (llama_vocab_type(vocab) != LLAMA_VOCAB_TYPE_SPM && replace_impossible(text, n_text, repaired)) {
+            text   = repaired.data();
+            n_text = repaired.size();
         }
         int32_t n = 0;
         const auto tokenize = [&] {

@@ -89,6 +89,7 @@ chq_status chq_sampler_add_grammar_lazy(
         forget_captured_errors();
         add_grammar(sampler, llama_sampler_init_grammar_lazy_patterns(sampler->vocab, gbnf, root,
             const_cast<const char **>(trigger_patterns), (size_t) n_trigger_patterns, trigger_tokens, (size_t) n_trigger_tokens));
+        sampler->has_patterns |= n_trigger_patterns > 0;
         return CHQ_STATUS_OK;
     });
 }

@@ -1,7 +1,9 @@
 #include "sampler/sampler.h"
 
+#include "model/deep_stack.h"
 #include "rows/rows.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -40,20 +42,41 @@ void add_stage(chq_sampler * sampler, llama_sampler * stage, stage_kind kind) {
     sampler->stages.push_back(kind);
 }
 
-// The stages have accepted a token one after the other; a grammar throws if it does not allow it.
+static bool has_grammar(const chq_sampler * sampler) {
+    return std::find(sampler->stages.begin(), sampler->stages.end(), stage_kind::GRAMMAR) != sampler->stages.end();
+}
+
+constexpr size_t SHALLOW_SEARCH = 1 << 11; // characters that any thread's stack bears
+constexpr size_t MAX_SEARCH     = 1 << 20;
+constexpr size_t DEEP_STACK     = (size_t) 1 << 30;
+
+// A grammar throws if it does not allow the token.
 static void accept_token(chq_sampler * sampler, int32_t token) {
-    for (stage_kind kind : sampler->stages) {
-        if (kind == stage_kind::GRAMMAR) {
-            try {
-                llama_sampler_accept(sampler->chain, token);
-            } catch (const std::exception & e) {
-                sampler->grammar_failed = true;
-                fail(CHQ_STATUS_GRAMMAR, "%s", e.what());
-            }
+    if (!has_grammar(sampler)) {
+        llama_sampler_accept(sampler->chain, token);
+        return;
+    }
+    const auto accept = [&] {
+        try {
+            llama_sampler_accept(sampler->chain, token);
+        } catch (const std::exception & e) {
+            sampler->grammar_failed = true;
+            fail(CHQ_STATUS_GRAMMAR, "%s", e.what());
+        }
+    };
+    if (sampler->has_patterns) {
+        const int32_t n = llama_token_to_piece(sampler->vocab, token, nullptr, 0, 0, true);
+        sampler->n_searched += (size_t) (n < 0 ? -n : n);
+        if (sampler->n_searched > MAX_SEARCH) {
+            sampler->grammar_failed = true;
+            fail(CHQ_STATUS_GRAMMAR, "a lazy grammar searches at most 1 MiB of output for its trigger");
+        }
+        if (sampler->n_searched > SHALLOW_SEARCH) {
+            run_on_deep_stack(DEEP_STACK, accept);
             return;
         }
     }
-    llama_sampler_accept(sampler->chain, token);
+    accept();
 }
 
 int32_t pick_token(chq_sampler * sampler, const float * logits, bool accept) {
@@ -168,6 +191,8 @@ chq_status chq_sampler_clone(const struct chq_sampler * sampler, struct chq_samp
         clone->n_vocab        = sampler->n_vocab;
         clone->stages         = sampler->stages;
         clone->grammar_failed = sampler->grammar_failed;
+        clone->has_patterns   = sampler->has_patterns;
+        clone->n_searched     = sampler->n_searched;
         clone->candidates.resize(sampler->n_vocab);
         clone->chain = llama_sampler_clone(sampler->chain);
         *out = clone.release();
@@ -180,6 +205,7 @@ chq_status chq_sampler_reset(struct chq_sampler * sampler) {
         check_sampler(sampler);
         llama_sampler_reset(sampler->chain);
         sampler->grammar_failed = false;
+        sampler->n_searched     = 0;
         return CHQ_STATUS_OK;
     });
 }

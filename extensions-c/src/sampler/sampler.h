@@ -24,6 +24,10 @@ struct chq_sampler : chq::handle {
     // A grammar that refused a token has no state to go on from until it is reset.
     bool grammar_failed = false;
 
+    // Lazy grammars search all of the output for their patterns, with a matcher that recurses for each character.
+    bool   has_patterns = false;
+    size_t n_searched   = 0;
+
     std::vector<llama_token_data> candidates;
 };
 
