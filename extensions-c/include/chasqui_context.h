@@ -14,7 +14,8 @@ extern "C" {
 struct chq_context;
 struct chq_sampler;
 
-// params: as llama_context_default_params() gives them, then changed; NULL = the defaults. Callbacks in params are replaced.
+// params: as llama_context_default_params() gives them, then changed; NULL = the defaults, with all physical cores.
+// Callbacks in params are replaced; samplers in params are refused (CHQ_STATUS_UNSUPPORTED).
 // n_threads <= 0 means chq_physical_cores(). Refuses a context that would not fit into memory (CHQ_STATUS_MEMORY).
 // poll: 0 (workers sleep between graphs) .. 100 (they spin); ggml's own default is 50.
 CHQ_API chq_status chq_context_create(struct chq_model * model, const struct llama_context_params * params, int32_t poll, struct chq_context ** out);
@@ -125,7 +126,8 @@ CHQ_API chq_status chq_seq_remove(struct chq_context * context, int32_t seq_id, 
 // Makes dst a copy of [0, end) of src (dst is emptied first); cells are shared where the cache is unified.
 CHQ_API chq_status chq_seq_copy(struct chq_context * context, int32_t src, int32_t dst);
 
-// Adds delta to the positions in [p0, p1) (context shift). CHQ_STATUS_UNSUPPORTED where the cache cannot.
+// Adds delta to the positions in [p0, p1) (context shift). CHQ_STATUS_UNSUPPORTED where the cache cannot, and while the
+// sequence shares cells with another one.
 CHQ_API chq_status chq_seq_shift(struct chq_context * context, int32_t seq_id, int32_t p0, int32_t p1, int32_t delta);
 
 // Empties every sequence.
@@ -145,7 +147,8 @@ CHQ_API chq_status chq_seq_save(
         size_t             * size);    // bytes needed or written
 
 // Restores into seq_id, replacing what it holds. *n_tokens = tokens stored; CHQ_STATUS_BUFFER, with nothing changed, if capacity is less.
-// Refuses data of another model, build or cache type, and damaged data (CHQ_STATUS_ARGUMENT); then the sequence is left as it was.
+// Refuses data of another model, build or cache type, and damaged data (CHQ_STATUS_ARGUMENT), and data for which there are too few
+// cells (CHQ_STATUS_CONTEXT_FULL); then the sequence is left as it was.
 CHQ_API chq_status chq_seq_restore(
         struct chq_context * context,
         int32_t              seq_id,

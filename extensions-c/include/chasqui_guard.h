@@ -38,7 +38,7 @@ typedef enum chq_status {
     CHQ_STATUS_UNSUPPORTED  = 8,  // this model, context or build cannot do it
     CHQ_STATUS_GRAMMAR      = 9,  // a grammar does not parse, or refused the token
     CHQ_STATUS_BUFFER       = 10, // the output buffer is too small; the needed size was written
-    CHQ_STATUS_ABORTED      = 11, // ggml gave up; the handles of this call are poisoned, only freeing them is left
+    CHQ_STATUS_ABORTED      = 11, // ggml gave up; the context and sampler of this call are poisoned, only freeing them is left
     CHQ_STATUS_INTERNAL     = 12, // an unexpected C++ exception
 } chq_status;
 

@@ -12,7 +12,7 @@ extern "C" {
 
 struct chq_sampler;
 
-// An empty chain. Sampling needs a last stage that picks: greedy, dist, mirostat or adaptive_p.
+// An empty chain. Sampling needs a last stage that picks: greedy, dist, mirostat or adaptive_p; nothing can be added after it.
 CHQ_API chq_status chq_sampler_create(const struct chq_model * model, struct chq_sampler ** out);
 CHQ_API chq_status chq_sampler_free(struct chq_sampler * sampler); // NULL is ignored
 
@@ -69,7 +69,7 @@ CHQ_API chq_status chq_sampler_add_dry(
 CHQ_API chq_status chq_sampler_add_logit_bias(struct chq_sampler * sampler, const int32_t * tokens, const float * bias, int32_t n);
 
 // GBNF. CHQ_STATUS_GRAMMAR, with the reason in the message, if it does not parse or exceeds the limits
-// (1 MiB of text, nesting of 128).
+// (1 MiB of text, nesting of 128). When a grammar refuses a token that it was shown, the chain gives CHQ_STATUS_GRAMMAR until it is reset.
 CHQ_API chq_status chq_sampler_add_grammar(struct chq_sampler * sampler, const char * gbnf, const char * root);
 
 // A grammar that starts to bind at a trigger: a token, or the first group of a pattern matched from the start of the output.

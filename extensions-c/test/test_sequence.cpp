@@ -229,8 +229,7 @@ TEST(pending_changes_are_saved_too) {
     int32_t n = -1;
     CHECK_OK(chq_seq_restore(other.context, 0, data.data(), data.size(), nullptr, 0, &n));
     CHECK_EQ(n, 0);
-    const double d = distance(expected, next_logits(other.context, 0, { 5, 6 }));
-    fprintf(stderr, "d=%g\n", d);
+    CHECK(distance(expected, next_logits(other.context, 0, { 5, 6 })) < 1e-2); // other cells, other order of summation; a forgotten shift gives 0.36
 }
 
 TEST(damaged_states_are_refused) {

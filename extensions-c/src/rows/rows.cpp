@@ -95,28 +95,36 @@ KERNEL int32_t argmax_kernel(const float * x, int32_t n, float * value) {
     return index;
 }
 
-// exp(x) for x <= 0, 0 below the normal numbers: 2^n * p(r) with n = round(x/ln 2), relative error below 2e-7.
-KERNEL void exp_lanes(float * __restrict y, const float * __restrict x) {
-    for (int j = 0; j < LANES; ++j) {
-        const float shift = 12582912.0f; // 1.5 * 2^23: adding it rounds to an integer, kept in the low bits
-        const float v = x[j] > -87.0f ? x[j] : -87.0f;
-        const float t = v * 1.44269504f + shift;
-        const float n = t - shift;
-        const float r = (v - n * 0.693359375f) + n * 2.12194440e-4f; // ln 2 in two parts
-        float p = 1.9875691500e-4f;
-        p = p * r + 1.3981999507e-3f;
-        p = p * r + 8.3334519073e-3f;
-        p = p * r + 4.1665795894e-2f;
-        p = p * r + 1.6666665459e-1f;
-        p = p * r + 5.0000001201e-1f;
-        p = p * r * r + r + 1.0f;
-        int32_t bits;
-        memcpy(&bits, &t, sizeof(bits));
-        bits = (bits + 127) << 23; // the integer's low bits become the exponent, the rest is shifted out
-        float scale;
-        memcpy(&scale, &bits, sizeof(scale));
-        y[j] = x[j] > -87.0f ? p * scale : 0.0f;
-    }
+// Eight floats at a time, spelled out: compilers do not vectorise the bit casts and conversions of this one by themselves.
+constexpr int WIDTH = 8;
+typedef float   floats  __attribute__((vector_size(WIDTH * sizeof(float))));
+typedef int32_t ints    __attribute__((vector_size(WIDTH * sizeof(int32_t))));
+typedef float   half    __attribute__((vector_size(WIDTH / 2 * sizeof(float))));
+typedef double  doubles __attribute__((vector_size(WIDTH / 2 * sizeof(double))));
+
+// sums += exp(x - max), 0 where that is below the normal numbers or x is NaN.
+// exp(d) = 2^n * p(r) with n = round(d / ln 2), relative error below 2e-7.
+KERNEL void add_exp(doubles (&sums)[2], const float * x, float max) {
+    floats v;
+    memcpy(&v, x, sizeof(v));
+    const floats d    = v - max;
+    const ints   keep = d > -87.0f;
+    const floats c    = keep ? d : floats {} - 87.0f;
+    const floats t    = c * 1.44269504f + 12582912.0f; // adding 1.5 * 2^23 rounds to an integer, kept in the low bits
+    const floats n    = t - 12582912.0f;
+    const floats r    = (c - n * 0.693359375f) + n * 2.12194440e-4f; // ln 2 in two parts
+    floats p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    const ints   exponent = ((ints) t + 127) << 23; // the rest of t is shifted out
+    const floats e        = keep ? p * (floats) exponent : floats {};
+    half parts[2];
+    memcpy(parts, &e, sizeof(parts));
+    sums[0] += __builtin_convertvector(parts[0], doubles);
+    sums[1] += __builtin_convertvector(parts[1], doubles);
 }
 
 KERNEL double logsumexp_kernel(const float * x, int32_t n) {
@@ -124,31 +132,21 @@ KERNEL double logsumexp_kernel(const float * x, int32_t n) {
     if (max == -INFINITY || max == INFINITY) {
         return max;
     }
-    double sums[LANES] = { 0 };
-    float d[LANES];
-    float e[LANES];
+    doubles sums[2] = {};
     int32_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        for (int j = 0; j < LANES; ++j) {
-            d[j] = x[i + j] - max; // a NaN stays one and fails the comparison in exp_lanes
-        }
-        exp_lanes(e, d);
-        for (int j = 0; j < LANES; ++j) {
-            sums[j] += e[j];
-        }
+    for (; i + WIDTH <= n; i += WIDTH) {
+        add_exp(sums, x + i, max);
     }
     if (i < n) {
-        for (int j = 0; j < LANES; ++j) {
-            d[j] = i + j < n ? x[i + j] - max : -INFINITY;
+        float rest[WIDTH];
+        for (int j = 0; j < WIDTH; ++j) {
+            rest[j] = i + j < n ? x[i + j] : -INFINITY;
         }
-        exp_lanes(e, d);
-        for (int j = 0; j < LANES; ++j) {
-            sums[j] += e[j];
-        }
+        add_exp(sums, rest, max);
     }
     double sum = 0;
-    for (int j = 0; j < LANES; ++j) {
-        sum += sums[j];
+    for (int j = 0; j < WIDTH / 2; ++j) {
+        sum += sums[0][j] + sums[1][j];
     }
     return (double) max + std::log(sum);
 }
