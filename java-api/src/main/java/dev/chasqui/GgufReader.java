@@ -1,6 +1,5 @@
 package dev.chasqui;
 
-import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -66,8 +65,6 @@ final class GgufReader implements AutoCloseable {
             return reader.header();
         } catch (NoSuchFileException e) {
             throw new GgufException(path, "it does not exist", e);
-        } catch (EOFException e) {
-            throw new GgufException(path, "it became shorter while it was read", e);
         } catch (IOException e) {
             throw new GgufException(path, "cannot read it: " + e, e);
         }
@@ -410,7 +407,7 @@ final class GgufReader implements AutoCloseable {
         while (buffer.position() < bytes) {
             int n = channel.read(buffer, bufferEnd);
             if (n < 0) {
-                throw new EOFException();
+                throw error(bufferEnd, "the file became shorter while it was read, it had " + fileSize + " bytes");
             }
             bufferEnd += n;
         }

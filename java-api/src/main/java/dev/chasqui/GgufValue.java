@@ -14,7 +14,7 @@ import java.util.RandomAccess;
 /// A metadata value of a [GgufFile], with the type it has in the file. Immutable.
 ///
 /// Arrays keep the bytes of the file and decode on access, so that a vocabulary of a quarter of a million strings costs no
-/// more than its bytes.
+/// more than its bytes. The text form of a scalar is the plain value, that of an array its type and size.
 public sealed interface GgufValue {
 
     /// The type in the file.
@@ -53,12 +53,22 @@ public sealed interface GgufValue {
         public Type type() {
             return Type.UINT8;
         }
+
+        @Override
+        public String toString() {
+            return String.valueOf(value);
+        }
     }
 
     record Int8(byte value) implements GgufValue {
         @Override
         public Type type() {
             return Type.INT8;
+        }
+
+        @Override
+        public String toString() {
+            return String.valueOf(value);
         }
     }
 
@@ -72,12 +82,22 @@ public sealed interface GgufValue {
         public Type type() {
             return Type.UINT16;
         }
+
+        @Override
+        public String toString() {
+            return String.valueOf(value);
+        }
     }
 
     record Int16(short value) implements GgufValue {
         @Override
         public Type type() {
             return Type.INT16;
+        }
+
+        @Override
+        public String toString() {
+            return String.valueOf(value);
         }
     }
 
@@ -91,12 +111,22 @@ public sealed interface GgufValue {
         public Type type() {
             return Type.UINT32;
         }
+
+        @Override
+        public String toString() {
+            return String.valueOf(value);
+        }
     }
 
     record Int32(int value) implements GgufValue {
         @Override
         public Type type() {
             return Type.INT32;
+        }
+
+        @Override
+        public String toString() {
+            return String.valueOf(value);
         }
     }
 
@@ -109,7 +139,7 @@ public sealed interface GgufValue {
 
         @Override
         public String toString() {
-            return "Uint64[value=" + Long.toUnsignedString(value) + "]";
+            return Long.toUnsignedString(value);
         }
     }
 
@@ -118,12 +148,22 @@ public sealed interface GgufValue {
         public Type type() {
             return Type.INT64;
         }
+
+        @Override
+        public String toString() {
+            return String.valueOf(value);
+        }
     }
 
     record Float32(float value) implements GgufValue {
         @Override
         public Type type() {
             return Type.FLOAT32;
+        }
+
+        @Override
+        public String toString() {
+            return String.valueOf(value);
         }
     }
 
@@ -132,12 +172,22 @@ public sealed interface GgufValue {
         public Type type() {
             return Type.FLOAT64;
         }
+
+        @Override
+        public String toString() {
+            return String.valueOf(value);
+        }
     }
 
     record Bool(boolean value) implements GgufValue {
         @Override
         public Type type() {
             return Type.BOOL;
+        }
+
+        @Override
+        public String toString() {
+            return String.valueOf(value);
         }
     }
 
@@ -149,6 +199,11 @@ public sealed interface GgufValue {
         @Override
         public Type type() {
             return Type.STRING;
+        }
+
+        @Override
+        public String toString() {
+            return value;
         }
     }
 
@@ -217,7 +272,7 @@ public sealed interface GgufValue {
         public double number(int index) {
             Objects.checkIndex(index, size());
             return switch (elementType) {
-                case FLOAT32 -> Float.intBitsToFloat((int) INT.get(bytes, index * 4));
+                case FLOAT32 -> float32(index);
                 case FLOAT64 -> Double.longBitsToDouble((long) LONG.get(bytes, index * 8));
                 case UINT64 -> {
                     long bits = integer(index);
@@ -243,7 +298,7 @@ public sealed interface GgufValue {
         public float[] toFloats() {
             float[] out = new float[size()];
             for (int i = 0; i < out.length; i++) {
-                out[i] = (float) number(i);
+                out[i] = elementType == Type.FLOAT32 ? float32(i) : (float) number(i);
             }
             return out;
         }
@@ -257,13 +312,19 @@ public sealed interface GgufValue {
                 case INT16 -> new Int16((short) integer(index));
                 case UINT32 -> new Uint32(integer(index));
                 case INT32 -> new Int32((int) integer(index));
-                case FLOAT32 -> new Float32((float) number(index));
+                case FLOAT32 -> new Float32(float32(index));
                 case BOOL -> new Bool(bool(index));
                 case UINT64 -> new Uint64(integer(index));
                 case INT64 -> new Int64(integer(index));
                 case FLOAT64 -> new Float64(number(index));
                 case STRING, ARRAY -> throw new AssertionError(elementType);
             };
+        }
+
+        /// Without a detour over double, which would change signalling NaNs.
+        private float float32(int index) {
+            Objects.checkIndex(index, size());
+            return Float.intBitsToFloat((int) INT.get(bytes, index * 4));
         }
 
         @Override
@@ -385,6 +446,11 @@ public sealed interface GgufValue {
         @Override
         public Array get(int index) {
             return elements.get(index);
+        }
+
+        @Override
+        public String toString() {
+            return elements.toString();
         }
     }
 

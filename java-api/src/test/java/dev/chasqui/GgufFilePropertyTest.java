@@ -3,7 +3,6 @@ package dev.chasqui;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -24,15 +23,12 @@ import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
 import net.jqwik.api.Tag;
 import net.jqwik.api.constraints.IntRange;
-import net.jqwik.api.lifecycle.AfterContainer;
 import org.junit.jupiter.api.Assertions;
 
 @Tag("standalone")
 class GgufFilePropertyTest {
 
     private static final Duration BOUND = Duration.ofSeconds(5);
-
-    private static final Path FILE = temporary();
 
     /// Numbers that parsers tend to trip over.
     private static final long[] NASTY = {
@@ -62,11 +58,6 @@ class GgufFilePropertyTest {
             .tensor("quantized", GgmlType.Q4_K, new byte[144], 256)
             .tensor("four", new float[16], 2, 2, 2, 2)
             .bytes();
-
-    @AfterContainer
-    static void deleteFile() throws IOException {
-        Files.deleteIfExists(FILE);
-    }
 
     @Property(tries = 300)
     void whatIsWrittenIsRead(@ForAll("metadata") Map<String, GgufValue> metadata, @ForAll @IntRange(min = 2, max = 3) int version)
@@ -169,16 +160,20 @@ class GgufFilePropertyTest {
             }
         }
         assertThat(value).isEqualTo(value).hasSameHashCodeAs(value);
-        assertThat(value.toString()).isNotEmpty();
+        assertThat(value.toString()).isNotNull();
     }
 
+    /// A file of its own each time: when shrinking takes long, it goes on in the background of the next property.
     private static Optional<GgufFile> read(byte[] bytes) throws IOException {
-        Files.write(FILE, bytes);
+        Path file = Files.createTempFile("gguf-property", ".gguf");
         try {
-            return Optional.of(GgufFile.read(FILE));
+            Files.write(file, bytes);
+            return Optional.of(GgufFile.read(file));
         } catch (GgufException refused) {
-            assertThat(refused.getMessage()).contains("at byte ");
+            assertThat(refused.getMessage()).contains("at byte ").doesNotContain("became shorter");
             return Optional.empty();
+        } finally {
+            Files.delete(file);
         }
     }
 
@@ -227,13 +222,5 @@ class GgufFilePropertyTest {
     private static Arbitrary<String> texts() {
         return Arbitraries.strings().ofMaxLength(40).map(text -> new String(
                 text.getBytes(StandardCharsets.UTF_8), StandardCharsets.UTF_8));
-    }
-
-    private static Path temporary() {
-        try {
-            return Files.createTempFile("chasqui", ".gguf");
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
     }
 }

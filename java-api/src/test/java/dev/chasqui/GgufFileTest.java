@@ -89,6 +89,8 @@ class GgufFileTest {
         assertThat(file.flag("u8")).isEmpty();
         assertThat(file.text("text")).contains("¿qué?");
         assertThat(file.text("absent")).isEmpty();
+        assertThat(file.metadata().values()).extracting(GgufValue::toString).containsExactly("255", "-1", "65535", "-2", "4294967295", "-3",
+                "9223372036854775807", "18446744073709551615", "-4", "0.5", "-2.5", "true", "¿qué?");
         assertThat(file.metadata().keySet()).containsExactly(
                 "u8", "i8", "u16", "i16", "u32", "i32", "u64", "huge", "i64", "f32", "f64", "yes", "text");
     }
@@ -120,6 +122,16 @@ class GgufFileTest {
         assertThat(nested.get(1).get(0)).isEqualTo(new GgufValue.Int8((byte) -5));
         assertThatThrownBy(() -> file.texts("texts").orElseThrow().text(3)).isInstanceOf(IndexOutOfBoundsException.class);
         assertThatThrownBy(() -> file.numbers("ints").orElseThrow().integer(-1)).isInstanceOf(IndexOutOfBoundsException.class);
+    }
+
+    @Test
+    void keepsTheBitsOfEveryNan() throws Exception {
+        byte[] signalling = {1, 0, (byte) 0xa0, 0x7f};
+        GgufFile file = write(new TinyGgufWriter().put("nan", new GgufValue.Numbers(GgufValue.Type.FLOAT32, signalling)));
+
+        GgufValue.Numbers nan = file.numbers("nan").orElseThrow();
+        assertThat(Float.floatToRawIntBits(nan.toFloats()[0])).isEqualTo(0x7fa0_0001);
+        assertThat(nan.number(0)).isNaN();
     }
 
     @Test
