@@ -1,0 +1,79 @@
+package dev.chasqui;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatNullPointerException;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+@Tag("standalone")
+class ModelOptionsTest {
+
+    private static final ModelOptions DEFAULTS = ModelOptions.defaults();
+
+    @Test
+    void defaults() {
+        assertThat(DEFAULTS).isEqualTo(new ModelOptions(-1, List.of(), LoadMode.AUTO, false, false, true, Map.of(), null));
+    }
+
+    @Test
+    void eachWithChangesItsOwnPartOnly() {
+        LoadListener listener = fraction -> true;
+
+        assertThat(DEFAULTS.withGpuLayers(3).withDevices(List.of("CPU")).withLoadMode(LoadMode.READ).withVocabularyOnly(true)
+                .withCheckTensors(true).withRepack(false).withMetadataOverrides(Map.of("a", 1L)).withListener(listener))
+                .isEqualTo(new ModelOptions(3, List.of("CPU"), LoadMode.READ, true, true, false, Map.of("a", 1L), listener));
+        assertThat(DEFAULTS.withListener(listener).withListener(null)).isEqualTo(DEFAULTS);
+    }
+
+    @Test
+    void isImmutable() {
+        List<String> devices = new ArrayList<>(List.of("CPU"));
+        Map<String, Object> overrides = new HashMap<>(Map.of("a", true));
+        ModelOptions options = DEFAULTS.withDevices(devices).withMetadataOverrides(overrides);
+        devices.add("GPU");
+        overrides.put("b", 1L);
+
+        assertThat(options.devices()).containsExactly("CPU");
+        assertThat(options.metadataOverrides()).isEqualTo(Map.of("a", true));
+    }
+
+    @Test
+    void overridesOfEachKind() {
+        Map<String, Object> overrides = Map.of("a", 1L, "b", 1.5, "c", false, "d", "x".repeat(127), "k".repeat(127), "v");
+
+        assertThat(DEFAULTS.withMetadataOverrides(overrides).metadataOverrides()).isEqualTo(overrides);
+    }
+
+    @Test
+    void refusesOverridesThatDoNotFit() {
+        refused("a", 1);
+        refused("a", 1f);
+        refused("a", List.of());
+        refused("a", "x".repeat(128));
+        refused("a", "é".repeat(64));
+        refused("k".repeat(128), 1L);
+    }
+
+    /// An empty key ends the native list, so that the rest of the overrides would be lost without a word.
+    @Test
+    void refusesAnEmptyKey() {
+        refused("", 1L);
+    }
+
+    @Test
+    void refusesNull() {
+        assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withLoadMode(null));
+        assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withDevices(null));
+        assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withMetadataOverrides(null));
+    }
+
+    private static void refused(String key, Object value) {
+        assertThatIllegalArgumentException().isThrownBy(() -> DEFAULTS.withMetadataOverrides(Map.of(key, value)));
+    }
+}
