@@ -79,7 +79,8 @@ CHQ_API chq_status chq_model_chat_template(const struct chq_model * model, const
 //
 
 // Text (UTF-8, n_text bytes, may hold NUL and invalid sequences) to tokens. *n_tokens = tokens needed; CHQ_STATUS_BUFFER if that is more
-// than capacity. parse_special = false keeps text from becoming a control token.
+// than capacity. parse_special = false keeps text from becoming a control token. CHQ_STATUS_UNSUPPORTED if more than a million characters
+// without white space (or of white space) meet a vocabulary whose pre-tokenizer recurses.
 CHQ_API chq_status chq_tokenize(
         const struct chq_model * model,
         const char             * text,

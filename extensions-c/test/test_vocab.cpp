@@ -3,6 +3,8 @@
 
 #include <random>
 
+#include <pthread.h>
+
 static std::vector<int32_t> tokenize(const chq_model * model, const std::string & text, bool add_special = false, bool parse_special = false) {
     std::vector<int32_t> tokens(3 * text.size() + 8); // a broken byte becomes U+FFFD
     int32_t n = 0;
@@ -185,6 +187,43 @@ TEST(long_texts) {
             }
         }
     }
+}
+
+// The same for a pre-tokenizer that really recurses, called from a thread with a small stack.
+TEST(long_words_and_a_recursive_pre_tokenizer) {
+    const std::string path = temporary_path("bpe.gguf");
+    tiny_options options;
+    options.bpe = true;
+    write_tiny_gguf(path, options);
+    llama_model_kv_override overrides[2] = {};
+    overrides[0].tag = LLAMA_KV_OVERRIDE_TYPE_STR;
+    snprintf(overrides[0].key,     sizeof(overrides[0].key),     "tokenizer.ggml.pre");
+    snprintf(overrides[0].val_str, sizeof(overrides[0].val_str), "deepseek-llm");
+    llama_model_params params = llama_model_default_params();
+    params.kv_overrides = overrides;
+    CHECK_OK(chq_runtime_init(nullptr));
+    chq_model * loaded = nullptr;
+    CHECK_OK(chq_model_load(path.c_str(), &params, &loaded));
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 512 << 10);
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, &attributes, [](void * p) -> void * {
+        const chq_model * model = *(chq_model **) p;
+        for (size_t size : { (size_t) 200, (size_t) 5000, (size_t) 50000 }) {
+            const std::string text(size, 'a');
+            std::vector<int32_t> tokens(size + 8);
+            int32_t n = 0;
+            CHECK_STATUS(chq_tokenize(model, text.data(), size, false, false, tokens.data(), (int32_t) tokens.size(), &n), CHQ_STATUS_OK);
+            CHECK_EQ(n, (int32_t) size);
+        }
+        const std::string endless(2000000, 'a');
+        int32_t n = 0;
+        CHECK_STATUS(chq_tokenize(model, endless.data(), endless.size(), false, false, nullptr, 0, &n), CHQ_STATUS_UNSUPPORTED);
+        return nullptr;
+    }, &loaded) == 0);
+    pthread_join(thread, nullptr);
+    CHECK_OK(chq_model_free(loaded));
 }
 
 MAIN

@@ -169,7 +169,8 @@ static void read_constants(chq_model & model, const llama_model_params & params)
     model.causal = meta_text(model.llama, (model.arch + ".attention.causal").c_str()) != "false"
         && !llama_model_is_diffusion(model.llama)
         && model.arch != "gemma-embedding" && model.arch != "rnd1";
-    model.fingerprint = fingerprint_of(model);
+    model.fingerprint   = fingerprint_of(model);
+    model.deep_splitter = has_deep_splitter(model.llama, params);
 }
 
 } // namespace chq

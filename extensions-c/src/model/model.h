@@ -24,6 +24,7 @@ struct chq_model : chq::handle {
     bool        enc_dec        = false; // needs llama_encode first
     std::string arch;
     uint64_t    fingerprint    = 0;     // of shape, size and vocabulary
+    bool        deep_splitter  = false; // the pre-tokenizer recurses, see vocab.cpp
 
     mutable std::atomic<int32_t> n_contexts { 0 };
     mutable std::atomic<bool>    pinned     { false }; // a poisoned context may still touch the weights
@@ -45,6 +46,9 @@ void check_tokens(const chq_model * model, const int32_t * tokens, int32_t n_tok
 // A metadata value, fallback if the key is not there or is no number.
 double meta_number(const llama_model * model, const std::string & key, double fallback);
 std::string meta_text(const llama_model * model, const char * key);
+
+// Whether the vocabulary cuts texts with std::regex, which recurses for each character of a match.
+bool has_deep_splitter(const llama_model * model, const llama_model_params & params);
 
 // Looks at the header and the metadata of a file and fails with CHQ_STATUS_LOAD if llama.cpp could crash on it.
 void check_gguf(const char * path, const llama_model_params & params);

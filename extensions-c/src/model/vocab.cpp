@@ -80,9 +80,53 @@ static bool replace_impossible(const char * text, size_t n_text, std::string & o
     return true;
 }
 
-// The fallback of the pre-tokenizers is std::regex, which recurses for each character of a run.
-constexpr size_t SHALLOW_TEXT = 4096;
-constexpr size_t DEEP_STACK   = (size_t) 1 << 30;
+// Pre-tokenizers for which llama.cpp has code of its own. All others of a BPE vocabulary go through std::regex.
+bool has_deep_splitter(const llama_model * model, const llama_model_params & params) {
+    if (llama_vocab_type(llama_model_get_vocab(model)) != LLAMA_VOCAB_TYPE_BPE) {
+        return false;
+    }
+    for (const llama_model_kv_override * o = params.kv_overrides; o && o->key[0]; ++o) {
+        if (strcmp(o->key, "tokenizer.ggml.pre") == 0) {
+            return true; // the metadata below is the file's
+        }
+    }
+    static const char * const own_code[] = {
+        "gpt-2", "mpt", "olmo", "jais", "trillion", "granite-docling",
+        "llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "lfm2", "dbrx", "smaug-bpe", "chatglm-bpe",
+        "starcoder", "refact", "command-r", "smollm", "codeshell", "exaone", "minerva-7b",
+        "stablelm2", "qwen2", "deepseek-r1-qwen", "megrez", "hunyuan", "solar-open", "qwen35",
+    };
+    const std::string pre = meta_text(model, "tokenizer.ggml.pre");
+    for (const char * name : own_code) {
+        if (pre == name) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// A match never holds both: characters, then white space. Longest stretch of either, in code points.
+static size_t longest_stretch(const char * text, size_t n_text) {
+    size_t longest = 0;
+    size_t current = 0;
+    bool   space   = false;
+    for (size_t i = 0; i < n_text; ++i) {
+        const unsigned char c = (unsigned char) text[i];
+        if ((c & 0xC0) == 0x80) {
+            continue;
+        }
+        const bool is_space = c == ' ' || (c >= '\t' && c <= '\r');
+        current = is_space == space ? current + 1 : 1;
+        space   = is_space;
+        longest = current > longest ? current : longest;
+    }
+    return longest;
+}
+
+// Measured: 214 to 358 bytes of stack for a character of a match. A match is at most one stretch of each kind.
+constexpr size_t STACK_PER_CHARACTER = 1024;
+constexpr size_t SHALLOW_STRETCH     = 256;     // fits on the stack of any caller
+constexpr size_t MAX_STRETCH         = 1000000; // a stack of 1 GiB, committed only as far as it is used
 
 } // namespace chq
 
@@ -118,10 +162,14 @@ chq_status chq_tokenize(
         const auto tokenize = [&] {
             n = llama_tokenize(vocab, n_text > 0 ? text : "", (int32_t) n_text, tokens, capacity, add_special, parse_special);
         };
-        if (n_text <= SHALLOW_TEXT) {
+        const size_t stretch = model->deep_splitter ? longest_stretch(text, n_text) : 0;
+        if (stretch > MAX_STRETCH) {
+            fail(CHQ_STATUS_UNSUPPORTED, "%zu characters without a break are too many for the pre-tokenizer of this model, at most %zu are possible", stretch, MAX_STRETCH);
+        }
+        if (stretch <= SHALLOW_STRETCH) {
             tokenize();
         } else {
-            run_on_deep_stack(DEEP_STACK, tokenize);
+            run_on_deep_stack(((size_t) 4 << 20) + stretch * STACK_PER_CHARACTER, tokenize);
         }
         if (n == INT32_MIN) {
             fail(CHQ_STATUS_ARGUMENT, "the text has more tokens than fit into 31 bits");
