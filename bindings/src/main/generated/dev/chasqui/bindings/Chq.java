@@ -1125,6 +1125,105 @@ public class Chq extends Chq$shared {
     public static int GGML_TYPE_Q8_0() {
         return GGML_TYPE_Q8_0;
     }
+    private static final int GGML_TYPE_Q8_1 = (int)9L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_Q8_1 = 9
+     * }
+     */
+    public static int GGML_TYPE_Q8_1() {
+        return GGML_TYPE_Q8_1;
+    }
+    private static final int GGML_TYPE_Q2_K = (int)10L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_Q2_K = 10
+     * }
+     */
+    public static int GGML_TYPE_Q2_K() {
+        return GGML_TYPE_Q2_K;
+    }
+    private static final int GGML_TYPE_Q3_K = (int)11L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_Q3_K = 11
+     * }
+     */
+    public static int GGML_TYPE_Q3_K() {
+        return GGML_TYPE_Q3_K;
+    }
+    private static final int GGML_TYPE_Q4_K = (int)12L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_Q4_K = 12
+     * }
+     */
+    public static int GGML_TYPE_Q4_K() {
+        return GGML_TYPE_Q4_K;
+    }
+    private static final int GGML_TYPE_Q5_K = (int)13L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_Q5_K = 13
+     * }
+     */
+    public static int GGML_TYPE_Q5_K() {
+        return GGML_TYPE_Q5_K;
+    }
+    private static final int GGML_TYPE_Q6_K = (int)14L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_Q6_K = 14
+     * }
+     */
+    public static int GGML_TYPE_Q6_K() {
+        return GGML_TYPE_Q6_K;
+    }
+    private static final int GGML_TYPE_Q8_K = (int)15L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_Q8_K = 15
+     * }
+     */
+    public static int GGML_TYPE_Q8_K() {
+        return GGML_TYPE_Q8_K;
+    }
+    private static final int GGML_TYPE_IQ2_XXS = (int)16L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_IQ2_XXS = 16
+     * }
+     */
+    public static int GGML_TYPE_IQ2_XXS() {
+        return GGML_TYPE_IQ2_XXS;
+    }
+    private static final int GGML_TYPE_IQ2_XS = (int)17L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_IQ2_XS = 17
+     * }
+     */
+    public static int GGML_TYPE_IQ2_XS() {
+        return GGML_TYPE_IQ2_XS;
+    }
+    private static final int GGML_TYPE_IQ3_XXS = (int)18L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_IQ3_XXS = 18
+     * }
+     */
+    public static int GGML_TYPE_IQ3_XXS() {
+        return GGML_TYPE_IQ3_XXS;
+    }
+    private static final int GGML_TYPE_IQ1_S = (int)19L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_IQ1_S = 19
+     * }
+     */
+    public static int GGML_TYPE_IQ1_S() {
+        return GGML_TYPE_IQ1_S;
+    }
     private static final int GGML_TYPE_IQ4_NL = (int)20L;
     /**
      * {@snippet lang=c :
@@ -1134,6 +1233,87 @@ public class Chq extends Chq$shared {
     public static int GGML_TYPE_IQ4_NL() {
         return GGML_TYPE_IQ4_NL;
     }
+    private static final int GGML_TYPE_IQ3_S = (int)21L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_IQ3_S = 21
+     * }
+     */
+    public static int GGML_TYPE_IQ3_S() {
+        return GGML_TYPE_IQ3_S;
+    }
+    private static final int GGML_TYPE_IQ2_S = (int)22L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_IQ2_S = 22
+     * }
+     */
+    public static int GGML_TYPE_IQ2_S() {
+        return GGML_TYPE_IQ2_S;
+    }
+    private static final int GGML_TYPE_IQ4_XS = (int)23L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_IQ4_XS = 23
+     * }
+     */
+    public static int GGML_TYPE_IQ4_XS() {
+        return GGML_TYPE_IQ4_XS;
+    }
+    private static final int GGML_TYPE_I8 = (int)24L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_I8 = 24
+     * }
+     */
+    public static int GGML_TYPE_I8() {
+        return GGML_TYPE_I8;
+    }
+    private static final int GGML_TYPE_I16 = (int)25L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_I16 = 25
+     * }
+     */
+    public static int GGML_TYPE_I16() {
+        return GGML_TYPE_I16;
+    }
+    private static final int GGML_TYPE_I32 = (int)26L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_I32 = 26
+     * }
+     */
+    public static int GGML_TYPE_I32() {
+        return GGML_TYPE_I32;
+    }
+    private static final int GGML_TYPE_I64 = (int)27L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_I64 = 27
+     * }
+     */
+    public static int GGML_TYPE_I64() {
+        return GGML_TYPE_I64;
+    }
+    private static final int GGML_TYPE_F64 = (int)28L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_F64 = 28
+     * }
+     */
+    public static int GGML_TYPE_F64() {
+        return GGML_TYPE_F64;
+    }
+    private static final int GGML_TYPE_IQ1_M = (int)29L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_IQ1_M = 29
+     * }
+     */
+    public static int GGML_TYPE_IQ1_M() {
+        return GGML_TYPE_IQ1_M;
+    }
     private static final int GGML_TYPE_BF16 = (int)30L;
     /**
      * {@snippet lang=c :
@@ -1142,6 +1322,945 @@ public class Chq extends Chq$shared {
      */
     public static int GGML_TYPE_BF16() {
         return GGML_TYPE_BF16;
+    }
+    private static final int GGML_TYPE_TQ1_0 = (int)34L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_TQ1_0 = 34
+     * }
+     */
+    public static int GGML_TYPE_TQ1_0() {
+        return GGML_TYPE_TQ1_0;
+    }
+    private static final int GGML_TYPE_TQ2_0 = (int)35L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_TQ2_0 = 35
+     * }
+     */
+    public static int GGML_TYPE_TQ2_0() {
+        return GGML_TYPE_TQ2_0;
+    }
+    private static final int GGML_TYPE_MXFP4 = (int)39L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_MXFP4 = 39
+     * }
+     */
+    public static int GGML_TYPE_MXFP4() {
+        return GGML_TYPE_MXFP4;
+    }
+    private static final int GGML_TYPE_NVFP4 = (int)40L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_NVFP4 = 40
+     * }
+     */
+    public static int GGML_TYPE_NVFP4() {
+        return GGML_TYPE_NVFP4;
+    }
+    private static final int GGML_TYPE_Q1_0 = (int)41L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_Q1_0 = 41
+     * }
+     */
+    public static int GGML_TYPE_Q1_0() {
+        return GGML_TYPE_Q1_0;
+    }
+    private static final int GGML_TYPE_Q2_0 = (int)42L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_type.GGML_TYPE_Q2_0 = 42
+     * }
+     */
+    public static int GGML_TYPE_Q2_0() {
+        return GGML_TYPE_Q2_0;
+    }
+
+    private static class ggml_blck_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_LONG,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("ggml_blck_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * extern int64_t ggml_blck_size(enum ggml_type type)
+     * }
+     */
+    public static FunctionDescriptor ggml_blck_size$descriptor() {
+        return ggml_blck_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * extern int64_t ggml_blck_size(enum ggml_type type)
+     * }
+     */
+    public static MethodHandle ggml_blck_size$handle() {
+        return ggml_blck_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * extern int64_t ggml_blck_size(enum ggml_type type)
+     * }
+     */
+    public static MemorySegment ggml_blck_size$address() {
+        return ggml_blck_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * extern int64_t ggml_blck_size(enum ggml_type type)
+     * }
+     */
+    public static long ggml_blck_size(int type) {
+        var mh$ = ggml_blck_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("ggml_blck_size", type);
+            }
+            return (long)mh$.invokeExact(type);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class ggml_type_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_LONG,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("ggml_type_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * extern size_t ggml_type_size(enum ggml_type type)
+     * }
+     */
+    public static FunctionDescriptor ggml_type_size$descriptor() {
+        return ggml_type_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * extern size_t ggml_type_size(enum ggml_type type)
+     * }
+     */
+    public static MethodHandle ggml_type_size$handle() {
+        return ggml_type_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * extern size_t ggml_type_size(enum ggml_type type)
+     * }
+     */
+    public static MemorySegment ggml_type_size$address() {
+        return ggml_type_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * extern size_t ggml_type_size(enum ggml_type type)
+     * }
+     */
+    public static long ggml_type_size(int type) {
+        var mh$ = ggml_type_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("ggml_type_size", type);
+            }
+            return (long)mh$.invokeExact(type);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class ggml_row_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_LONG,
+            Chq.C_INT,
+            Chq.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("ggml_row_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * extern size_t ggml_row_size(enum ggml_type type, int64_t ne)
+     * }
+     */
+    public static FunctionDescriptor ggml_row_size$descriptor() {
+        return ggml_row_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * extern size_t ggml_row_size(enum ggml_type type, int64_t ne)
+     * }
+     */
+    public static MethodHandle ggml_row_size$handle() {
+        return ggml_row_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * extern size_t ggml_row_size(enum ggml_type type, int64_t ne)
+     * }
+     */
+    public static MemorySegment ggml_row_size$address() {
+        return ggml_row_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * extern size_t ggml_row_size(enum ggml_type type, int64_t ne)
+     * }
+     */
+    public static long ggml_row_size(int type, long ne) {
+        var mh$ = ggml_row_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("ggml_row_size", type, ne);
+            }
+            return (long)mh$.invokeExact(type, ne);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class ggml_type_name {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_POINTER,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("ggml_type_name");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * extern const char *ggml_type_name(enum ggml_type type)
+     * }
+     */
+    public static FunctionDescriptor ggml_type_name$descriptor() {
+        return ggml_type_name.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * extern const char *ggml_type_name(enum ggml_type type)
+     * }
+     */
+    public static MethodHandle ggml_type_name$handle() {
+        return ggml_type_name.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * extern const char *ggml_type_name(enum ggml_type type)
+     * }
+     */
+    public static MemorySegment ggml_type_name$address() {
+        return ggml_type_name.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * extern const char *ggml_type_name(enum ggml_type type)
+     * }
+     */
+    public static MemorySegment ggml_type_name(int type) {
+        var mh$ = ggml_type_name.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("ggml_type_name", type);
+            }
+            return (MemorySegment)mh$.invokeExact(type);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class ggml_is_quantized {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_BOOL,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("ggml_is_quantized");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * extern _Bool ggml_is_quantized(enum ggml_type type)
+     * }
+     */
+    public static FunctionDescriptor ggml_is_quantized$descriptor() {
+        return ggml_is_quantized.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * extern _Bool ggml_is_quantized(enum ggml_type type)
+     * }
+     */
+    public static MethodHandle ggml_is_quantized$handle() {
+        return ggml_is_quantized.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * extern _Bool ggml_is_quantized(enum ggml_type type)
+     * }
+     */
+    public static MemorySegment ggml_is_quantized$address() {
+        return ggml_is_quantized.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * extern _Bool ggml_is_quantized(enum ggml_type type)
+     * }
+     */
+    public static boolean ggml_is_quantized(int type) {
+        var mh$ = ggml_is_quantized.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("ggml_is_quantized", type);
+            }
+            return (boolean)mh$.invokeExact(type);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class ggml_backend_buft_name {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("ggml_backend_buft_name");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * extern const char *ggml_backend_buft_name(ggml_backend_buffer_type_t buft)
+     * }
+     */
+    public static FunctionDescriptor ggml_backend_buft_name$descriptor() {
+        return ggml_backend_buft_name.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * extern const char *ggml_backend_buft_name(ggml_backend_buffer_type_t buft)
+     * }
+     */
+    public static MethodHandle ggml_backend_buft_name$handle() {
+        return ggml_backend_buft_name.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * extern const char *ggml_backend_buft_name(ggml_backend_buffer_type_t buft)
+     * }
+     */
+    public static MemorySegment ggml_backend_buft_name$address() {
+        return ggml_backend_buft_name.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * extern const char *ggml_backend_buft_name(ggml_backend_buffer_type_t buft)
+     * }
+     */
+    public static MemorySegment ggml_backend_buft_name(MemorySegment buft) {
+        var mh$ = ggml_backend_buft_name.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("ggml_backend_buft_name", buft);
+            }
+            return (MemorySegment)mh$.invokeExact(buft);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+    private static final int GGML_BACKEND_DEVICE_TYPE_CPU = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_CPU = 0
+     * }
+     */
+    public static int GGML_BACKEND_DEVICE_TYPE_CPU() {
+        return GGML_BACKEND_DEVICE_TYPE_CPU;
+    }
+    private static final int GGML_BACKEND_DEVICE_TYPE_GPU = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_GPU = 1
+     * }
+     */
+    public static int GGML_BACKEND_DEVICE_TYPE_GPU() {
+        return GGML_BACKEND_DEVICE_TYPE_GPU;
+    }
+    private static final int GGML_BACKEND_DEVICE_TYPE_IGPU = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_IGPU = 2
+     * }
+     */
+    public static int GGML_BACKEND_DEVICE_TYPE_IGPU() {
+        return GGML_BACKEND_DEVICE_TYPE_IGPU;
+    }
+    private static final int GGML_BACKEND_DEVICE_TYPE_ACCEL = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_ACCEL = 3
+     * }
+     */
+    public static int GGML_BACKEND_DEVICE_TYPE_ACCEL() {
+        return GGML_BACKEND_DEVICE_TYPE_ACCEL;
+    }
+    private static final int GGML_BACKEND_DEVICE_TYPE_META = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_META = 4
+     * }
+     */
+    public static int GGML_BACKEND_DEVICE_TYPE_META() {
+        return GGML_BACKEND_DEVICE_TYPE_META;
+    }
+
+    private static class ggml_backend_dev_name {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("ggml_backend_dev_name");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * extern const char *ggml_backend_dev_name(ggml_backend_dev_t device)
+     * }
+     */
+    public static FunctionDescriptor ggml_backend_dev_name$descriptor() {
+        return ggml_backend_dev_name.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * extern const char *ggml_backend_dev_name(ggml_backend_dev_t device)
+     * }
+     */
+    public static MethodHandle ggml_backend_dev_name$handle() {
+        return ggml_backend_dev_name.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * extern const char *ggml_backend_dev_name(ggml_backend_dev_t device)
+     * }
+     */
+    public static MemorySegment ggml_backend_dev_name$address() {
+        return ggml_backend_dev_name.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * extern const char *ggml_backend_dev_name(ggml_backend_dev_t device)
+     * }
+     */
+    public static MemorySegment ggml_backend_dev_name(MemorySegment device) {
+        var mh$ = ggml_backend_dev_name.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("ggml_backend_dev_name", device);
+            }
+            return (MemorySegment)mh$.invokeExact(device);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class ggml_backend_dev_description {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("ggml_backend_dev_description");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * extern const char *ggml_backend_dev_description(ggml_backend_dev_t device)
+     * }
+     */
+    public static FunctionDescriptor ggml_backend_dev_description$descriptor() {
+        return ggml_backend_dev_description.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * extern const char *ggml_backend_dev_description(ggml_backend_dev_t device)
+     * }
+     */
+    public static MethodHandle ggml_backend_dev_description$handle() {
+        return ggml_backend_dev_description.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * extern const char *ggml_backend_dev_description(ggml_backend_dev_t device)
+     * }
+     */
+    public static MemorySegment ggml_backend_dev_description$address() {
+        return ggml_backend_dev_description.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * extern const char *ggml_backend_dev_description(ggml_backend_dev_t device)
+     * }
+     */
+    public static MemorySegment ggml_backend_dev_description(MemorySegment device) {
+        var mh$ = ggml_backend_dev_description.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("ggml_backend_dev_description", device);
+            }
+            return (MemorySegment)mh$.invokeExact(device);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class ggml_backend_dev_memory {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("ggml_backend_dev_memory");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * extern void ggml_backend_dev_memory(ggml_backend_dev_t device, size_t *free, size_t *total)
+     * }
+     */
+    public static FunctionDescriptor ggml_backend_dev_memory$descriptor() {
+        return ggml_backend_dev_memory.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * extern void ggml_backend_dev_memory(ggml_backend_dev_t device, size_t *free, size_t *total)
+     * }
+     */
+    public static MethodHandle ggml_backend_dev_memory$handle() {
+        return ggml_backend_dev_memory.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * extern void ggml_backend_dev_memory(ggml_backend_dev_t device, size_t *free, size_t *total)
+     * }
+     */
+    public static MemorySegment ggml_backend_dev_memory$address() {
+        return ggml_backend_dev_memory.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * extern void ggml_backend_dev_memory(ggml_backend_dev_t device, size_t *free, size_t *total)
+     * }
+     */
+    public static void ggml_backend_dev_memory(MemorySegment device, MemorySegment free, MemorySegment total) {
+        var mh$ = ggml_backend_dev_memory.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("ggml_backend_dev_memory", device, free, total);
+            }
+            mh$.invokeExact(device, free, total);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class ggml_backend_dev_type {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("ggml_backend_dev_type");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * extern enum ggml_backend_dev_type ggml_backend_dev_type(ggml_backend_dev_t device)
+     * }
+     */
+    public static FunctionDescriptor ggml_backend_dev_type$descriptor() {
+        return ggml_backend_dev_type.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * extern enum ggml_backend_dev_type ggml_backend_dev_type(ggml_backend_dev_t device)
+     * }
+     */
+    public static MethodHandle ggml_backend_dev_type$handle() {
+        return ggml_backend_dev_type.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * extern enum ggml_backend_dev_type ggml_backend_dev_type(ggml_backend_dev_t device)
+     * }
+     */
+    public static MemorySegment ggml_backend_dev_type$address() {
+        return ggml_backend_dev_type.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * extern enum ggml_backend_dev_type ggml_backend_dev_type(ggml_backend_dev_t device)
+     * }
+     */
+    public static int ggml_backend_dev_type(MemorySegment device) {
+        var mh$ = ggml_backend_dev_type.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("ggml_backend_dev_type", device);
+            }
+            return (int)mh$.invokeExact(device);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class ggml_backend_dev_buffer_type {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("ggml_backend_dev_buffer_type");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * extern ggml_backend_buffer_type_t ggml_backend_dev_buffer_type(ggml_backend_dev_t device)
+     * }
+     */
+    public static FunctionDescriptor ggml_backend_dev_buffer_type$descriptor() {
+        return ggml_backend_dev_buffer_type.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * extern ggml_backend_buffer_type_t ggml_backend_dev_buffer_type(ggml_backend_dev_t device)
+     * }
+     */
+    public static MethodHandle ggml_backend_dev_buffer_type$handle() {
+        return ggml_backend_dev_buffer_type.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * extern ggml_backend_buffer_type_t ggml_backend_dev_buffer_type(ggml_backend_dev_t device)
+     * }
+     */
+    public static MemorySegment ggml_backend_dev_buffer_type$address() {
+        return ggml_backend_dev_buffer_type.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * extern ggml_backend_buffer_type_t ggml_backend_dev_buffer_type(ggml_backend_dev_t device)
+     * }
+     */
+    public static MemorySegment ggml_backend_dev_buffer_type(MemorySegment device) {
+        var mh$ = ggml_backend_dev_buffer_type.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("ggml_backend_dev_buffer_type", device);
+            }
+            return (MemorySegment)mh$.invokeExact(device);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class ggml_backend_dev_host_buffer_type {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("ggml_backend_dev_host_buffer_type");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * extern ggml_backend_buffer_type_t ggml_backend_dev_host_buffer_type(ggml_backend_dev_t device)
+     * }
+     */
+    public static FunctionDescriptor ggml_backend_dev_host_buffer_type$descriptor() {
+        return ggml_backend_dev_host_buffer_type.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * extern ggml_backend_buffer_type_t ggml_backend_dev_host_buffer_type(ggml_backend_dev_t device)
+     * }
+     */
+    public static MethodHandle ggml_backend_dev_host_buffer_type$handle() {
+        return ggml_backend_dev_host_buffer_type.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * extern ggml_backend_buffer_type_t ggml_backend_dev_host_buffer_type(ggml_backend_dev_t device)
+     * }
+     */
+    public static MemorySegment ggml_backend_dev_host_buffer_type$address() {
+        return ggml_backend_dev_host_buffer_type.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * extern ggml_backend_buffer_type_t ggml_backend_dev_host_buffer_type(ggml_backend_dev_t device)
+     * }
+     */
+    public static MemorySegment ggml_backend_dev_host_buffer_type(MemorySegment device) {
+        var mh$ = ggml_backend_dev_host_buffer_type.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("ggml_backend_dev_host_buffer_type", device);
+            }
+            return (MemorySegment)mh$.invokeExact(device);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class ggml_backend_dev_count {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_LONG    );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("ggml_backend_dev_count");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * extern size_t ggml_backend_dev_count(void)
+     * }
+     */
+    public static FunctionDescriptor ggml_backend_dev_count$descriptor() {
+        return ggml_backend_dev_count.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * extern size_t ggml_backend_dev_count(void)
+     * }
+     */
+    public static MethodHandle ggml_backend_dev_count$handle() {
+        return ggml_backend_dev_count.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * extern size_t ggml_backend_dev_count(void)
+     * }
+     */
+    public static MemorySegment ggml_backend_dev_count$address() {
+        return ggml_backend_dev_count.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * extern size_t ggml_backend_dev_count(void)
+     * }
+     */
+    public static long ggml_backend_dev_count() {
+        var mh$ = ggml_backend_dev_count.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("ggml_backend_dev_count");
+            }
+            return (long)mh$.invokeExact();
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class ggml_backend_dev_get {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_POINTER,
+            Chq.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("ggml_backend_dev_get");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * extern ggml_backend_dev_t ggml_backend_dev_get(size_t index)
+     * }
+     */
+    public static FunctionDescriptor ggml_backend_dev_get$descriptor() {
+        return ggml_backend_dev_get.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * extern ggml_backend_dev_t ggml_backend_dev_get(size_t index)
+     * }
+     */
+    public static MethodHandle ggml_backend_dev_get$handle() {
+        return ggml_backend_dev_get.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * extern ggml_backend_dev_t ggml_backend_dev_get(size_t index)
+     * }
+     */
+    public static MemorySegment ggml_backend_dev_get$address() {
+        return ggml_backend_dev_get.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * extern ggml_backend_dev_t ggml_backend_dev_get(size_t index)
+     * }
+     */
+    public static MemorySegment ggml_backend_dev_get(long index) {
+        var mh$ = ggml_backend_dev_get.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("ggml_backend_dev_get", index);
+            }
+            return (MemorySegment)mh$.invokeExact(index);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
     }
 
     private static class ggml_backend_dev_by_name {
@@ -1275,6 +2394,60 @@ public class Chq extends Chq$shared {
     public static int LLAMA_VOCAB_TYPE_TEST() {
         return LLAMA_VOCAB_TYPE_TEST;
     }
+    private static final int LLAMA_ROPE_TYPE_NONE = (int)-1L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_rope_type.LLAMA_ROPE_TYPE_NONE = -1
+     * }
+     */
+    public static int LLAMA_ROPE_TYPE_NONE() {
+        return LLAMA_ROPE_TYPE_NONE;
+    }
+    private static final int LLAMA_ROPE_TYPE_NORM = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_rope_type.LLAMA_ROPE_TYPE_NORM = 0
+     * }
+     */
+    public static int LLAMA_ROPE_TYPE_NORM() {
+        return LLAMA_ROPE_TYPE_NORM;
+    }
+    private static final int LLAMA_ROPE_TYPE_NEOX = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_rope_type.LLAMA_ROPE_TYPE_NEOX = 2
+     * }
+     */
+    public static int LLAMA_ROPE_TYPE_NEOX() {
+        return LLAMA_ROPE_TYPE_NEOX;
+    }
+    private static final int LLAMA_ROPE_TYPE_MROPE = (int)8L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_rope_type.LLAMA_ROPE_TYPE_MROPE = 8
+     * }
+     */
+    public static int LLAMA_ROPE_TYPE_MROPE() {
+        return LLAMA_ROPE_TYPE_MROPE;
+    }
+    private static final int LLAMA_ROPE_TYPE_IMROPE = (int)40L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_rope_type.LLAMA_ROPE_TYPE_IMROPE = 40
+     * }
+     */
+    public static int LLAMA_ROPE_TYPE_IMROPE() {
+        return LLAMA_ROPE_TYPE_IMROPE;
+    }
+    private static final int LLAMA_ROPE_TYPE_VISION = (int)24L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_rope_type.LLAMA_ROPE_TYPE_VISION = 24
+     * }
+     */
+    public static int LLAMA_ROPE_TYPE_VISION() {
+        return LLAMA_ROPE_TYPE_VISION;
+    }
     private static final int LLAMA_TOKEN_ATTR_UNDEFINED = (int)0L;
     /**
      * {@snippet lang=c :
@@ -1373,6 +2546,399 @@ public class Chq extends Chq$shared {
      */
     public static int LLAMA_TOKEN_ATTR_SINGLE_WORD() {
         return LLAMA_TOKEN_ATTR_SINGLE_WORD;
+    }
+    private static final int LLAMA_FTYPE_ALL_F32 = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_ALL_F32 = 0
+     * }
+     */
+    public static int LLAMA_FTYPE_ALL_F32() {
+        return LLAMA_FTYPE_ALL_F32;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_F16 = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_F16 = 1
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_F16() {
+        return LLAMA_FTYPE_MOSTLY_F16;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_Q4_0 = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_Q4_0 = 2
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_Q4_0() {
+        return LLAMA_FTYPE_MOSTLY_Q4_0;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_Q4_1 = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_Q4_1 = 3
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_Q4_1() {
+        return LLAMA_FTYPE_MOSTLY_Q4_1;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_Q8_0 = (int)7L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_Q8_0 = 7
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_Q8_0() {
+        return LLAMA_FTYPE_MOSTLY_Q8_0;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_Q5_0 = (int)8L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_Q5_0 = 8
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_Q5_0() {
+        return LLAMA_FTYPE_MOSTLY_Q5_0;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_Q5_1 = (int)9L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_Q5_1 = 9
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_Q5_1() {
+        return LLAMA_FTYPE_MOSTLY_Q5_1;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_Q2_K = (int)10L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_Q2_K = 10
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_Q2_K() {
+        return LLAMA_FTYPE_MOSTLY_Q2_K;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_Q3_K_S = (int)11L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_Q3_K_S = 11
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_Q3_K_S() {
+        return LLAMA_FTYPE_MOSTLY_Q3_K_S;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_Q3_K_M = (int)12L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_Q3_K_M = 12
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_Q3_K_M() {
+        return LLAMA_FTYPE_MOSTLY_Q3_K_M;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_Q3_K_L = (int)13L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_Q3_K_L = 13
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_Q3_K_L() {
+        return LLAMA_FTYPE_MOSTLY_Q3_K_L;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_Q4_K_S = (int)14L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_Q4_K_S = 14
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_Q4_K_S() {
+        return LLAMA_FTYPE_MOSTLY_Q4_K_S;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_Q4_K_M = (int)15L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_Q4_K_M = 15
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_Q4_K_M() {
+        return LLAMA_FTYPE_MOSTLY_Q4_K_M;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_Q5_K_S = (int)16L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_Q5_K_S = 16
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_Q5_K_S() {
+        return LLAMA_FTYPE_MOSTLY_Q5_K_S;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_Q5_K_M = (int)17L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_Q5_K_M = 17
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_Q5_K_M() {
+        return LLAMA_FTYPE_MOSTLY_Q5_K_M;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_Q6_K = (int)18L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_Q6_K = 18
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_Q6_K() {
+        return LLAMA_FTYPE_MOSTLY_Q6_K;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_IQ2_XXS = (int)19L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_IQ2_XXS = 19
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_IQ2_XXS() {
+        return LLAMA_FTYPE_MOSTLY_IQ2_XXS;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_IQ2_XS = (int)20L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_IQ2_XS = 20
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_IQ2_XS() {
+        return LLAMA_FTYPE_MOSTLY_IQ2_XS;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_Q2_K_S = (int)21L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_Q2_K_S = 21
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_Q2_K_S() {
+        return LLAMA_FTYPE_MOSTLY_Q2_K_S;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_IQ3_XS = (int)22L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_IQ3_XS = 22
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_IQ3_XS() {
+        return LLAMA_FTYPE_MOSTLY_IQ3_XS;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_IQ3_XXS = (int)23L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_IQ3_XXS = 23
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_IQ3_XXS() {
+        return LLAMA_FTYPE_MOSTLY_IQ3_XXS;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_IQ1_S = (int)24L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_IQ1_S = 24
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_IQ1_S() {
+        return LLAMA_FTYPE_MOSTLY_IQ1_S;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_IQ4_NL = (int)25L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_IQ4_NL = 25
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_IQ4_NL() {
+        return LLAMA_FTYPE_MOSTLY_IQ4_NL;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_IQ3_S = (int)26L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_IQ3_S = 26
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_IQ3_S() {
+        return LLAMA_FTYPE_MOSTLY_IQ3_S;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_IQ3_M = (int)27L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_IQ3_M = 27
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_IQ3_M() {
+        return LLAMA_FTYPE_MOSTLY_IQ3_M;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_IQ2_S = (int)28L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_IQ2_S = 28
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_IQ2_S() {
+        return LLAMA_FTYPE_MOSTLY_IQ2_S;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_IQ2_M = (int)29L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_IQ2_M = 29
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_IQ2_M() {
+        return LLAMA_FTYPE_MOSTLY_IQ2_M;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_IQ4_XS = (int)30L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_IQ4_XS = 30
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_IQ4_XS() {
+        return LLAMA_FTYPE_MOSTLY_IQ4_XS;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_IQ1_M = (int)31L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_IQ1_M = 31
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_IQ1_M() {
+        return LLAMA_FTYPE_MOSTLY_IQ1_M;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_BF16 = (int)32L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_BF16 = 32
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_BF16() {
+        return LLAMA_FTYPE_MOSTLY_BF16;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_TQ1_0 = (int)36L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_TQ1_0 = 36
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_TQ1_0() {
+        return LLAMA_FTYPE_MOSTLY_TQ1_0;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_TQ2_0 = (int)37L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_TQ2_0 = 37
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_TQ2_0() {
+        return LLAMA_FTYPE_MOSTLY_TQ2_0;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_MXFP4_MOE = (int)38L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_MXFP4_MOE = 38
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_MXFP4_MOE() {
+        return LLAMA_FTYPE_MOSTLY_MXFP4_MOE;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_NVFP4 = (int)39L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_NVFP4 = 39
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_NVFP4() {
+        return LLAMA_FTYPE_MOSTLY_NVFP4;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_Q1_0 = (int)40L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_Q1_0 = 40
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_Q1_0() {
+        return LLAMA_FTYPE_MOSTLY_Q1_0;
+    }
+    private static final int LLAMA_FTYPE_MOSTLY_Q2_0 = (int)41L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_MOSTLY_Q2_0 = 41
+     * }
+     */
+    public static int LLAMA_FTYPE_MOSTLY_Q2_0() {
+        return LLAMA_FTYPE_MOSTLY_Q2_0;
+    }
+    private static final int LLAMA_FTYPE_GUESSED = (int)1024L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_ftype.LLAMA_FTYPE_GUESSED = 1024
+     * }
+     */
+    public static int LLAMA_FTYPE_GUESSED() {
+        return LLAMA_FTYPE_GUESSED;
+    }
+
+    private static class llama_ftype_name {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_POINTER,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("llama_ftype_name");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * const char *llama_ftype_name(enum llama_ftype ftype)
+     * }
+     */
+    public static FunctionDescriptor llama_ftype_name$descriptor() {
+        return llama_ftype_name.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * const char *llama_ftype_name(enum llama_ftype ftype)
+     * }
+     */
+    public static MethodHandle llama_ftype_name$handle() {
+        return llama_ftype_name.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * const char *llama_ftype_name(enum llama_ftype ftype)
+     * }
+     */
+    public static MemorySegment llama_ftype_name$address() {
+        return llama_ftype_name.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * const char *llama_ftype_name(enum llama_ftype ftype)
+     * }
+     */
+    public static MemorySegment llama_ftype_name(int ftype) {
+        var mh$ = llama_ftype_name.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("llama_ftype_name", ftype);
+            }
+            return (MemorySegment)mh$.invokeExact(ftype);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
     }
     private static final int LLAMA_ROPE_SCALING_TYPE_UNSPECIFIED = (int)-1L;
     /**
@@ -1626,6 +3192,51 @@ public class Chq extends Chq$shared {
     public static int LLAMA_LOAD_MODE_DIRECT_IO() {
         return LLAMA_LOAD_MODE_DIRECT_IO;
     }
+    private static final int LLAMA_LAZY_MODE_OFF = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_lazy_mode.LLAMA_LAZY_MODE_OFF = 0
+     * }
+     */
+    public static int LLAMA_LAZY_MODE_OFF() {
+        return LLAMA_LAZY_MODE_OFF;
+    }
+    private static final int LLAMA_LAZY_MODE_AUTO = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_lazy_mode.LLAMA_LAZY_MODE_AUTO = 1
+     * }
+     */
+    public static int LLAMA_LAZY_MODE_AUTO() {
+        return LLAMA_LAZY_MODE_AUTO;
+    }
+    private static final int LLAMA_LAZY_MODE_ON = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_lazy_mode.LLAMA_LAZY_MODE_ON = 2
+     * }
+     */
+    public static int LLAMA_LAZY_MODE_ON() {
+        return LLAMA_LAZY_MODE_ON;
+    }
+    private static final int LLAMA_CONTEXT_TYPE_DEFAULT = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_context_type.LLAMA_CONTEXT_TYPE_DEFAULT = 0
+     * }
+     */
+    public static int LLAMA_CONTEXT_TYPE_DEFAULT() {
+        return LLAMA_CONTEXT_TYPE_DEFAULT;
+    }
+    private static final int LLAMA_CONTEXT_TYPE_MTP = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum llama_context_type.LLAMA_CONTEXT_TYPE_MTP = 1
+     * }
+     */
+    public static int LLAMA_CONTEXT_TYPE_MTP() {
+        return LLAMA_CONTEXT_TYPE_MTP;
+    }
     private static final int LLAMA_KV_OVERRIDE_TYPE_INT = (int)0L;
     /**
      * {@snippet lang=c :
@@ -1830,6 +3441,528 @@ public class Chq extends Chq$shared {
                 traceDowncall("llama_sampler_chain_default_params", allocator);
             }
             return (MemorySegment)mh$.invokeExact(allocator);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class llama_time_us {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_LONG    );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("llama_time_us");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int64_t llama_time_us(void)
+     * }
+     */
+    public static FunctionDescriptor llama_time_us$descriptor() {
+        return llama_time_us.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int64_t llama_time_us(void)
+     * }
+     */
+    public static MethodHandle llama_time_us$handle() {
+        return llama_time_us.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int64_t llama_time_us(void)
+     * }
+     */
+    public static MemorySegment llama_time_us$address() {
+        return llama_time_us.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int64_t llama_time_us(void)
+     * }
+     */
+    public static long llama_time_us() {
+        var mh$ = llama_time_us.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("llama_time_us");
+            }
+            return (long)mh$.invokeExact();
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class llama_max_devices {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_LONG    );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("llama_max_devices");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * size_t llama_max_devices(void)
+     * }
+     */
+    public static FunctionDescriptor llama_max_devices$descriptor() {
+        return llama_max_devices.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * size_t llama_max_devices(void)
+     * }
+     */
+    public static MethodHandle llama_max_devices$handle() {
+        return llama_max_devices.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * size_t llama_max_devices(void)
+     * }
+     */
+    public static MemorySegment llama_max_devices$address() {
+        return llama_max_devices.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * size_t llama_max_devices(void)
+     * }
+     */
+    public static long llama_max_devices() {
+        var mh$ = llama_max_devices.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("llama_max_devices");
+            }
+            return (long)mh$.invokeExact();
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class llama_max_parallel_sequences {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_LONG    );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("llama_max_parallel_sequences");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * size_t llama_max_parallel_sequences(void)
+     * }
+     */
+    public static FunctionDescriptor llama_max_parallel_sequences$descriptor() {
+        return llama_max_parallel_sequences.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * size_t llama_max_parallel_sequences(void)
+     * }
+     */
+    public static MethodHandle llama_max_parallel_sequences$handle() {
+        return llama_max_parallel_sequences.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * size_t llama_max_parallel_sequences(void)
+     * }
+     */
+    public static MemorySegment llama_max_parallel_sequences$address() {
+        return llama_max_parallel_sequences.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * size_t llama_max_parallel_sequences(void)
+     * }
+     */
+    public static long llama_max_parallel_sequences() {
+        var mh$ = llama_max_parallel_sequences.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("llama_max_parallel_sequences");
+            }
+            return (long)mh$.invokeExact();
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class llama_max_tensor_buft_overrides {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_LONG    );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("llama_max_tensor_buft_overrides");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * size_t llama_max_tensor_buft_overrides(void)
+     * }
+     */
+    public static FunctionDescriptor llama_max_tensor_buft_overrides$descriptor() {
+        return llama_max_tensor_buft_overrides.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * size_t llama_max_tensor_buft_overrides(void)
+     * }
+     */
+    public static MethodHandle llama_max_tensor_buft_overrides$handle() {
+        return llama_max_tensor_buft_overrides.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * size_t llama_max_tensor_buft_overrides(void)
+     * }
+     */
+    public static MemorySegment llama_max_tensor_buft_overrides$address() {
+        return llama_max_tensor_buft_overrides.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * size_t llama_max_tensor_buft_overrides(void)
+     * }
+     */
+    public static long llama_max_tensor_buft_overrides() {
+        var mh$ = llama_max_tensor_buft_overrides.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("llama_max_tensor_buft_overrides");
+            }
+            return (long)mh$.invokeExact();
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class llama_supports_mmap {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_BOOL    );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("llama_supports_mmap");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * _Bool llama_supports_mmap(void)
+     * }
+     */
+    public static FunctionDescriptor llama_supports_mmap$descriptor() {
+        return llama_supports_mmap.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * _Bool llama_supports_mmap(void)
+     * }
+     */
+    public static MethodHandle llama_supports_mmap$handle() {
+        return llama_supports_mmap.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * _Bool llama_supports_mmap(void)
+     * }
+     */
+    public static MemorySegment llama_supports_mmap$address() {
+        return llama_supports_mmap.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * _Bool llama_supports_mmap(void)
+     * }
+     */
+    public static boolean llama_supports_mmap() {
+        var mh$ = llama_supports_mmap.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("llama_supports_mmap");
+            }
+            return (boolean)mh$.invokeExact();
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class llama_supports_mlock {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_BOOL    );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("llama_supports_mlock");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * _Bool llama_supports_mlock(void)
+     * }
+     */
+    public static FunctionDescriptor llama_supports_mlock$descriptor() {
+        return llama_supports_mlock.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * _Bool llama_supports_mlock(void)
+     * }
+     */
+    public static MethodHandle llama_supports_mlock$handle() {
+        return llama_supports_mlock.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * _Bool llama_supports_mlock(void)
+     * }
+     */
+    public static MemorySegment llama_supports_mlock$address() {
+        return llama_supports_mlock.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * _Bool llama_supports_mlock(void)
+     * }
+     */
+    public static boolean llama_supports_mlock() {
+        var mh$ = llama_supports_mlock.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("llama_supports_mlock");
+            }
+            return (boolean)mh$.invokeExact();
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class llama_supports_gpu_offload {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_BOOL    );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("llama_supports_gpu_offload");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * _Bool llama_supports_gpu_offload(void)
+     * }
+     */
+    public static FunctionDescriptor llama_supports_gpu_offload$descriptor() {
+        return llama_supports_gpu_offload.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * _Bool llama_supports_gpu_offload(void)
+     * }
+     */
+    public static MethodHandle llama_supports_gpu_offload$handle() {
+        return llama_supports_gpu_offload.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * _Bool llama_supports_gpu_offload(void)
+     * }
+     */
+    public static MemorySegment llama_supports_gpu_offload$address() {
+        return llama_supports_gpu_offload.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * _Bool llama_supports_gpu_offload(void)
+     * }
+     */
+    public static boolean llama_supports_gpu_offload() {
+        var mh$ = llama_supports_gpu_offload.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("llama_supports_gpu_offload");
+            }
+            return (boolean)mh$.invokeExact();
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class llama_supports_rpc {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_BOOL    );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("llama_supports_rpc");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * _Bool llama_supports_rpc(void)
+     * }
+     */
+    public static FunctionDescriptor llama_supports_rpc$descriptor() {
+        return llama_supports_rpc.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * _Bool llama_supports_rpc(void)
+     * }
+     */
+    public static MethodHandle llama_supports_rpc$handle() {
+        return llama_supports_rpc.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * _Bool llama_supports_rpc(void)
+     * }
+     */
+    public static MemorySegment llama_supports_rpc$address() {
+        return llama_supports_rpc.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * _Bool llama_supports_rpc(void)
+     * }
+     */
+    public static boolean llama_supports_rpc() {
+        var mh$ = llama_supports_rpc.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("llama_supports_rpc");
+            }
+            return (boolean)mh$.invokeExact();
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class llama_print_system_info {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_POINTER    );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("llama_print_system_info");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * const char *llama_print_system_info(void)
+     * }
+     */
+    public static FunctionDescriptor llama_print_system_info$descriptor() {
+        return llama_print_system_info.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * const char *llama_print_system_info(void)
+     * }
+     */
+    public static MethodHandle llama_print_system_info$handle() {
+        return llama_print_system_info.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * const char *llama_print_system_info(void)
+     * }
+     */
+    public static MemorySegment llama_print_system_info$address() {
+        return llama_print_system_info.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * const char *llama_print_system_info(void)
+     * }
+     */
+    public static MemorySegment llama_print_system_info() {
+        var mh$ = llama_print_system_info.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("llama_print_system_info");
+            }
+            return (MemorySegment)mh$.invokeExact();
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -6382,6 +8515,126 @@ public class Chq extends Chq$shared {
         }
     }
 
+    private static class mtmd_support_audio {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_BOOL,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_support_audio");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * _Bool mtmd_support_audio(const mtmd_context *ctx)
+     * }
+     */
+    public static FunctionDescriptor mtmd_support_audio$descriptor() {
+        return mtmd_support_audio.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * _Bool mtmd_support_audio(const mtmd_context *ctx)
+     * }
+     */
+    public static MethodHandle mtmd_support_audio$handle() {
+        return mtmd_support_audio.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * _Bool mtmd_support_audio(const mtmd_context *ctx)
+     * }
+     */
+    public static MemorySegment mtmd_support_audio$address() {
+        return mtmd_support_audio.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * _Bool mtmd_support_audio(const mtmd_context *ctx)
+     * }
+     */
+    public static boolean mtmd_support_audio(MemorySegment ctx) {
+        var mh$ = mtmd_support_audio.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mtmd_support_audio", ctx);
+            }
+            return (boolean)mh$.invokeExact(ctx);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mtmd_get_marker {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_get_marker");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * const char *mtmd_get_marker(const mtmd_context *ctx)
+     * }
+     */
+    public static FunctionDescriptor mtmd_get_marker$descriptor() {
+        return mtmd_get_marker.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * const char *mtmd_get_marker(const mtmd_context *ctx)
+     * }
+     */
+    public static MethodHandle mtmd_get_marker$handle() {
+        return mtmd_get_marker.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * const char *mtmd_get_marker(const mtmd_context *ctx)
+     * }
+     */
+    public static MemorySegment mtmd_get_marker$address() {
+        return mtmd_get_marker.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * const char *mtmd_get_marker(const mtmd_context *ctx)
+     * }
+     */
+    public static MemorySegment mtmd_get_marker(MemorySegment ctx) {
+        var mh$ = mtmd_get_marker.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mtmd_get_marker", ctx);
+            }
+            return (MemorySegment)mh$.invokeExact(ctx);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class mtmd_bitmap_init {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_POINTER,
@@ -6444,6 +8697,126 @@ public class Chq extends Chq$shared {
         }
     }
 
+    private static class mtmd_bitmap_get_nx {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_bitmap_get_nx");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * uint32_t mtmd_bitmap_get_nx(const mtmd_bitmap *bitmap)
+     * }
+     */
+    public static FunctionDescriptor mtmd_bitmap_get_nx$descriptor() {
+        return mtmd_bitmap_get_nx.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * uint32_t mtmd_bitmap_get_nx(const mtmd_bitmap *bitmap)
+     * }
+     */
+    public static MethodHandle mtmd_bitmap_get_nx$handle() {
+        return mtmd_bitmap_get_nx.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * uint32_t mtmd_bitmap_get_nx(const mtmd_bitmap *bitmap)
+     * }
+     */
+    public static MemorySegment mtmd_bitmap_get_nx$address() {
+        return mtmd_bitmap_get_nx.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * uint32_t mtmd_bitmap_get_nx(const mtmd_bitmap *bitmap)
+     * }
+     */
+    public static int mtmd_bitmap_get_nx(MemorySegment bitmap) {
+        var mh$ = mtmd_bitmap_get_nx.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mtmd_bitmap_get_nx", bitmap);
+            }
+            return (int)mh$.invokeExact(bitmap);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mtmd_bitmap_get_ny {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_bitmap_get_ny");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * uint32_t mtmd_bitmap_get_ny(const mtmd_bitmap *bitmap)
+     * }
+     */
+    public static FunctionDescriptor mtmd_bitmap_get_ny$descriptor() {
+        return mtmd_bitmap_get_ny.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * uint32_t mtmd_bitmap_get_ny(const mtmd_bitmap *bitmap)
+     * }
+     */
+    public static MethodHandle mtmd_bitmap_get_ny$handle() {
+        return mtmd_bitmap_get_ny.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * uint32_t mtmd_bitmap_get_ny(const mtmd_bitmap *bitmap)
+     * }
+     */
+    public static MemorySegment mtmd_bitmap_get_ny$address() {
+        return mtmd_bitmap_get_ny.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * uint32_t mtmd_bitmap_get_ny(const mtmd_bitmap *bitmap)
+     * }
+     */
+    public static int mtmd_bitmap_get_ny(MemorySegment bitmap) {
+        var mh$ = mtmd_bitmap_get_ny.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mtmd_bitmap_get_ny", bitmap);
+            }
+            return (int)mh$.invokeExact(bitmap);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class mtmd_bitmap_free {
         public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
             Chq.C_POINTER
@@ -6496,6 +8869,126 @@ public class Chq extends Chq$shared {
                 traceDowncall("mtmd_bitmap_free", bitmap);
             }
             mh$.invokeExact(bitmap);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mtmd_bitmap_get_id {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_bitmap_get_id");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * const char *mtmd_bitmap_get_id(const mtmd_bitmap *bitmap)
+     * }
+     */
+    public static FunctionDescriptor mtmd_bitmap_get_id$descriptor() {
+        return mtmd_bitmap_get_id.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * const char *mtmd_bitmap_get_id(const mtmd_bitmap *bitmap)
+     * }
+     */
+    public static MethodHandle mtmd_bitmap_get_id$handle() {
+        return mtmd_bitmap_get_id.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * const char *mtmd_bitmap_get_id(const mtmd_bitmap *bitmap)
+     * }
+     */
+    public static MemorySegment mtmd_bitmap_get_id$address() {
+        return mtmd_bitmap_get_id.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * const char *mtmd_bitmap_get_id(const mtmd_bitmap *bitmap)
+     * }
+     */
+    public static MemorySegment mtmd_bitmap_get_id(MemorySegment bitmap) {
+        var mh$ = mtmd_bitmap_get_id.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mtmd_bitmap_get_id", bitmap);
+            }
+            return (MemorySegment)mh$.invokeExact(bitmap);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mtmd_bitmap_set_id {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_bitmap_set_id");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * void mtmd_bitmap_set_id(mtmd_bitmap *bitmap, const char *id)
+     * }
+     */
+    public static FunctionDescriptor mtmd_bitmap_set_id$descriptor() {
+        return mtmd_bitmap_set_id.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * void mtmd_bitmap_set_id(mtmd_bitmap *bitmap, const char *id)
+     * }
+     */
+    public static MethodHandle mtmd_bitmap_set_id$handle() {
+        return mtmd_bitmap_set_id.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * void mtmd_bitmap_set_id(mtmd_bitmap *bitmap, const char *id)
+     * }
+     */
+    public static MemorySegment mtmd_bitmap_set_id$address() {
+        return mtmd_bitmap_set_id.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * void mtmd_bitmap_set_id(mtmd_bitmap *bitmap, const char *id)
+     * }
+     */
+    public static void mtmd_bitmap_set_id(MemorySegment bitmap, MemorySegment id) {
+        var mh$ = mtmd_bitmap_set_id.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mtmd_bitmap_set_id", bitmap, id);
+            }
+            mh$.invokeExact(bitmap, id);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -6982,6 +9475,66 @@ public class Chq extends Chq$shared {
         }
     }
 
+    private static class mtmd_input_chunk_get_id {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_input_chunk_get_id");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * const char *mtmd_input_chunk_get_id(const mtmd_input_chunk *chunk)
+     * }
+     */
+    public static FunctionDescriptor mtmd_input_chunk_get_id$descriptor() {
+        return mtmd_input_chunk_get_id.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * const char *mtmd_input_chunk_get_id(const mtmd_input_chunk *chunk)
+     * }
+     */
+    public static MethodHandle mtmd_input_chunk_get_id$handle() {
+        return mtmd_input_chunk_get_id.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * const char *mtmd_input_chunk_get_id(const mtmd_input_chunk *chunk)
+     * }
+     */
+    public static MemorySegment mtmd_input_chunk_get_id$address() {
+        return mtmd_input_chunk_get_id.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * const char *mtmd_input_chunk_get_id(const mtmd_input_chunk *chunk)
+     * }
+     */
+    public static MemorySegment mtmd_input_chunk_get_id(MemorySegment chunk) {
+        var mh$ = mtmd_input_chunk_get_id.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mtmd_input_chunk_get_id", chunk);
+            }
+            return (MemorySegment)mh$.invokeExact(chunk);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class mtmd_input_chunk_get_n_pos {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,
@@ -7035,6 +9588,125 @@ public class Chq extends Chq$shared {
                 traceDowncall("mtmd_input_chunk_get_n_pos", chunk);
             }
             return (int)mh$.invokeExact(chunk);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mtmd_input_chunk_copy {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_input_chunk_copy");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * mtmd_input_chunk *mtmd_input_chunk_copy(const mtmd_input_chunk *chunk)
+     * }
+     */
+    public static FunctionDescriptor mtmd_input_chunk_copy$descriptor() {
+        return mtmd_input_chunk_copy.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * mtmd_input_chunk *mtmd_input_chunk_copy(const mtmd_input_chunk *chunk)
+     * }
+     */
+    public static MethodHandle mtmd_input_chunk_copy$handle() {
+        return mtmd_input_chunk_copy.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * mtmd_input_chunk *mtmd_input_chunk_copy(const mtmd_input_chunk *chunk)
+     * }
+     */
+    public static MemorySegment mtmd_input_chunk_copy$address() {
+        return mtmd_input_chunk_copy.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * mtmd_input_chunk *mtmd_input_chunk_copy(const mtmd_input_chunk *chunk)
+     * }
+     */
+    public static MemorySegment mtmd_input_chunk_copy(MemorySegment chunk) {
+        var mh$ = mtmd_input_chunk_copy.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mtmd_input_chunk_copy", chunk);
+            }
+            return (MemorySegment)mh$.invokeExact(chunk);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mtmd_input_chunk_free {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_input_chunk_free");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * void mtmd_input_chunk_free(mtmd_input_chunk *chunk)
+     * }
+     */
+    public static FunctionDescriptor mtmd_input_chunk_free$descriptor() {
+        return mtmd_input_chunk_free.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * void mtmd_input_chunk_free(mtmd_input_chunk *chunk)
+     * }
+     */
+    public static MethodHandle mtmd_input_chunk_free$handle() {
+        return mtmd_input_chunk_free.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * void mtmd_input_chunk_free(mtmd_input_chunk *chunk)
+     * }
+     */
+    public static MemorySegment mtmd_input_chunk_free$address() {
+        return mtmd_input_chunk_free.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * void mtmd_input_chunk_free(mtmd_input_chunk *chunk)
+     * }
+     */
+    public static void mtmd_input_chunk_free(MemorySegment chunk) {
+        var mh$ = mtmd_input_chunk_free.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mtmd_input_chunk_free", chunk);
+            }
+            mh$.invokeExact(chunk);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -7155,6 +9827,68 @@ public class Chq extends Chq$shared {
                 traceDowncall("mtmd_image_tokens_get_ny", image_tokens);
             }
             return (long)mh$.invokeExact(image_tokens);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mtmd_image_tokens_get_decoder_pos {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            mtmd_decoder_pos.layout(),
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_image_tokens_get_decoder_pos");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * struct mtmd_decoder_pos mtmd_image_tokens_get_decoder_pos(const mtmd_image_tokens *image_tokens, llama_pos pos_0, size_t i)
+     * }
+     */
+    public static FunctionDescriptor mtmd_image_tokens_get_decoder_pos$descriptor() {
+        return mtmd_image_tokens_get_decoder_pos.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * struct mtmd_decoder_pos mtmd_image_tokens_get_decoder_pos(const mtmd_image_tokens *image_tokens, llama_pos pos_0, size_t i)
+     * }
+     */
+    public static MethodHandle mtmd_image_tokens_get_decoder_pos$handle() {
+        return mtmd_image_tokens_get_decoder_pos.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * struct mtmd_decoder_pos mtmd_image_tokens_get_decoder_pos(const mtmd_image_tokens *image_tokens, llama_pos pos_0, size_t i)
+     * }
+     */
+    public static MemorySegment mtmd_image_tokens_get_decoder_pos$address() {
+        return mtmd_image_tokens_get_decoder_pos.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * struct mtmd_decoder_pos mtmd_image_tokens_get_decoder_pos(const mtmd_image_tokens *image_tokens, llama_pos pos_0, size_t i)
+     * }
+     */
+    public static MemorySegment mtmd_image_tokens_get_decoder_pos(SegmentAllocator allocator, MemorySegment image_tokens, int pos_0, long i) {
+        var mh$ = mtmd_image_tokens_get_decoder_pos.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mtmd_image_tokens_get_decoder_pos", allocator, image_tokens, pos_0, i);
+            }
+            return (MemorySegment)mh$.invokeExact(allocator, image_tokens, pos_0, i);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -7340,6 +10074,367 @@ public class Chq extends Chq$shared {
                 traceDowncall("mtmd_get_output_embd", ctx);
             }
             return (MemorySegment)mh$.invokeExact(ctx);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mtmd_batch_init {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_batch_init");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * mtmd_batch *mtmd_batch_init(mtmd_context *ctx)
+     * }
+     */
+    public static FunctionDescriptor mtmd_batch_init$descriptor() {
+        return mtmd_batch_init.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * mtmd_batch *mtmd_batch_init(mtmd_context *ctx)
+     * }
+     */
+    public static MethodHandle mtmd_batch_init$handle() {
+        return mtmd_batch_init.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * mtmd_batch *mtmd_batch_init(mtmd_context *ctx)
+     * }
+     */
+    public static MemorySegment mtmd_batch_init$address() {
+        return mtmd_batch_init.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * mtmd_batch *mtmd_batch_init(mtmd_context *ctx)
+     * }
+     */
+    public static MemorySegment mtmd_batch_init(MemorySegment ctx) {
+        var mh$ = mtmd_batch_init.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mtmd_batch_init", ctx);
+            }
+            return (MemorySegment)mh$.invokeExact(ctx);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mtmd_batch_free {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_batch_free");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * void mtmd_batch_free(mtmd_batch *batch)
+     * }
+     */
+    public static FunctionDescriptor mtmd_batch_free$descriptor() {
+        return mtmd_batch_free.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * void mtmd_batch_free(mtmd_batch *batch)
+     * }
+     */
+    public static MethodHandle mtmd_batch_free$handle() {
+        return mtmd_batch_free.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * void mtmd_batch_free(mtmd_batch *batch)
+     * }
+     */
+    public static MemorySegment mtmd_batch_free$address() {
+        return mtmd_batch_free.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * void mtmd_batch_free(mtmd_batch *batch)
+     * }
+     */
+    public static void mtmd_batch_free(MemorySegment batch) {
+        var mh$ = mtmd_batch_free.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mtmd_batch_free", batch);
+            }
+            mh$.invokeExact(batch);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mtmd_batch_add_chunk {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_batch_add_chunk");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t mtmd_batch_add_chunk(mtmd_batch *batch, const mtmd_input_chunk *chunk)
+     * }
+     */
+    public static FunctionDescriptor mtmd_batch_add_chunk$descriptor() {
+        return mtmd_batch_add_chunk.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t mtmd_batch_add_chunk(mtmd_batch *batch, const mtmd_input_chunk *chunk)
+     * }
+     */
+    public static MethodHandle mtmd_batch_add_chunk$handle() {
+        return mtmd_batch_add_chunk.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t mtmd_batch_add_chunk(mtmd_batch *batch, const mtmd_input_chunk *chunk)
+     * }
+     */
+    public static MemorySegment mtmd_batch_add_chunk$address() {
+        return mtmd_batch_add_chunk.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t mtmd_batch_add_chunk(mtmd_batch *batch, const mtmd_input_chunk *chunk)
+     * }
+     */
+    public static int mtmd_batch_add_chunk(MemorySegment batch, MemorySegment chunk) {
+        var mh$ = mtmd_batch_add_chunk.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mtmd_batch_add_chunk", batch, chunk);
+            }
+            return (int)mh$.invokeExact(batch, chunk);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mtmd_batch_encode {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_batch_encode");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t mtmd_batch_encode(mtmd_batch *batch)
+     * }
+     */
+    public static FunctionDescriptor mtmd_batch_encode$descriptor() {
+        return mtmd_batch_encode.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t mtmd_batch_encode(mtmd_batch *batch)
+     * }
+     */
+    public static MethodHandle mtmd_batch_encode$handle() {
+        return mtmd_batch_encode.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t mtmd_batch_encode(mtmd_batch *batch)
+     * }
+     */
+    public static MemorySegment mtmd_batch_encode$address() {
+        return mtmd_batch_encode.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t mtmd_batch_encode(mtmd_batch *batch)
+     * }
+     */
+    public static int mtmd_batch_encode(MemorySegment batch) {
+        var mh$ = mtmd_batch_encode.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mtmd_batch_encode", batch);
+            }
+            return (int)mh$.invokeExact(batch);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mtmd_batch_get_output_embd {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_batch_get_output_embd");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * float *mtmd_batch_get_output_embd(mtmd_batch *batch, const mtmd_input_chunk *chunk)
+     * }
+     */
+    public static FunctionDescriptor mtmd_batch_get_output_embd$descriptor() {
+        return mtmd_batch_get_output_embd.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * float *mtmd_batch_get_output_embd(mtmd_batch *batch, const mtmd_input_chunk *chunk)
+     * }
+     */
+    public static MethodHandle mtmd_batch_get_output_embd$handle() {
+        return mtmd_batch_get_output_embd.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * float *mtmd_batch_get_output_embd(mtmd_batch *batch, const mtmd_input_chunk *chunk)
+     * }
+     */
+    public static MemorySegment mtmd_batch_get_output_embd$address() {
+        return mtmd_batch_get_output_embd.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * float *mtmd_batch_get_output_embd(mtmd_batch *batch, const mtmd_input_chunk *chunk)
+     * }
+     */
+    public static MemorySegment mtmd_batch_get_output_embd(MemorySegment batch, MemorySegment chunk) {
+        var mh$ = mtmd_batch_get_output_embd.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mtmd_batch_get_output_embd", batch, chunk);
+            }
+            return (MemorySegment)mh$.invokeExact(batch, chunk);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class mtmd_get_cap_from_file {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            mtmd_caps.layout(),
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_get_cap_from_file");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * struct mtmd_caps mtmd_get_cap_from_file(const char *mmproj_fname)
+     * }
+     */
+    public static FunctionDescriptor mtmd_get_cap_from_file$descriptor() {
+        return mtmd_get_cap_from_file.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * struct mtmd_caps mtmd_get_cap_from_file(const char *mmproj_fname)
+     * }
+     */
+    public static MethodHandle mtmd_get_cap_from_file$handle() {
+        return mtmd_get_cap_from_file.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * struct mtmd_caps mtmd_get_cap_from_file(const char *mmproj_fname)
+     * }
+     */
+    public static MemorySegment mtmd_get_cap_from_file$address() {
+        return mtmd_get_cap_from_file.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * struct mtmd_caps mtmd_get_cap_from_file(const char *mmproj_fname)
+     * }
+     */
+    public static MemorySegment mtmd_get_cap_from_file(SegmentAllocator allocator, MemorySegment mmproj_fname) {
+        var mh$ = mtmd_get_cap_from_file.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("mtmd_get_cap_from_file", allocator, mmproj_fname);
+            }
+            return (MemorySegment)mh$.invokeExact(allocator, mmproj_fname);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -3,22 +3,22 @@ package dev.chasqui.bindings;
 
 import java.util.Map;
 
-/// Default values of structs in the pinned llama.cpp: struct, field, bytes in memory order. Pointers are left out.
+/// Default values of structs in the pinned llama.cpp: struct, field, bytes in memory order; of a pointer, whether it is set.
 final class StructDefaults {
 
     static final Map<String, Map<String, String>> BYTES = Map.ofEntries(
             Map.entry("llama_model_params", Map.ofEntries(
-                    Map.entry("devices", "0000000000000000"),
-                    Map.entry("tensor_buft_overrides", "0000000000000000"),
+                    Map.entry("devices", "NULL"),
+                    Map.entry("tensor_buft_overrides", "NULL"),
                     Map.entry("n_gpu_layers", "ffffffff"),
                     Map.entry("split_mode", "01000000"),
                     Map.entry("load_mode", "ffffffff"),
                     Map.entry("lazy_mode", "01000000"),
                     Map.entry("main_gpu", "00000000"),
-                    Map.entry("tensor_split", "0000000000000000"),
-                    Map.entry("progress_callback", "0000000000000000"),
-                    Map.entry("progress_callback_user_data", "0000000000000000"),
-                    Map.entry("kv_overrides", "0000000000000000"),
+                    Map.entry("tensor_split", "NULL"),
+                    Map.entry("progress_callback", "NULL"),
+                    Map.entry("progress_callback_user_data", "NULL"),
+                    Map.entry("kv_overrides", "NULL"),
                     Map.entry("vocab_only", "00"),
                     Map.entry("check_tensors", "00"),
                     Map.entry("use_extra_bufts", "01"),
@@ -48,23 +48,39 @@ final class StructDefaults {
                     Map.entry("yarn_beta_slow", "000080bf"),
                     Map.entry("yarn_orig_ctx", "00000000"),
                     Map.entry("defrag_thold", "000080bf"),
-                    Map.entry("cb_eval", "0000000000000000"),
-                    Map.entry("cb_eval_user_data", "0000000000000000"),
+                    Map.entry("cb_eval", "NULL"),
+                    Map.entry("cb_eval_user_data", "NULL"),
                     Map.entry("type_k", "01000000"),
                     Map.entry("type_v", "01000000"),
-                    Map.entry("abort_callback", "0000000000000000"),
-                    Map.entry("abort_callback_data", "0000000000000000"),
+                    Map.entry("abort_callback", "NULL"),
+                    Map.entry("abort_callback_data", "NULL"),
                     Map.entry("embeddings", "00"),
                     Map.entry("offload_kqv", "01"),
                     Map.entry("no_perf", "01"),
                     Map.entry("op_offload", "01"),
                     Map.entry("swa_full", "01"),
                     Map.entry("kv_unified", "00"),
-                    Map.entry("samplers", "0000000000000000"),
+                    Map.entry("samplers", "NULL"),
                     Map.entry("n_samplers", "0000000000000000"),
-                    Map.entry("ctx_other", "0000000000000000"))),
+                    Map.entry("ctx_other", "NULL"))),
             Map.entry("llama_sampler_chain_params", Map.ofEntries(
-                    Map.entry("no_perf", "01"))));
+                    Map.entry("no_perf", "01"))),
+            Map.entry("mtmd_context_params", Map.ofEntries(
+                    Map.entry("use_gpu", "01"),
+                    Map.entry("device", "NULL"),
+                    Map.entry("print_timings", "01"),
+                    Map.entry("n_threads", "04000000"),
+                    Map.entry("image_marker", "NULL"),
+                    Map.entry("media_marker", "set"),
+                    Map.entry("flash_attn_type", "ffffffff"),
+                    Map.entry("warmup", "01"),
+                    Map.entry("image_min_tokens", "ffffffff"),
+                    Map.entry("image_max_tokens", "ffffffff"),
+                    Map.entry("cb_eval", "NULL"),
+                    Map.entry("cb_eval_user_data", "NULL"),
+                    Map.entry("batch_max_tokens", "00040000"),
+                    Map.entry("progress_callback", "NULL"),
+                    Map.entry("progress_callback_user_data", "NULL"))));
 
     private StructDefaults() {
     }

@@ -35,7 +35,13 @@ public class llama_model_kv_override {
     private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
         Chq.C_INT.withName("tag"),
         MemoryLayout.sequenceLayout(128, Chq.C_CHAR).withName("key"),
-        MemoryLayout.paddingLayout(132)
+        MemoryLayout.paddingLayout(4),
+        MemoryLayout.unionLayout(
+            Chq.C_LONG.withName("val_i64"),
+            Chq.C_DOUBLE.withName("val_f64"),
+            Chq.C_BOOL.withName("val_bool"),
+            MemoryLayout.sequenceLayout(128, Chq.C_CHAR).withName("val_str")
+        ).withName("union")
     ).withName("llama_model_kv_override");
 
     /**
@@ -164,6 +170,215 @@ public class llama_model_kv_override {
      */
     public static void key(MemorySegment struct, long index0, byte fieldValue) {
         key$ELEM_HANDLE.set(struct, key$OFFSET, index0, fieldValue);
+    }
+
+    private static final OfLong val_i64$LAYOUT = (OfLong)$LAYOUT.select(groupElement("union"), groupElement("val_i64"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t val_i64
+     * }
+     */
+    public static final OfLong val_i64$layout() {
+        return val_i64$LAYOUT;
+    }
+
+    private static final long val_i64$OFFSET = $LAYOUT.byteOffset(groupElement("union"), groupElement("val_i64"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t val_i64
+     * }
+     */
+    public static final long val_i64$offset() {
+        return val_i64$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t val_i64
+     * }
+     */
+    public static long val_i64(MemorySegment struct) {
+        return struct.get(val_i64$LAYOUT, val_i64$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t val_i64
+     * }
+     */
+    public static void val_i64(MemorySegment struct, long fieldValue) {
+        struct.set(val_i64$LAYOUT, val_i64$OFFSET, fieldValue);
+    }
+
+    private static final OfDouble val_f64$LAYOUT = (OfDouble)$LAYOUT.select(groupElement("union"), groupElement("val_f64"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * double val_f64
+     * }
+     */
+    public static final OfDouble val_f64$layout() {
+        return val_f64$LAYOUT;
+    }
+
+    private static final long val_f64$OFFSET = $LAYOUT.byteOffset(groupElement("union"), groupElement("val_f64"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * double val_f64
+     * }
+     */
+    public static final long val_f64$offset() {
+        return val_f64$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * double val_f64
+     * }
+     */
+    public static double val_f64(MemorySegment struct) {
+        return struct.get(val_f64$LAYOUT, val_f64$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * double val_f64
+     * }
+     */
+    public static void val_f64(MemorySegment struct, double fieldValue) {
+        struct.set(val_f64$LAYOUT, val_f64$OFFSET, fieldValue);
+    }
+
+    private static final OfBoolean val_bool$LAYOUT = (OfBoolean)$LAYOUT.select(groupElement("union"), groupElement("val_bool"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * _Bool val_bool
+     * }
+     */
+    public static final OfBoolean val_bool$layout() {
+        return val_bool$LAYOUT;
+    }
+
+    private static final long val_bool$OFFSET = $LAYOUT.byteOffset(groupElement("union"), groupElement("val_bool"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * _Bool val_bool
+     * }
+     */
+    public static final long val_bool$offset() {
+        return val_bool$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * _Bool val_bool
+     * }
+     */
+    public static boolean val_bool(MemorySegment struct) {
+        return struct.get(val_bool$LAYOUT, val_bool$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * _Bool val_bool
+     * }
+     */
+    public static void val_bool(MemorySegment struct, boolean fieldValue) {
+        struct.set(val_bool$LAYOUT, val_bool$OFFSET, fieldValue);
+    }
+
+    private static final SequenceLayout val_str$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("union"), groupElement("val_str"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * char val_str[128]
+     * }
+     */
+    public static final SequenceLayout val_str$layout() {
+        return val_str$LAYOUT;
+    }
+
+    private static final long val_str$OFFSET = $LAYOUT.byteOffset(groupElement("union"), groupElement("val_str"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * char val_str[128]
+     * }
+     */
+    public static final long val_str$offset() {
+        return val_str$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * char val_str[128]
+     * }
+     */
+    public static MemorySegment val_str(MemorySegment struct) {
+        return struct.asSlice(val_str$OFFSET, val_str$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * char val_str[128]
+     * }
+     */
+    public static void val_str(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, val_str$OFFSET, val_str$LAYOUT.byteSize());
+    }
+
+    private static long[] val_str$DIMS = { 128 };
+
+    /**
+     * Dimensions for array field:
+     * {@snippet lang=c :
+     * char val_str[128]
+     * }
+     */
+    public static long[] val_str$dimensions() {
+        return val_str$DIMS;
+    }
+    private static final VarHandle val_str$ELEM_HANDLE = val_str$LAYOUT.varHandle(sequenceElement());
+
+    /**
+     * Indexed getter for field:
+     * {@snippet lang=c :
+     * char val_str[128]
+     * }
+     */
+    public static byte val_str(MemorySegment struct, long index0) {
+        return (byte)val_str$ELEM_HANDLE.get(struct, val_str$OFFSET, index0);
+    }
+
+    /**
+     * Indexed setter for field:
+     * {@snippet lang=c :
+     * char val_str[128]
+     * }
+     */
+    public static void val_str(MemorySegment struct, long index0, byte fieldValue) {
+        val_str$ELEM_HANDLE.set(struct, val_str$OFFSET, index0, fieldValue);
     }
 
     /**

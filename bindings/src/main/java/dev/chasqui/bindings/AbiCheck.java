@@ -2,11 +2,14 @@ package dev.chasqui.bindings;
 
 import static java.util.Map.entry;
 
+import java.lang.foreign.AddressLayout;
 import java.lang.foreign.Arena;
 import java.lang.foreign.GroupLayout;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.PaddingLayout;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.UnionLayout;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -14,6 +17,7 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /// Compares the structs as this code was generated for with the structs as the loaded library was compiled.
@@ -38,8 +42,10 @@ final class AbiCheck {
             entry("chq_sampled", chq_sampled.layout()),
             entry("chq_chat_message", chq_chat_message.layout()));
 
-    /// jextract has no name for an anonymous union inside a struct, so its members cannot be looked up; the size check covers them.
-    private static final String UNNAMED_UNION = "val_";
+    /// How generate.sh names a union without a name; its members count as members of the struct.
+    private static final String UNNAMED_UNION = "union";
+
+    private static final String MTMD = "mtmd_context_params";
 
     private AbiCheck() {
     }
@@ -50,10 +56,13 @@ final class AbiCheck {
     /// A struct as the library reports it.
     ///
     /// @param defaults its default value byte by byte, null if it has none
-    record Struct(String name, long size, List<Field> fields, byte @Nullable [] defaults) { }
+    record Struct(String name, long size, long alignment, List<Field> fields, byte @Nullable [] defaults) { }
 
     /// @throws NativeLoadException if the library is not the one this code was generated for
     static void verify(Path library) {
+        if (SymbolLookup.loaderLookup().find("chq_abi_structs").isEmpty()) {
+            throw unfit(library, List.of("it has no function chq_abi_structs"));
+        }
         List<String> problems = new ArrayList<>();
         String tree = Chq.chq_llama_tree().getString(0);
         if (!tree.equals(Pin.LLAMA_TREE)) {
@@ -61,8 +70,20 @@ final class AbiCheck {
         }
         problems.addAll(compare(reported(), LAYOUTS, StructDefaults.BYTES));
         if (!problems.isEmpty()) {
-            throw new NativeLoadException(library + " does not fit this version of Chasqui:\n  - " + String.join("\n  - ", problems));
+            throw unfit(library, problems);
         }
+    }
+
+    /// The same for libmtmd, which libchasqui does not need and so cannot ask for its default values.
+    static void verifyMtmd(Path library) {
+        List<String> problems = compareDefaults(reportedByMtmd(), mtmd_context_params.layout(), StructDefaults.BYTES.get(MTMD));
+        if (!problems.isEmpty()) {
+            throw unfit(library, problems);
+        }
+    }
+
+    private static NativeLoadException unfit(Path library, List<String> problems) {
+        return new NativeLoadException(library + " does not fit this version of Chasqui:\n  - " + String.join("\n  - ", problems));
     }
 
     /// What differs, one sentence each; empty if all is well.
@@ -74,60 +95,78 @@ final class AbiCheck {
             Struct struct = byName.get(name);
             if (struct == null) {
                 problems.add("the library does not know struct " + name);
-            } else {
-                compareLayout(struct, layout, problems);
-                compareDefaults(struct, defaults.getOrDefault(name, Map.of()), problems);
+                return;
             }
+            List<String> found = compareLayout(struct, layout);
+            problems.addAll(found.isEmpty() ? compareDefaults(struct, layout, defaults.get(name)) : found);
         });
         return problems;
     }
 
-    private static void compareLayout(Struct struct, GroupLayout layout, List<String> problems) {
+    private static List<String> compareLayout(Struct struct, GroupLayout layout) {
+        List<String> problems = new ArrayList<>();
         if (struct.size() != layout.byteSize()) {
             problems.add("%s has %d bytes, expected %d".formatted(struct.name(), struct.size(), layout.byteSize()));
         }
-        Map<String, Field> expected = new LinkedHashMap<>();
-        long offset = 0;
-        for (MemoryLayout member : layout.memberLayouts()) {
-            if (!(member instanceof PaddingLayout)) {
-                String name = member.name().orElseThrow();
-                expected.put(name, new Field(name, offset, member.byteSize()));
-            }
-            offset += member.byteSize();
+        if (struct.alignment() != layout.byteAlignment()) {
+            problems.add("%s is aligned to %d bytes, expected %d".formatted(struct.name(), struct.alignment(), layout.byteAlignment()));
         }
+        Map<String, Field> expected = new LinkedHashMap<>();
+        collect(layout, 0, expected);
         for (Field field : struct.fields()) {
             Field wanted = expected.remove(field.name());
             if (wanted == null) {
-                if (!field.name().startsWith(UNNAMED_UNION)) {
-                    problems.add("%s.%s is not expected".formatted(struct.name(), field.name()));
-                }
+                problems.add("%s.%s is not expected".formatted(struct.name(), field.name()));
             } else if (!wanted.equals(field)) {
                 problems.add("%s.%s is at offset %d with %d bytes, expected offset %d with %d bytes".formatted(
                         struct.name(), field.name(), field.offset(), field.size(), wanted.offset(), wanted.size()));
             }
         }
         expected.keySet().forEach(name -> problems.add("%s.%s is missing".formatted(struct.name(), name)));
+        return problems;
     }
 
-    private static void compareDefaults(Struct struct, Map<String, String> wanted, List<String> problems) {
-        byte[] defaults = struct.defaults();
-        if (wanted.isEmpty()) {
-            return;
-        }
-        if (defaults == null) {
-            problems.add(struct.name() + " has no default value");
-            return;
-        }
-        for (Field field : struct.fields()) {
-            String value = wanted.get(field.name());
-            if (value != null && field.offset() + field.size() <= defaults.length) {
-                String actual = HexFormat.of().formatHex(defaults, (int) field.offset(), (int) (field.offset() + field.size()));
-                if (!actual.equals(value)) {
-                    problems.add("%s.%s is %s by default, expected %s (bytes in memory order)".formatted(
-                            struct.name(), field.name(), actual, value));
-                }
+    private static void collect(GroupLayout layout, long start, Map<String, Field> fields) {
+        long offset = start;
+        for (MemoryLayout member : layout.memberLayouts()) {
+            if (member instanceof UnionLayout union && union.name().filter(UNNAMED_UNION::equals).isPresent()) {
+                collect(union, offset, fields);
+            } else if (!(member instanceof PaddingLayout)) {
+                String name = member.name().orElseThrow();
+                fields.put(name, new Field(name, offset, member.byteSize()));
+            }
+            if (!(layout instanceof UnionLayout)) {
+                offset += member.byteSize();
             }
         }
+    }
+
+    /// Of pointers only NULL or not is compared: an address differs from run to run.
+    private static List<String> compareDefaults(Struct struct, GroupLayout layout, @Nullable Map<String, String> wanted) {
+        byte[] defaults = struct.defaults();
+        if (defaults == null) {
+            return wanted == null || struct.name().equals(MTMD) ? List.of() : List.of(struct.name() + " has no default value");
+        }
+        if (wanted == null) {
+            return List.of(struct.name() + " has a default value, none is expected");
+        }
+        List<String> problems = new ArrayList<>();
+        for (Field field : struct.fields()) {
+            String actual = HexFormat.of().formatHex(defaults, (int) field.offset(), (int) (field.offset() + field.size()));
+            if (isPointer(layout, field.name())) {
+                actual = actual.matches("0+") ? "NULL" : "set";
+            }
+            String value = wanted.get(field.name());
+            if (!actual.equals(value)) {
+                problems.add("%s.%s is %s by default, expected %s".formatted(struct.name(), field.name(), actual, value));
+            }
+        }
+        return problems;
+    }
+
+    private static boolean isPointer(GroupLayout layout, String field) {
+        return layout.memberLayouts().stream()
+                .anyMatch(member -> member instanceof AddressLayout && member.name().filter(field::equals).isPresent());
     }
 
     /// The table of the loaded library.
@@ -151,7 +190,16 @@ final class AbiCheck {
             fields.add(new Field(chq_abi_field.name(field).getString(0), chq_abi_field.offset(field), chq_abi_field.size(field)));
         }
         MemorySegment defaults = chq_abi_struct.defaults(struct);
-        return new Struct(chq_abi_struct.name(struct).getString(0), size, fields,
+        return new Struct(chq_abi_struct.name(struct).getString(0), size, chq_abi_struct.alignment(struct), fields,
                 defaults.address() == 0 ? null : defaults.asSlice(0, size).toArray(ValueLayout.JAVA_BYTE));
+    }
+
+    /// The struct of libmtmd as [#reported()] has it, with its default value.
+    static Struct reportedByMtmd() {
+        Struct described = reported().stream().filter(struct -> struct.name().equals(MTMD)).findFirst().orElseThrow();
+        try (Arena arena = Arena.ofConfined()) {
+            byte[] defaults = Chq.mtmd_context_params_default(arena).toArray(ValueLayout.JAVA_BYTE);
+            return new Struct(MTMD, described.size(), described.alignment(), described.fields(), defaults);
+        }
     }
 }

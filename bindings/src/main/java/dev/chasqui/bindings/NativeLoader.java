@@ -1,10 +1,15 @@
 package dev.chasqui.bindings;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Objects;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// Finds the native libraries, loads them once, and checks that they are the ones this code was generated for.
@@ -20,6 +25,7 @@ public final class NativeLoader {
     public static final String CACHE_PROPERTY = "chasqui.cache";
 
     private static @Nullable Path location;
+    private static boolean mtmdLoaded;
 
     private NativeLoader() {
     }
@@ -45,6 +51,24 @@ public final class NativeLoader {
         location = library.getParent();
     }
 
+    /// Loads libmtmd too, which only programs with images or sound need: the functions `mtmd_*` cannot be called before.
+    ///
+    /// @throws NativeLoadException if it is not there or does not fit
+    public static synchronized void loadMtmd() {
+        load();
+        if (mtmdLoaded) {
+            return;
+        }
+        Path library = versioned(location(), Platform.current().libraryFile("mtmd"));
+        try {
+            System.load(library.toString());
+        } catch (UnsatisfiedLinkError e) {
+            throw NativeLoadException.of(List.of(new Attempt(library.toString(), String.valueOf(e.getMessage()), e)));
+        }
+        AbiCheck.verifyMtmd(library);
+        mtmdLoaded = true;
+    }
+
     /// The folder the libraries were loaded from.
     ///
     /// @throws IllegalStateException before [#load()]
@@ -66,12 +90,19 @@ public final class NativeLoader {
 
     private static @Nullable Path fromJar(Platform platform, List<Attempt> attempts) {
         String place = "natives jar for " + platform.classifier();
-        try {
-            Path folder = new NativesJar(NativeLoader.class.getClassLoader(), platform).unpack(cache(platform));
+        if (!platform.isSupported()) {
+            attempts.add(new Attempt(place, "there is none for this system; build the libraries (native/build.sh) and name their folder with -D"
+                    + PATH_PROPERTY, null));
+            return null;
+        }
+        try (URLClassLoader resources = new URLClassLoader(NativesJar.onModulePath(), NativeLoader.class.getClassLoader())) {
+            Path folder = new NativesJar(resources, platform).unpack(cache(platform));
             return loadFrom(folder, place, platform, attempts);
         } catch (NativesJar.UnusableException e) {
             attempts.add(new Attempt(place, Objects.requireNonNull(e.getMessage()), e.getCause()));
             return null;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
     }
 
@@ -81,13 +112,19 @@ public final class NativeLoader {
     }
 
     private static @Nullable Path loadFrom(Path folder, String why, Platform platform, List<Attempt> attempts) {
-        Path library = folder.toAbsolutePath().resolve(platform.libraryFile());
+        Path library = folder.toAbsolutePath().resolve(platform.libraryFile("chasqui"));
         String place = library + " (" + why + ")";
         if (!Files.exists(library)) {
             attempts.add(new Attempt(place, "no such file", null));
             return null;
         }
         try {
+            for (String name : platform.dependencies()) {
+                Path dependency = library.resolveSibling(platform.libraryFile(name));
+                if (Files.exists(dependency)) {
+                    System.load(dependency.toString());
+                }
+            }
             System.load(library.toString());
             return library;
         } catch (UnsatisfiedLinkError e) {
@@ -96,6 +133,20 @@ public final class NativeLoader {
             throw new NativeLoadException(missingFlag());
         }
         return null;
+    }
+
+    /// In a jar a library has the name that others look for it by, e.g. `libmtmd.so.0`.
+    private static Path versioned(Path folder, String file) {
+        Path plain = folder.resolve(file);
+        if (Files.exists(plain)) {
+            return plain;
+        }
+        String stem = file.substring(0, file.indexOf('.') + 1);
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.filter(path -> path.getFileName().toString().startsWith(stem)).min(Comparator.naturalOrder()).orElse(plain);
+        } catch (IOException e) {
+            throw new NativeLoadException(folder + " cannot be read: " + e);
+        }
     }
 
     /// The JDK's own warning names the module, not what to do about it.

@@ -1,8 +1,14 @@
 package dev.chasqui.bindings;
 
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.lang.module.ModuleFinder;
+import java.lang.module.ModuleReference;
+import java.net.MalformedURLException;
+import java.net.URL;
+import java.net.URLConnection;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +25,7 @@ import java.util.Properties;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /// The libraries in a natives jar, and how they get onto the disk.
 ///
@@ -27,6 +34,7 @@ import java.util.stream.Stream;
 final class NativesJar {
 
     private static final String ROOT = "META-INF/chasqui/natives/";
+    private static final String MODULE_PREFIX = "dev.chasqui.natives.";
 
     private final ClassLoader loader;
     private final Platform platform;
@@ -34,6 +42,23 @@ final class NativesJar {
     NativesJar(ClassLoader loader, Platform platform) {
         this.loader = loader;
         this.platform = platform;
+    }
+
+    /// Natives jars on the module path. They have no code, so no module requires them, and Java leaves such modules out.
+    static URL[] onModulePath() {
+        String path = System.getProperty("jdk.module.path", "");
+        Path[] entries = Arrays.stream(path.split(File.pathSeparator)).filter(entry -> !entry.isEmpty()).map(Path::of).toArray(Path[]::new);
+        List<URL> jars = new ArrayList<>();
+        for (ModuleReference module : ModuleFinder.of(entries).findAll()) {
+            if (module.descriptor().name().startsWith(MODULE_PREFIX) && module.location().isPresent()) {
+                try {
+                    jars.add(module.location().get().toURL());
+                } catch (MalformedURLException e) {
+                    throw new AssertionError("modules on the module path are files", e);
+                }
+            }
+        }
+        return jars.toArray(URL[]::new);
     }
 
     /// Why a jar cannot be used.
@@ -67,10 +92,10 @@ final class NativesJar {
 
     private Properties readList() throws UnusableException {
         String name = ROOT + platform.classifier() + "/natives.properties";
-        try (InputStream in = loader.getResourceAsStream(name)) {
+        try (InputStream in = open(name)) {
             if (in == null) {
                 throw new UnusableException("not found: add dev.chasqui:chasqui-natives with the classifier " + platform.classifier()
-                        + " to the class path (on the module path also --add-modules dev.chasqui.natives)");
+                        + " to the dependencies");
             }
             Properties list = new Properties();
             list.load(in);
@@ -78,6 +103,17 @@ final class NativesJar {
         } catch (IOException e) {
             throw new UnusableException("cannot read " + name + ": " + describe(e), e);
         }
+    }
+
+    /// Not through the cache of open jars, where another class loader could close this jar meanwhile.
+    private @Nullable InputStream open(String name) throws IOException {
+        URL resource = loader.getResource(name);
+        if (resource == null) {
+            return null;
+        }
+        URLConnection connection = resource.openConnection();
+        connection.setUseCaches(false);
+        return connection.getInputStream();
     }
 
     /// Libraries built for one processor would end the process with an illegal instruction on a lesser one.
@@ -89,7 +125,7 @@ final class NativesJar {
         }
         try (Stream<String> lines = Files.lines(cpuinfo)) {
             Set<String> missing = new TreeSet<>(Arrays.asList(needed.split(" ")));
-            lines.filter(line -> line.startsWith("flags")).findFirst()
+            lines.filter(line -> line.startsWith("flags") || line.startsWith("Features")).findFirst()
                     .ifPresent(line -> Arrays.asList(line.split("\\s+")).forEach(missing::remove));
             if (!missing.isEmpty()) {
                 throw new UnusableException("built for another processor; this one lacks " + String.join(", ", missing));
@@ -154,7 +190,7 @@ final class NativesJar {
     private void copy(Entry entry, Path file) throws IOException, UnusableException {
         String name = ROOT + platform.classifier() + "/" + entry.name();
         MessageDigest digest = sha256();
-        try (InputStream in = loader.getResourceAsStream(name)) {
+        try (InputStream in = open(name)) {
             if (in == null) {
                 throw new UnusableException("the jar lacks " + name);
             }

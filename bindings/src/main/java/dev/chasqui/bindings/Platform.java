@@ -1,11 +1,15 @@
 package dev.chasqui.bindings;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// Names that depend on the operating system and the processor.
 record Platform(String os, String arch) {
+
+    private static final Set<String> SUPPORTED = Set.of("linux-x86_64", "linux-aarch64", "macos-x86_64", "macos-aarch64", "windows-x86_64");
 
     static Platform current() {
         return of(System.getProperty("os.name"), System.getProperty("os.arch"));
@@ -27,13 +31,23 @@ record Platform(String os, String arch) {
         return os + "-" + arch;
     }
 
-    /// File name of our own library, which brings in the others by its rpath.
-    String libraryFile() {
+    /// Whether there are natives for it.
+    boolean isSupported() {
+        return SUPPORTED.contains(classifier());
+    }
+
+    /// File name of a library, without a version.
+    String libraryFile(String name) {
         return switch (os) {
-            case "windows" -> "chasqui.dll";
-            case "macos" -> "libchasqui.dylib";
-            default -> "libchasqui.so";
+            case "windows" -> name + ".dll";
+            case "macos" -> "lib" + name + ".dylib";
+            default -> "lib" + name + ".so";
         };
+    }
+
+    /// Libraries to load before our own. None where our own brings them in by its rpath; Windows looks for them in other folders.
+    List<String> dependencies() {
+        return os.equals("windows") ? List.of("ggml-base", "ggml-cpu", "ggml", "llama", "llama-common") : List.of();
     }
 
     /// The folder for caches of the user.

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -17,7 +18,7 @@ class AbiCheckTest {
 
     @BeforeAll
     static void load() {
-        NativeLoader.load();
+        NativeLoader.loadMtmd();
     }
 
     @Test
@@ -27,8 +28,9 @@ class AbiCheckTest {
 
     @Test
     void everyStructWithDefaultsHasExpectedOnes() {
-        List<String> withDefaults = AbiCheck.reported().stream().filter(s -> s.defaults() != null).map(Struct::name).toList();
-        assertThat(withDefaults).contains("llama_model_params", "llama_context_params");
+        List<String> withDefaults = Stream.concat(AbiCheck.reported().stream(), Stream.of(AbiCheck.reportedByMtmd()))
+                .filter(s -> s.defaults() != null).map(Struct::name).distinct().toList();
+        assertThat(withDefaults).contains("llama_model_params", "llama_context_params", "mtmd_context_params");
         assertThat(StructDefaults.BYTES.keySet()).containsExactlyInAnyOrderElementsOf(withDefaults);
         assertThat(StructDefaults.BYTES.get("llama_context_params")).containsEntry("n_batch", "00080000");
     }
@@ -36,8 +38,15 @@ class AbiCheckTest {
     @ParameterizedTest
     @ValueSource(strings = {"llama_model_params", "llama_context_params", "llama_batch", "chq_sampled", "chq_device_info"})
     void aStructOfAnotherSizeIsFound(String name) {
-        assertThat(problemsWith(name, s -> new Struct(s.name(), s.size() + 8, s.fields(), s.defaults())))
+        assertThat(problemsWith(name, s -> new Struct(s.name(), s.size() + 8, s.alignment(), s.fields(), s.defaults())))
                 .singleElement().asString().contains(name).contains("bytes, expected");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"llama_model_params", "mtmd_context_params", "chq_sampled"})
+    void aStructOfAnotherAlignmentIsFound(String name) {
+        assertThat(problemsWith(name, s -> new Struct(s.name(), s.size(), s.alignment() * 2, s.fields(), s.defaults())))
+                .singleElement().asString().startsWith(name + " is aligned to ");
     }
 
     @ParameterizedTest
@@ -68,16 +77,30 @@ class AbiCheckTest {
                 .containsExactly("the library does not know struct llama_batch");
     }
 
+    @Test
+    void aMissingFieldIsFound() {
+        assertThat(problemsWith("chq_model_info", s -> new Struct(s.name(), s.size(), s.alignment(), s.fields().subList(1, s.fields().size()), null)))
+                .containsExactly("chq_model_info.n_vocab is missing");
+    }
+
+    @Test
+    void aMissingDefaultValueIsFound() {
+        assertThat(problemsWith("llama_model_params", s -> new Struct(s.name(), s.size(), s.alignment(), s.fields(), null)))
+                .containsExactly("llama_model_params has no default value");
+    }
+
+    @Test
+    void aPointerThatIsSetByDefaultIsFound() {
+        assertThat(problemsWith("llama_context_params", s -> withDefaultByte(s, "cb_eval")))
+                .containsExactly("llama_context_params.cb_eval is set by default, expected NULL");
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"llama_model_params.use_extra_bufts", "llama_context_params.n_ubatch", "llama_context_params.flash_attn_type"})
     void anotherDefaultValueIsFound(String field) {
         String name = field.substring(0, field.indexOf('.'));
-        assertThat(problemsWith(name, s -> {
-            byte[] defaults = Objects.requireNonNull(s.defaults()).clone();
-            Field changed = s.fields().stream().filter(f -> field.endsWith("." + f.name())).findFirst().orElseThrow();
-            defaults[(int) changed.offset()] ^= 1;
-            return new Struct(s.name(), s.size(), s.fields(), defaults);
-        })).singleElement().asString().startsWith(field + " is ").contains("by default");
+        assertThat(problemsWith(name, s -> withDefaultByte(s, field.substring(name.length() + 1))))
+                .singleElement().asString().startsWith(field + " is ").contains("by default");
     }
 
     private static List<String> problemsWith(String name, UnaryOperator<Struct> change) {
@@ -88,6 +111,13 @@ class AbiCheckTest {
     private static Struct withLastField(Struct struct, UnaryOperator<Field> change) {
         List<Field> fields = new ArrayList<>(struct.fields());
         fields.set(fields.size() - 1, change.apply(fields.getLast()));
-        return new Struct(struct.name(), struct.size(), fields, struct.defaults());
+        return new Struct(struct.name(), struct.size(), struct.alignment(), fields, struct.defaults());
+    }
+
+    private static Struct withDefaultByte(Struct struct, String field) {
+        byte[] defaults = Objects.requireNonNull(struct.defaults()).clone();
+        Field changed = struct.fields().stream().filter(f -> f.name().equals(field)).findFirst().orElseThrow();
+        defaults[(int) changed.offset()] ^= 1;
+        return new Struct(struct.name(), struct.size(), struct.alignment(), struct.fields(), defaults);
     }
 }

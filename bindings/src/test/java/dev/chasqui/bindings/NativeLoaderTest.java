@@ -4,33 +4,52 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.File;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.jar.JarEntry;
 import java.util.jar.JarOutputStream;
+import java.util.spi.ToolProvider;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 
 /// The loader in JVMs of its own, with the libraries that were built.
 class NativeLoaderTest {
 
     private static final Path BUILT = Path.of(Objects.requireNonNull(System.getProperty(NativeLoader.PATH_PROPERTY)));
-    private static final String NATIVE_ACCESS = "--enable-native-access=ALL-UNNAMED";
+    private static final String MODULE = "dev.chasqui.bindings";
+    private static final String FLAG = "--enable-native-access=";
+
+    @TempDir
+    private static Path shared;
+
+    /// A natives jar as the build packs it.
+    private static Path jar;
 
     @TempDir
     private Path folder;
+
+    private Path cache;
 
     /// What the child JVMs run.
     static final class Load {
         public static void main(String[] args) {
             try {
-                NativeLoader.load();
+                if (Boolean.getBoolean("test.mtmd")) {
+                    NativeLoader.loadMtmd();
+                } else {
+                    NativeLoader.load();
+                }
                 System.out.println("loaded " + Chq.chq_version().getString(0) + " from " + NativeLoader.location());
             } catch (NativeLoadException e) {
                 System.out.println("failed " + e.getMessage());
@@ -38,9 +57,36 @@ class NativeLoaderTest {
         }
     }
 
+    private record Result(String out, String err) { }
+
+    @BeforeAll
+    static void packBuilt() throws Exception {
+        Path staged = shared.resolve("staged");
+        Process stage = new ProcessBuilder(System.getProperty("chasqui.root") + "/native/stage.sh", System.getProperty("chasqui.preset"),
+                staged.toString(), "test").redirectErrorStream(true).start();
+        String log = new String(stage.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertThat(stage.waitFor()).as(log).isZero();
+        assertThat(ToolProvider.findFirst("javac").orElseThrow()
+                .run(System.out, System.err, "-d", staged.toString(), staged.resolve("module-info.java").toString())).isZero();
+        jar = shared.resolve("natives.jar");
+        try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(jar)); Stream<Path> files = Files.walk(staged)) {
+            out.setLevel(1);
+            for (Path file : files.filter(Files::isRegularFile).toList()) {
+                out.putNextEntry(new JarEntry(staged.relativize(file).toString()));
+                Files.copy(file, out);
+                out.closeEntry();
+            }
+        }
+    }
+
+    @BeforeEach
+    void nameCache() {
+        cache = folder.resolve("cache");
+    }
+
     @Test
     void loadsFromTheFolderInTheProperty() throws Exception {
-        Result result = finish(start(NATIVE_ACCESS, property(NativeLoader.PATH_PROPERTY, BUILT)));
+        Result result = finish(onClassPath(null, FLAG + "ALL-UNNAMED", library(BUILT)));
         assertThat(result.out()).startsWith("loaded ").contains(BUILT.toString());
         assertThat(result.err()).isEmpty();
     }
@@ -48,14 +94,46 @@ class NativeLoaderTest {
     @Test
     void aFolderThatWasMovedStillLoads() throws Exception {
         Path moved = copyOfBuilt(folder.resolve("moved"));
-        assertThat(finish(start(NATIVE_ACCESS, property(NativeLoader.PATH_PROPERTY, moved))).out()).contains(moved.toString());
+        assertThat(finish(onClassPath(null, FLAG + "ALL-UNNAMED", library(moved))).out()).startsWith("loaded ").contains(moved.toString());
+    }
+
+    @Test
+    void loadsFromTheJarOnTheClassPath() throws Exception {
+        Result result = finish(onClassPath(jar, FLAG + "ALL-UNNAMED", cache()));
+        assertThat(result.out()).startsWith("loaded ").contains(cache.resolve("natives").toString());
+        assertThat(result.err()).isEmpty();
+    }
+
+    @Test
+    void loadsFromTheJarOnTheModulePath() throws Exception {
+        Result result = finish(onModulePath(jar, FLAG + MODULE, cache()));
+        assertThat(result.out()).startsWith("loaded ").contains(cache.resolve("natives").toString());
+        assertThat(result.err()).isEmpty();
+    }
+
+    @Test
+    void loadsFromTheJarThatIsAResolvedModule() throws Exception {
+        assertThat(finish(onModulePath(jar, FLAG + MODULE, "--add-modules=ALL-MODULE-PATH", cache())).out()).startsWith("loaded ");
+    }
+
+    @Test
+    void unpacksIntoTheUsersCacheFolder() throws Exception {
+        ProcessBuilder child = onClassPath(jar, FLAG + "ALL-UNNAMED");
+        child.environment().put("XDG_CACHE_HOME", folder.resolve("xdg").toString());
+        assertThat(finish(child).out()).startsWith("loaded ").contains(folder.resolve("xdg/chasqui/natives").toString());
+    }
+
+    @Test
+    void triesTheJarAfterTheProperty() throws Exception {
+        Path empty = Files.createDirectory(folder.resolve("empty"));
+        assertThat(finish(onClassPath(jar, FLAG + "ALL-UNNAMED", library(empty), cache())).out())
+                .startsWith("loaded ").contains(cache.toString());
     }
 
     @Test
     void listsEveryPlaceWithItsReason() throws Exception {
         Path empty = Files.createDirectory(folder.resolve("empty"));
-        Result result = finish(start(NATIVE_ACCESS, property(NativeLoader.PATH_PROPERTY, empty)));
-        assertThat(result.out()).startsWith("failed ")
+        assertThat(finish(onClassPath(null, FLAG + "ALL-UNNAMED", library(empty))).out()).startsWith("failed ")
                 .contains(empty.resolve("libchasqui.so") + " (system property chasqui.library.path): no such file")
                 .contains("natives jar for linux-x86_64: not found");
     }
@@ -64,30 +142,51 @@ class NativeLoaderTest {
     void saysWhyALibraryDoesNotLoad() throws Exception {
         Path broken = Files.createDirectory(folder.resolve("broken"));
         Files.writeString(broken.resolve("libchasqui.so"), "this is not a library");
-        Result result = finish(start(NATIVE_ACCESS, property(NativeLoader.PATH_PROPERTY, broken)));
-        assertThat(result.out()).startsWith("failed ").contains("libchasqui.so").containsAnyOf("invalid ELF header", "file too short");
+        assertThat(finish(onClassPath(null, FLAG + "ALL-UNNAMED", library(broken))).out())
+                .startsWith("failed ").contains("libchasqui.so").containsAnyOf("invalid ELF header", "file too short");
+    }
+
+    @Test
+    void saysThatALibraryIsNotOurs() throws Exception {
+        Path other = Files.createDirectory(folder.resolve("other"));
+        Files.copy(BUILT.resolve("libggml-base.so"), other.resolve("libchasqui.so"));
+        assertThat(finish(onClassPath(null, FLAG + "ALL-UNNAMED", library(other))).out())
+                .startsWith("failed ").contains("does not fit").contains("it has no function chq_abi_structs");
+    }
+
+    @Test
+    void saysThatASystemHasNoNatives() throws Exception {
+        assertThat(finish(onClassPath(null, FLAG + "ALL-UNNAMED", "-Dos.arch=vax")).out())
+                .startsWith("failed ").contains("natives jar for linux-vax: there is none for this system");
     }
 
     @Test
     void namesTheFlagForNativeAccessInOneLine() throws Exception {
-        Result result = finish(start(property(NativeLoader.PATH_PROPERTY, BUILT)));
+        Result result = finish(onClassPath(null, library(BUILT)));
         assertThat(result.out()).startsWith("loaded ");
         assertThat(result.err().lines().filter(line -> line.contains("start Java with --enable-native-access=ALL-UNNAMED"))).hasSize(1);
     }
 
     @Test
+    void namesTheModuleInTheFlag() throws Exception {
+        Result result = finish(onModulePath(null, library(BUILT)));
+        assertThat(result.out()).startsWith("loaded ");
+        assertThat(result.err().lines().filter(line -> line.contains("start Java with --enable-native-access=dev.chasqui.bindings"))).hasSize(1);
+    }
+
+    @Test
     void namesTheFlagWhereNativeAccessIsDenied() throws Exception {
-        Result result = finish(start("--illegal-native-access=deny", property(NativeLoader.PATH_PROPERTY, BUILT)));
-        assertThat(result.out()).startsWith("failed ").contains("--enable-native-access=ALL-UNNAMED");
+        assertThat(finish(onClassPath(null, "--illegal-native-access=deny", library(BUILT))).out())
+                .startsWith("failed ").contains("--enable-native-access=ALL-UNNAMED");
+        assertThat(finish(onModulePath(null, "--illegal-native-access=deny", library(BUILT))).out())
+                .startsWith("failed ").contains("--enable-native-access=dev.chasqui.bindings");
     }
 
     @Test
     void twoJvmsUnpackTheSameJarAtOnce() throws Exception {
-        Path jar = jarOfBuilt();
-        Path cache = folder.resolve("cache");
         List<Process> racers = new ArrayList<>();
         for (int i = 0; i < 2; i++) {
-            racers.add(start(jar, NATIVE_ACCESS, property(NativeLoader.CACHE_PROPERTY, cache)));
+            racers.add(onClassPath(jar, FLAG + "ALL-UNNAMED", cache()).start());
         }
         for (Process racer : racers) {
             assertThat(finish(racer).out()).startsWith("loaded ").contains(cache.toString());
@@ -97,24 +196,84 @@ class NativeLoaderTest {
         }
     }
 
-    private record Result(String out, String err) { }
-
-    private static String property(String name, Path value) {
-        return "-D" + name + "=" + value;
+    @Test
+    void repairsALibraryThatWasCutShort() throws Exception {
+        finish(onClassPath(jar, FLAG + "ALL-UNNAMED", cache()));
+        Path library = unpacked().resolve("libchasqui.so");
+        Files.writeString(library, "cut");
+        assertThat(finish(onClassPath(jar, FLAG + "ALL-UNNAMED", cache())).out()).startsWith("loaded ");
+        assertThat(library).hasSize(Files.size(shared.resolve("staged/META-INF/chasqui/natives/linux-x86_64/libchasqui.so")));
     }
 
-    private Process start(String... options) throws IOException {
-        return start(null, options);
+    @Test
+    void writesNothingIntoACacheThatWasFilled() throws Exception {
+        finish(onClassPath(jar, FLAG + "ALL-UNNAMED", cache()));
+        FileTime filled = FileTime.fromMillis(1);
+        Files.setLastModifiedTime(cache.resolve("natives"), filled);
+        assertThat(finish(onClassPath(jar, FLAG + "ALL-UNNAMED", cache())).out()).startsWith("loaded ");
+        assertThat(Files.getLastModifiedTime(cache.resolve("natives"))).isEqualTo(filled);
     }
 
-    private Process start(Path jar, String... options) throws IOException {
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    void namesACacheThatCannotBeWritten() throws Exception {
+        cache = Path.of("/proc/chasqui"); // even root cannot create it
+        assertThat(finish(onClassPath(jar, FLAG + "ALL-UNNAMED", cache())).out())
+                .startsWith("failed ").contains("natives jar for linux-").contains("cannot unpack into /proc/chasqui");
+    }
+
+    @Test
+    void loadsMtmdOnDemand() throws Exception {
+        assertThat(finish(onClassPath(jar, FLAG + "ALL-UNNAMED", cache(), "-Dtest.mtmd=true")).out()).startsWith("loaded ");
+    }
+
+    @Test
+    void namesLibmtmdWhereItIsMissing() throws Exception {
+        Path without = copyOfBuilt(folder.resolve("without"));
+        for (Path file : list(without)) {
+            if (file.getFileName().toString().startsWith("libmtmd")) {
+                Files.delete(file);
+            }
+        }
+        assertThat(finish(onClassPath(null, FLAG + "ALL-UNNAMED", library(without))).out()).startsWith("loaded ");
+        assertThat(finish(onClassPath(null, FLAG + "ALL-UNNAMED", library(without), "-Dtest.mtmd=true")).out())
+                .startsWith("failed ").contains(without.resolve("libmtmd.so").toString());
+    }
+
+    private static String library(Path folder) {
+        return "-D" + NativeLoader.PATH_PROPERTY + "=" + folder;
+    }
+
+    private String cache() {
+        return "-D" + NativeLoader.CACHE_PROPERTY + "=" + cache;
+    }
+
+    private Path unpacked() throws IOException {
+        return list(cache.resolve("natives")).getFirst();
+    }
+
+    private static ProcessBuilder onClassPath(Path jar, String... options) {
+        return java(options, "-cp", System.getProperty("java.class.path") + (jar == null ? "" : File.pathSeparator + jar), Load.class.getName());
+    }
+
+    private static ProcessBuilder onModulePath(Path jar, String... options) throws Exception {
+        Path main = Path.of(NativeLoader.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+        Path test = Path.of(NativeLoaderTest.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+        return java(options, "-p", main + (jar == null ? "" : File.pathSeparator + jar), "--patch-module", MODULE + "=" + test,
+                "-m", MODULE + "/" + Load.class.getName());
+    }
+
+    private static ProcessBuilder java(String[] options, String... rest) {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        command.addAll(List.of(options));
-        command.add("-cp");
-        command.add(System.getProperty("java.class.path") + (jar == null ? "" : File.pathSeparator + jar));
-        command.add(Load.class.getName());
-        return new ProcessBuilder(command).start();
+        command.add("-XX:TieredStopAtLevel=1");
+        command.addAll(Arrays.asList(options));
+        command.addAll(Arrays.asList(rest));
+        return new ProcessBuilder(command);
+    }
+
+    private static Result finish(ProcessBuilder child) throws Exception {
+        return finish(child.start());
     }
 
     private static Result finish(Process process) throws Exception {
@@ -126,32 +285,17 @@ class NativeLoaderTest {
 
     private static Path copyOfBuilt(Path target) throws IOException {
         Files.createDirectory(target);
-        try (Stream<Path> files = Files.list(BUILT)) {
-            for (Path file : files.filter(f -> f.getFileName().toString().contains(".so")).toList()) {
+        for (Path file : list(BUILT)) {
+            if (file.getFileName().toString().contains(".so")) {
                 Files.copy(file, target.resolve(file.getFileName()));
             }
         }
         return target;
     }
 
-    /// A natives jar as native/stage.sh lays it out.
-    private Path jarOfBuilt() throws Exception {
-        Path root = Path.of(Objects.requireNonNull(System.getProperty("chasqui.root")));
-        Path staged = folder.resolve("staged");
-        Process stage = new ProcessBuilder(root.resolve("native/stage.sh").toString(), System.getProperty("chasqui.preset"),
-                staged.toString(), "test").redirectErrorStream(true).start();
-        try (InputStream log = stage.getInputStream()) {
-            String text = new String(log.readAllBytes(), StandardCharsets.UTF_8);
-            assertThat(stage.waitFor()).as(text).isZero();
+    private static List<Path> list(Path folder) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.toList();
         }
-        Path jar = folder.resolve("natives.jar");
-        try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(jar)); Stream<Path> files = Files.walk(staged)) {
-            for (Path file : files.filter(Files::isRegularFile).toList()) {
-                out.putNextEntry(new JarEntry(staged.relativize(file).toString()));
-                Files.copy(file, out);
-                out.closeEntry();
-            }
-        }
-        return jar;
     }
 }

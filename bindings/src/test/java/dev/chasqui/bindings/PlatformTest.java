@@ -17,6 +17,13 @@ class PlatformTest {
     void namesFollowTheJarsClassifier(String os, String arch, String classifier, String library) {
         Platform platform = Platform.of(os, arch);
         assertThat(platform.classifier()).isEqualTo(classifier);
-        assertThat(platform.libraryFile()).isEqualTo(library);
+        assertThat(platform.libraryFile("chasqui")).isEqualTo(library);
+        assertThat(platform.isSupported()).isTrue();
+    }
+
+    @ParameterizedTest
+    @CsvSource({"Linux, riscv64", "SunOS, sparcv9", "Windows 11, aarch64"})
+    void hasNoNativesForTheRest(String os, String arch) {
+        assertThat(Platform.of(os, arch).isSupported()).isFalse();
     }
 }
