@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the natives of one preset into build/<preset>/bin.
+# Builds the natives of one preset into build/<preset>/bin. Says nothing on stdout; does nothing when all is up to date.
 #
 #   native/build.sh [PRESET] [TARGET...]
 #
@@ -11,7 +11,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 preset=${1:-native}
 [ $# -eq 0 ] || shift
 if [ $# -eq 0 ]; then
-    set -- all mtmd llama-common comparison-tools
+    set -- all mtmd comparison-tools
 fi
 
 build=$root/build/$preset
@@ -25,8 +25,15 @@ if command -v flock >/dev/null; then
     flock 9
 fi
 
+# A configuration that stopped half-way leaves a cache without build files.
+configured() {
+    [ -f "$build/CMakeCache.txt" ] && [ ! "$root/CMakePresets.json" -nt "$build/CMakeCache.txt" ] \
+        && { [ -f "$build/Makefile" ] || [ -f "$build/build.ninja" ]; }
+}
+
 cd "$root"
-if [ ! -f "$build/CMakeCache.txt" ]; then
-    cmake --preset "$preset"
-fi
-cmake --build "$build" --parallel "$jobs" --target "$@"
+configured || {
+    cmake --preset "$preset" -DCMAKE_TARGET_MESSAGES=OFF >&2
+    touch "$build/CMakeCache.txt"
+}
+exec cmake --build "$build" --parallel "$jobs" --target "$@" >&2

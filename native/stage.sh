@@ -1,7 +1,8 @@
 #!/bin/sh
-# Lays out the content of the natives jar: the libraries of a preset under their sonames, and a list of them with checksums.
+# Lays out the content of a natives jar: the libraries of a preset under the names that they look for each other by,
+# and natives.properties, which lists them with sizes and checksums.
 #
-#   native/stage.sh PRESET DEST VERSION
+#   native/stage.sh PRESET DEST VERSION [CLASSIFIER]
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -21,28 +22,58 @@ case $(uname -m) in
     aarch64|arm64) arch=aarch64 ;;
     *)             arch=$(uname -m) ;;
 esac
+classifier=${4:-$os-$arch}
+
+case $classifier in
+    "$os-$arch"|"$os-$arch"-*) ;;
+    *) echo "stage.sh: this machine builds for $os-$arch, not $classifier" >&2; exit 1 ;;
+esac
 
 rm -rf "$dest"
 folder=$dest/META-INF/chasqui/natives/$os-$arch
 mkdir -p "$folder"
 
-# Each library once, under the name that the others look for.
-for library in "$bin"/lib*.so "$bin"/lib*.dylib; do
+# The name by which the dynamic linker asks for library $1.
+linked_name() {
+    case $os in
+        linux) objdump -p "$1" | awk '$1 == "SONAME" { print $2 }' ;;
+        macos) otool -D "$1" | sed -n '2s|.*/||p' ;;
+    esac
+}
+
+# A library and its version links are one file here.
+for library in "$bin"/lib*.so "$bin"/lib*.dylib "$bin"/*.dll; do
     [ -e "$library" ] || continue
     case $(basename "$library") in
         libggml*|libllama.*|libllama-common.*|libmtmd.*|libchasqui.*) ;;
+        ggml*|llama.dll|llama-common.dll|mtmd.dll|chasqui.dll) ;;
         *) continue ;;
     esac
-    name=$(basename "$library")
-    if [ "$os" = linux ]; then
-        soname=$(objdump -p "$library" | awk '$1 == "SONAME" { print $2 }')
-        name=${soname:-$name}
-    fi
+    name=$(linked_name "$library")
+    name=${name:-$(basename "$library")}
+    [ ! -e "$folder/$name" ] || continue
     cp -L "$library" "$folder/$name"
-    strip --strip-unneeded "$folder/$name" 2>/dev/null || true
+    case $os in
+        linux) strip --strip-unneeded "$folder/$name" ;;
+        macos) strip -x "$folder/$name" ;;
+    esac
+done
+for needed in ggml-base ggml llama llama-common mtmd chasqui; do
+    ls "$folder" | grep -q "^\(lib\)\{0,1\}$needed\.[sd]" || {
+        echo "stage.sh: $bin has no $needed, run native/build.sh $preset" >&2
+        exit 1
+    }
 done
 
 sha256() { if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi; }
+
+# What the compiler may have used without being asked: built for this very processor, one that lacks any of it cannot run the libraries.
+cpu_flags() {
+    [ -r /proc/cpuinfo ] || return 0
+    sed -n -e '/^\(flags\|Features\)/{s/^[^:]*://p;q;}' /proc/cpuinfo | tr ' ' '\n' \
+        | grep -E -x 'popcnt|movbe|abm|bmi[12]|sse4_[12]|avx|avx2|fma|f16c|gfni|avx512.*|avx_.*|avx10.*|amx_.*|asimd.*|fphp|sve.*|sme2?|i8mm|bf16' \
+        | LC_ALL=C sort | tr '\n' ' ' | sed 's/ $//'
+}
 
 cd "$folder"
 list=$(LC_ALL=C ls)
@@ -51,10 +82,8 @@ list=$(LC_ALL=C ls)
     echo "preset=$preset"
     echo "llama.tag=$LLAMA_CPP_TAG"
     echo "llama.tree=$LLAMA_CPP_TREE"
-    if [ "$preset" = native ] && [ -r /proc/cpuinfo ]; then
-        # Built for this very CPU: one that lacks any of its vector extensions cannot run it.
-        flags=$(grep -m 1 '^flags' /proc/cpuinfo | tr ' ' '\n' | grep -E '^(sse4_2|avx|avx2|fma|f16c|bmi2|avx512.*|avx_vnni|amx_.*)$' | LC_ALL=C sort | tr '\n' ' ')
-        echo "cpu.flags=${flags% }"
+    if [ "$preset" = native ]; then
+        echo "cpu.flags=$(cpu_flags)"
     fi
     echo "hash=$(sha256 $list | sha256 | cut -d ' ' -f 1)"
     for file in $list; do
@@ -62,3 +91,7 @@ list=$(LC_ALL=C ls)
     done
 } > natives.properties
 cp "$root/LICENSE" "$root/THIRD-PARTY-NOTICES.md" "$dest/META-INF/"
+
+# A module of its own, so that the jar can be named with --add-modules and linked into a runtime image.
+module=dev.chasqui.natives.$(echo "$classifier" | tr '-' '_')
+echo "module $module { }" > "$dest/module-info.java"
