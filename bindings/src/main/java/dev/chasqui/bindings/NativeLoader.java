@@ -91,11 +91,11 @@ public final class NativeLoader {
     private static @Nullable Path fromJar(Platform platform, List<Attempt> attempts) {
         String place = "natives jar for " + platform.classifier();
         if (!platform.isSupported()) {
-            attempts.add(new Attempt(place, "there is none for this system; build the libraries (native/build.sh) and name their folder with -D"
+            attempts.add(new Attempt(place, "there is none for this system; build the libraries with native/build.sh and name their folder in "
                     + PATH_PROPERTY, null));
             return null;
         }
-        try (URLClassLoader resources = new URLClassLoader(NativesJar.onModulePath(), NativeLoader.class.getClassLoader())) {
+        try (URLClassLoader resources = NativesJar.resources(NativeLoader.class.getClassLoader(), platform)) {
             Path folder = new NativesJar(resources, platform).unpack(cache(platform));
             return loadFrom(folder, place, platform, attempts);
         } catch (NativesJar.UnusableException e) {

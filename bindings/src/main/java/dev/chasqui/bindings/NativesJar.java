@@ -5,9 +5,10 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.lang.module.ModuleFinder;
-import java.lang.module.ModuleReference;
 import java.net.MalformedURLException;
+import java.net.URI;
 import java.net.URL;
+import java.net.URLClassLoader;
 import java.net.URLConnection;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -44,21 +45,32 @@ final class NativesJar {
         this.platform = platform;
     }
 
-    /// Natives jars on the module path. They have no code, so no module requires them, and Java leaves such modules out.
-    static URL[] onModulePath() {
-        String path = System.getProperty("jdk.module.path", "");
-        Path[] entries = Arrays.stream(path.split(File.pathSeparator)).filter(entry -> !entry.isEmpty()).map(Path::of).toArray(Path[]::new);
+    /// Where natives jars may be: what `loader` sees, and the modules that Java left out because no module requires them: natives
+    /// jars have no code. Those may be on the module path or in the runtime image.
+    static URLClassLoader resources(ClassLoader loader, Platform platform) {
         List<URL> jars = new ArrayList<>();
-        for (ModuleReference module : ModuleFinder.of(entries).findAll()) {
-            if (module.descriptor().name().startsWith(MODULE_PREFIX) && module.location().isPresent()) {
-                try {
-                    jars.add(module.location().get().toURL());
-                } catch (MalformedURLException e) {
-                    throw new AssertionError("modules on the module path are files", e);
-                }
+        if (loader.getResource(list(platform)) == null) {
+            String[] path = System.getProperty("jdk.module.path", "").split(File.pathSeparator);
+            Path[] entries = Arrays.stream(path).filter(entry -> !entry.isEmpty()).map(Path::of).toArray(Path[]::new);
+            for (ModuleFinder finder : List.of(ModuleFinder.of(entries), ModuleFinder.ofSystem())) {
+                finder.findAll().stream().filter(module -> module.descriptor().name().startsWith(MODULE_PREFIX))
+                        .flatMap(module -> module.location().stream()).map(NativesJar::url).forEach(jars::add);
             }
         }
-        return jars.toArray(URL[]::new);
+        return new URLClassLoader(jars.toArray(URL[]::new), loader);
+    }
+
+    /// A class loader takes a location for a folder only if it ends with a slash.
+    private static URL url(URI location) {
+        try {
+            return (location.getScheme().equals("jrt") ? URI.create(location + "/") : location).toURL();
+        } catch (MalformedURLException e) {
+            throw new AssertionError("Java reads this module from " + location, e);
+        }
+    }
+
+    private static String list(Platform platform) {
+        return ROOT + platform.classifier() + "/natives.properties";
     }
 
     /// Why a jar cannot be used.
@@ -91,7 +103,7 @@ final class NativesJar {
     }
 
     private Properties readList() throws UnusableException {
-        String name = ROOT + platform.classifier() + "/natives.properties";
+        String name = list(platform);
         try (InputStream in = open(name)) {
             if (in == null) {
                 throw new UnusableException("not found: add dev.chasqui:chasqui-natives with the classifier " + platform.classifier()

@@ -79,7 +79,8 @@ class AbiCheckTest {
 
     @Test
     void aMissingFieldIsFound() {
-        assertThat(problemsWith("chq_model_info", s -> new Struct(s.name(), s.size(), s.alignment(), s.fields().subList(1, s.fields().size()), null)))
+        assertThat(problemsWith("chq_model_info",
+                s -> new Struct(s.name(), s.size(), s.alignment(), s.fields().subList(1, s.fields().size()), null)))
                 .containsExactly("chq_model_info.n_vocab is missing");
     }
 

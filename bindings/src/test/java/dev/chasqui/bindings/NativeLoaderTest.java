@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.File;
 import java.io.IOException;
+import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -114,6 +115,17 @@ class NativeLoaderTest {
     @Test
     void loadsFromTheJarThatIsAResolvedModule() throws Exception {
         assertThat(finish(onModulePath(jar, FLAG + MODULE, "--add-modules=ALL-MODULE-PATH", cache())).out()).startsWith("loaded ");
+    }
+
+    @Test
+    void loadsFromAModuleInARuntimeImage() throws Exception {
+        Path image = folder.resolve("image");
+        String natives = "dev.chasqui.natives." + Platform.current().classifier().replace('-', '_');
+        assertThat(ToolProvider.findFirst("jlink").orElseThrow().run(System.out, System.err, "--output", image.toString(),
+                "--module-path", classesOf(NativeLoader.class) + File.pathSeparator + jar, "--add-modules", MODULE + "," + natives)).isZero();
+        Process child = new ProcessBuilder(image.resolve("bin/java").toString(), FLAG + MODULE, cache(),
+                "--patch-module", MODULE + "=" + classesOf(NativeLoaderTest.class), "-m", MODULE + "/" + Load.class.getName()).start();
+        assertThat(finish(child).out()).startsWith("loaded ").contains(cache.toString());
     }
 
     @Test
@@ -253,14 +265,17 @@ class NativeLoaderTest {
     }
 
     private static ProcessBuilder onClassPath(Path jar, String... options) {
-        return java(options, "-cp", System.getProperty("java.class.path") + (jar == null ? "" : File.pathSeparator + jar), Load.class.getName());
+        String path = System.getProperty("java.class.path");
+        return java(options, "-cp", jar == null ? path : path + File.pathSeparator + jar, Load.class.getName());
     }
 
     private static ProcessBuilder onModulePath(Path jar, String... options) throws Exception {
-        Path main = Path.of(NativeLoader.class.getProtectionDomain().getCodeSource().getLocation().toURI());
-        Path test = Path.of(NativeLoaderTest.class.getProtectionDomain().getCodeSource().getLocation().toURI());
-        return java(options, "-p", main + (jar == null ? "" : File.pathSeparator + jar), "--patch-module", MODULE + "=" + test,
-                "-m", MODULE + "/" + Load.class.getName());
+        return java(options, "-p", classesOf(NativeLoader.class) + (jar == null ? "" : File.pathSeparator + jar),
+                "--patch-module", MODULE + "=" + classesOf(NativeLoaderTest.class), "-m", MODULE + "/" + Load.class.getName());
+    }
+
+    private static Path classesOf(Class<?> type) throws URISyntaxException {
+        return Path.of(type.getProtectionDomain().getCodeSource().getLocation().toURI());
     }
 
     private static ProcessBuilder java(String[] options, String... rest) {
