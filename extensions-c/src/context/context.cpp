@@ -42,7 +42,7 @@ static int32_t threads_or_default(int32_t n, const char * what) {
     return n > 0 ? n : std::min(chq_physical_cores(), MAX_THREADS);
 }
 
-static bool is_kv_type(ggml_type type) {
+static bool is_kv_type(int type) {
     switch (type) {
         case GGML_TYPE_F32:
         case GGML_TYPE_F16:
@@ -54,13 +54,6 @@ static bool is_kv_type(ggml_type type) {
         case GGML_TYPE_Q4_1:
         case GGML_TYPE_IQ4_NL: return true;
         default:               return false;
-    }
-}
-
-template <typename T>
-static void check_enum(T value, int lo, int hi, const char * what) {
-    if ((int) value < lo || (int) value > hi) {
-        fail(CHQ_STATUS_ARGUMENT, "%s = %d is unknown", what, (int) value);
     }
 }
 
@@ -148,17 +141,18 @@ static void check_params(const chq_model * model, llama_context_params & params,
     }
 
     const head_sizes heads = heads_of(model);
-    const struct { const char * name; ggml_type type; int64_t n; } caches[] = {
-        { "type_k", params.type_k, heads.k },
-        { "type_v", params.type_v, heads.v },
+    const struct { const char * name; int type; int64_t n; } caches[] = {
+        { "type_k", raw(params.type_k), heads.k },
+        { "type_v", raw(params.type_v), heads.v },
     };
     for (const auto & c : caches) {
         if (!is_kv_type(c.type)) {
-            fail(CHQ_STATUS_ARGUMENT, "%s = %d is no type of a KV cache", c.name, (int) c.type);
+            fail(CHQ_STATUS_ARGUMENT, "%s = %d is no type of a KV cache", c.name, c.type);
         }
-        if (c.n > 0 && c.n % ggml_blck_size(c.type) != 0) {
+        const ggml_type type = (ggml_type) c.type;
+        if (c.n > 0 && c.n % ggml_blck_size(type) != 0) {
             fail(CHQ_STATUS_ARGUMENT, "%s = %s needs heads of a multiple of %lld, these have %lld",
-                c.name, ggml_type_name(c.type), (long long) ggml_blck_size(c.type), (long long) c.n);
+                c.name, ggml_type_name(type), (long long) ggml_blck_size(type), (long long) c.n);
         }
     }
     if (ggml_is_quantized(params.type_v) && params.flash_attn_type == LLAMA_FLASH_ATTN_TYPE_DISABLED) {

@@ -3,7 +3,7 @@
 
 #include "chasqui_guard.h"
 
-#include <atomic>
+#include <cstring>
 #include <exception>
 #include <initializer_list>
 #include <new>
@@ -98,6 +98,22 @@ inline void check_pointer(const void * p, const char * what) {
 }
 
 void check_finite(float value, const char * what);
+
+// The number in an enum that a C caller wrote: reading it as the enum is undefined if it is none of its values.
+template <typename E>
+int raw(const E & value) {
+    static_assert(sizeof(E) == sizeof(int), "enums cross as int");
+    int number;
+    memcpy(&number, &value, sizeof(number));
+    return number;
+}
+
+template <typename E>
+void check_enum(const E & value, int lo, int hi, const char * what) {
+    if (raw(value) < lo || raw(value) > hi) {
+        fail(CHQ_STATUS_ARGUMENT, "%s = %d is unknown", what, raw(value));
+    }
+}
 
 // Copies text for the caller: always writes *length, then either the terminated text or CHQ_STATUS_BUFFER.
 chq_status give_text (const char * text, size_t n_text, char * out, size_t capacity, size_t * length);

@@ -223,9 +223,7 @@ void check_overrides(const llama_model_params & params) {
         if (!memchr(o->key, 0, sizeof(o->key))) {
             fail(CHQ_STATUS_ARGUMENT, "the key of override %d is not terminated", n - 1);
         }
-        if (o->tag < LLAMA_KV_OVERRIDE_TYPE_INT || o->tag > LLAMA_KV_OVERRIDE_TYPE_STR) {
-            fail(CHQ_STATUS_ARGUMENT, "the override of %s has the unknown type %d", o->key, (int) o->tag);
-        }
+        check_enum(o->tag, LLAMA_KV_OVERRIDE_TYPE_INT, LLAMA_KV_OVERRIDE_TYPE_STR, "the type of an override");
         if (o->tag == LLAMA_KV_OVERRIDE_TYPE_STR && !memchr(o->val_str, 0, sizeof(o->val_str))) {
             fail(CHQ_STATUS_ARGUMENT, "the value that overrides %s is not terminated", o->key);
         }

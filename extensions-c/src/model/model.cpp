@@ -28,15 +28,9 @@ double meta_number(const llama_model * model, const std::string & key, double fa
 }
 
 static void check_params(const llama_model_params & params) {
-    if (params.split_mode < LLAMA_SPLIT_MODE_NONE || params.split_mode > LLAMA_SPLIT_MODE_TENSOR) {
-        fail(CHQ_STATUS_ARGUMENT, "split_mode %d is unknown", (int) params.split_mode);
-    }
-    if (params.load_mode < LLAMA_LOAD_MODE_AUTO || params.load_mode > LLAMA_LOAD_MODE_DIRECT_IO) {
-        fail(CHQ_STATUS_ARGUMENT, "load_mode %d is unknown", (int) params.load_mode);
-    }
-    if (params.lazy_mode < LLAMA_LAZY_MODE_OFF || params.lazy_mode > LLAMA_LAZY_MODE_ON) {
-        fail(CHQ_STATUS_ARGUMENT, "lazy_mode %d is unknown", (int) params.lazy_mode);
-    }
+    check_enum(params.split_mode, LLAMA_SPLIT_MODE_NONE, LLAMA_SPLIT_MODE_TENSOR,   "split_mode");
+    check_enum(params.load_mode,  LLAMA_LOAD_MODE_AUTO,  LLAMA_LOAD_MODE_DIRECT_IO, "load_mode");
+    check_enum(params.lazy_mode,  LLAMA_LAZY_MODE_OFF,   LLAMA_LAZY_MODE_ON,        "lazy_mode");
     for (size_t i = 0; params.devices && params.devices[i]; ++i) {
         bool known = false;
         for (size_t k = 0; k < ggml_backend_dev_count(); ++k) {

@@ -31,7 +31,8 @@ void check_tokens(const chq_model * model, const int32_t * tokens, int32_t n_tok
 }
 
 void token_piece(const chq_model * model, int32_t token, bool special, char * piece, int32_t capacity, int32_t * n_piece) {
-    const int32_t n = llama_token_to_piece(model->vocab, token, piece, capacity, 0, special);
+    char nothing; // llama.cpp copies pieces of 0 bytes, too
+    const int32_t n = llama_token_to_piece(model->vocab, token, capacity > 0 ? piece : &nothing, capacity, 0, special);
     *n_piece = n < 0 ? -n : n;
 }
 
@@ -123,10 +124,7 @@ static size_t longest_stretch(const char * text, size_t n_text) {
     return longest;
 }
 
-// Measured: 214 to 358 bytes of stack for a character of a match. A match is at most one stretch of each kind.
-constexpr size_t STACK_PER_CHARACTER = 1024;
-constexpr size_t SHALLOW_STRETCH     = 256;     // fits on the stack of any caller
-constexpr size_t MAX_STRETCH         = 1000000; // a stack of 1 GiB, committed only as far as it is used
+constexpr size_t MAX_STRETCH = 1000000; // a stack of 1 GiB, committed only as far as it is used
 
 } // namespace chq
 
@@ -166,10 +164,10 @@ chq_status chq_tokenize(
         if (stretch > MAX_STRETCH) {
             fail(CHQ_STATUS_UNSUPPORTED, "%zu characters without a break are too many for the pre-tokenizer of this model, at most %zu are possible", stretch, MAX_STRETCH);
         }
-        if (stretch <= SHALLOW_STRETCH) {
+        if (stretch <= REGEX_SHALLOW) {
             tokenize();
         } else {
-            run_on_deep_stack(((size_t) 4 << 20) + stretch * STACK_PER_CHARACTER, tokenize);
+            run_on_deep_stack(((size_t) 4 << 20) + stretch * REGEX_STACK, tokenize);
         }
         if (n == INT32_MIN) {
             fail(CHQ_STATUS_ARGUMENT, "the text has more tokens than fit into 31 bits");
@@ -205,7 +203,8 @@ chq_status chq_detokenize(
         check_tokens(model, tokens, n_tokens);
         check_total_length(model, tokens, n_tokens);
         const int32_t room = capacity > INT32_MAX ? INT32_MAX : (int32_t) capacity;
-        const int32_t n = llama_detokenize(vocab, tokens, n_tokens, text, room, remove_special, unparse_special);
+        char nothing;
+        const int32_t n = llama_detokenize(vocab, tokens, n_tokens, room > 0 ? text : &nothing, room, remove_special, unparse_special);
         *length = (size_t) (n < 0 ? -(int64_t) n : n);
         if (n < 0) {
             set_error("%zu bytes are needed, the buffer has %zu", *length, capacity);

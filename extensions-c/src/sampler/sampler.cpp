@@ -46,9 +46,7 @@ static bool has_grammar(const chq_sampler * sampler) {
     return std::find(sampler->stages.begin(), sampler->stages.end(), stage_kind::GRAMMAR) != sampler->stages.end();
 }
 
-constexpr size_t SHALLOW_SEARCH = 1 << 11; // characters that any thread's stack bears
-constexpr size_t MAX_SEARCH     = 1 << 20;
-constexpr size_t DEEP_STACK     = (size_t) 1 << 30;
+constexpr size_t MAX_SEARCH = 1 << 20; // bytes of output; a stack of 1 GiB
 
 // A grammar throws if it does not allow the token.
 static void accept_token(chq_sampler * sampler, int32_t token) {
@@ -65,14 +63,15 @@ static void accept_token(chq_sampler * sampler, int32_t token) {
         }
     };
     if (sampler->has_patterns) {
-        const int32_t n = llama_token_to_piece(sampler->vocab, token, nullptr, 0, 0, true);
+        char nothing;
+        const int32_t n = llama_token_to_piece(sampler->vocab, token, &nothing, 0, 0, true);
         sampler->n_searched += (size_t) (n < 0 ? -n : n);
         if (sampler->n_searched > MAX_SEARCH) {
             sampler->grammar_failed = true;
             fail(CHQ_STATUS_GRAMMAR, "a lazy grammar searches at most 1 MiB of output for its trigger");
         }
-        if (sampler->n_searched > SHALLOW_SEARCH) {
-            run_on_deep_stack(DEEP_STACK, accept);
+        if (sampler->n_searched > REGEX_SHALLOW) {
+            run_on_deep_stack(((size_t) 4 << 20) + sampler->n_searched * REGEX_STACK, accept);
             return;
         }
     }
