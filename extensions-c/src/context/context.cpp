@@ -221,6 +221,7 @@ static bool on_compute_poll(void * context) {
 }
 
 static void attach_pools(chq_context * context, int32_t n_threads, int32_t n_threads_batch) {
+    context->retired_pools.reserve(context->retired_pools.size() + 2);
     thread_pool pool(n_threads, context->poll);
     thread_pool pool_batch;
     if (n_threads != n_threads_batch) {
@@ -228,8 +229,10 @@ static void attach_pools(chq_context * context, int32_t n_threads, int32_t n_thr
     }
     llama_attach_threadpool(context->llama, pool.get(), pool_batch.get() ? pool_batch.get() : pool.get());
     llama_set_n_threads(context->llama, n_threads, n_threads_batch);
-    context->pool       = std::move(pool);       // the old ones are freed when these go out of scope
-    context->pool_batch = std::move(pool_batch);
+    context->pool      .swap(pool);
+    context->pool_batch.swap(pool_batch);
+    context->retired_pools.push_back(std::move(pool));
+    context->retired_pools.push_back(std::move(pool_batch));
 }
 
 static void read_constants(chq_context * context, const llama_context_params & params) {
@@ -342,6 +345,9 @@ chq_status chq_context_free(struct chq_context * context) {
             model->pinned.store(true);
             context->pool.abandon();
             context->pool_batch.abandon();
+            for (thread_pool & pool : context->retired_pools) {
+                pool.abandon();
+            }
             model->n_contexts.fetch_sub(1);
             return CHQ_STATUS_OK;
         }

@@ -16,10 +16,11 @@ public:
     thread_pool() = default;
     thread_pool(int32_t n_threads, int32_t poll);
     thread_pool(thread_pool && other) noexcept : pool(other.pool) { other.pool = nullptr; }
-    thread_pool & operator=(thread_pool && other) noexcept { std::swap(pool, other.pool); return *this; }
+    thread_pool & operator=(thread_pool && other) noexcept { swap(other); return *this; }
     ~thread_pool();
 
     ggml_threadpool_t get() const { return pool; }
+    void swap(thread_pool & other) noexcept { std::swap(pool, other.pool); }
     void abandon() { pool = nullptr; }
 
 private:
@@ -38,6 +39,8 @@ struct chq_context : chq::handle {
     // Generation and prefill have a pool each when their numbers of threads differ: a pool wakes all of its threads for each graph.
     chq::thread_pool pool;
     chq::thread_pool pool_batch;
+    // ggml pauses the pool it used last when it is given another one: replaced pools live until it has.
+    std::vector<chq::thread_pool> retired_pools;
     int32_t          poll = 50;
 
     std::atomic<bool> cancelled { false };

@@ -116,6 +116,7 @@ chq_status decode_tokens(chq_context * context, int32_t seq_id, const int32_t * 
         const int32_t code = llama_decode(context->llama, batch);
         context->needs_update &= code == -1; // any other batch got past the update
         if (code == 0) {
+            context->retired_pools.clear(); // it has computed with the new ones
             done += n;
             continue;
         }

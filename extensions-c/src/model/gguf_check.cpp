@@ -175,6 +175,7 @@ void check_hparams(const metadata & meta) {
     meta.arch_range("attention.sliding_window",        0, MAX_CTX);
     meta.arch_range("attention.layer_norm_epsilon",    0, 1);
     meta.arch_range("attention.layer_norm_rms_epsilon", 0, 1);
+    meta.arch_range("pooling_type",                    0, LLAMA_POOLING_TYPE_RANK);
     meta.arch_range("rope.dimension_count",            0, MAX_EMBD);
     meta.arch_range("rope.freq_base",                  1e-3, 1e15);
     meta.arch_range("rope.scaling.factor",             0, 1e6);
