@@ -12,7 +12,10 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
@@ -25,6 +28,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 @Tag("standalone")
 class GenerationTest {
@@ -193,6 +197,18 @@ class GenerationTest {
 
         assertThat(pieces).hasSizeGreaterThanOrEqualTo(9).allMatch(piece -> List.of("é", "€", "😀").contains(piece));
         assertThat(String.join("", pieces)).isEqualTo("é€😀".repeat(3));
+    }
+
+    /// The buffer that each step reuses holds 512 bytes.
+    @Test
+    void piecesLongerThanTheBuffer(@TempDir Path directory) throws IOException {
+        Path file = Files.write(directory.resolve("long.gguf"), TestModels.tinyWithPiece("long ".repeat(1000)));
+        Sampler favour = Sampler.builder().logitBias(Map.of(319, 100f)).greedy().build();
+        try (Model wide = Model.load(file); Context own = wide.newContext(small())) {
+            List<String> pieces = own.newSequence().generate(prompt, GREEDY.withSampler(favour).withMaxTokens(2)).stream().toList();
+
+            assertThat(pieces).containsExactly("long ".repeat(1000), "long ".repeat(1000));
+        }
     }
 
     @Test

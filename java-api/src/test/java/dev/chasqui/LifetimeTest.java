@@ -1,7 +1,9 @@
 package dev.chasqui;
 
+import static dev.chasqui.TestModels.async;
 import static dev.chasqui.TestModels.fresh;
 import static dev.chasqui.TestModels.greedy;
+import static dev.chasqui.TestModels.insist;
 import static dev.chasqui.TestModels.small;
 import static dev.chasqui.TestModels.tokens;
 import static org.assertj.core.api.Assertions.assertThat;
@@ -16,6 +18,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 @Tag("standalone")
@@ -181,10 +184,10 @@ class LifetimeTest {
     @Test
     void closingFromAnotherThreadWhileItDecodes() {
         Model model = TestModels.tiny();
-        int[] text = tokens(15_000, 2);
-        Context context = model.newContext(small().withContextSize(15_104));
+        int[] text = tokens(6_000, 2);
+        Context context = model.newContext(small().withContextSize(6_144));
         Sequence sequence = context.newSequence();
-        CompletableFuture<Void> decode = CompletableFuture.runAsync(() -> sequence.append(text));
+        CompletableFuture<Void> decode = async(() -> insist(() -> sequence.append(text)));
         waitUntilBusy(sequence, decode);
 
         assertThatIllegalStateException().isThrownBy(context::close).withMessageContaining("context is in use by Thread");
@@ -202,7 +205,7 @@ class LifetimeTest {
         int[] text = tokens(8_000, 2);
         Context context = model.newContext(small().withContextSize(8_192));
         Sequence sequence = context.newSequence();
-        CompletableFuture<Void> decode = CompletableFuture.runAsync(() -> sequence.append(text));
+        CompletableFuture<Void> decode = async(() -> insist(() -> sequence.append(text)));
         waitUntilBusy(sequence, decode);
         model.close();
         decode.join();
@@ -215,18 +218,18 @@ class LifetimeTest {
     @Test
     void ofTwoThreadsOnOneContextOneIsTurnedAway() {
         Model model = TestModels.tiny();
-        int[] text = tokens(15_000, 3);
-        try (Context context = model.newContext(small().withContextSize(15_104).withMaxSequences(2))) {
+        int[] text = tokens(6_000, 3);
+        try (Context context = model.newContext(small().withContextSize(6_144).withMaxSequences(2))) {
             Sequence first = context.newSequence();
             Sequence second = context.newSequence();
-            CompletableFuture<Void> decode = CompletableFuture.runAsync(() -> first.append(text));
+            CompletableFuture<Void> decode = async(() -> insist(() -> first.append(text)));
             waitUntilBusy(second, decode);
 
             assertThatIllegalStateException().isThrownBy(() -> second.append(prompt)).withMessageContaining("context is in use by Thread");
             context.cancel();
             assertThat(decode.handle((_, failure) -> failure == null ? null : failure.getCause()).join())
                     .isInstanceOf(CancelledException.class);
-            assertThat(first.length()).isLessThan(15_000);
+            assertThat(first.length()).isLessThan(6_000);
             second.append(prompt);
             assertThat(greedy(second, 5)).isEqualTo(fresh(model, prompt, 5));
         }
@@ -241,7 +244,7 @@ class LifetimeTest {
             List<CompletableFuture<Integer>> runs = new ArrayList<>();
             for (int i = 0; i < 2; i++) {
                 int which = i;
-                runs.add(CompletableFuture.supplyAsync(() -> persist(sequences[which], prompts[which])));
+                runs.add(async(() -> persist(sequences[which], prompts[which])));
             }
             int refused = runs.stream().mapToInt(CompletableFuture::join).sum();
 
@@ -275,8 +278,8 @@ class LifetimeTest {
         Model model = TestModels.tiny();
         try (Context context = model.newContext(small())) {
             Sequence sequence = context.newSequence();
-            CompletableFuture.runAsync(() -> sequence.append(prompt)).join();
-            int[] first = CompletableFuture.supplyAsync(() -> greedy(sequence, 5)).join();
+            async(() -> sequence.append(prompt)).join();
+            int[] first = async(() -> greedy(sequence, 5)).join();
             int[] second = greedy(sequence, 5);
 
             assertThat(TestModels.concat(first, second)).isEqualTo(fresh(model, prompt, 10));
@@ -359,10 +362,11 @@ class LifetimeTest {
 
     /// Memory of the process before and after 1 900 rounds of open, generate and close, in a JVM whose heap cannot grow.
     @Test
+    @Timeout(600)
     void openingAndClosingLeaksNothing(@TempDir Path directory) {
         ChildJvm.Result result = ChildJvm.run(LeakLoop.class, directory,
                 List.of("-Xms64m", "-Xmx64m", "-XX:+AlwaysPreTouch", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
-                List.of(TestModels.tinyFile().toString(), "2000"), 4);
+                List.of(TestModels.tinyFile().toString(), "2000"), 9);
 
         assertThat(result.exit()).as(result::summary).isZero();
         long growth = Long.parseLong(result.last("growth KiB: "));

@@ -8,6 +8,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
 
 /// Models that tests share. They stay open for the life of the test process.
 final class TestModels {
@@ -31,6 +33,19 @@ final class TestModels {
     /// Weights from the model store.
     static Model smollm2() {
         return Smollm2.MODEL;
+    }
+
+    /// A tiny model whose last token, 319, is this text.
+    static byte[] tinyWithPiece(String text) {
+        List<String> texts = new ArrayList<>(List.of("<unk>", "<s>", "</s>"));
+        for (int b = 0; b < 256; b++) {
+            texts.add("<0x%02X>".formatted(b));
+        }
+        while (texts.size() < 319) {
+            texts.add("t" + texts.size());
+        }
+        texts.add(text);
+        return TinyGguf.builder().writer().put("tokenizer.ggml.tokens", texts).bytes();
     }
 
     /// A directory that goes away with the process.
@@ -76,6 +91,32 @@ final class TestModels {
     /// 512 tokens, one thread.
     static ContextOptions small() {
         return ContextOptions.defaults().withContextSize(512).withThreads(1);
+    }
+
+    /// Runs in a thread of its own; the common pool may have only one.
+    static <T> CompletableFuture<T> async(Supplier<T> work) {
+        return CompletableFuture.supplyAsync(work, task -> Thread.ofPlatform().start(task));
+    }
+
+    static CompletableFuture<Void> async(Runnable work) {
+        return async(() -> {
+            work.run();
+            return null;
+        });
+    }
+
+    /// Tries until no other thread is in the way.
+    static void insist(Runnable call) {
+        while (true) {
+            try {
+                call.run();
+                return;
+            } catch (IllegalStateException e) {
+                if (!e.getMessage().contains("is in use by")) {
+                    throw e;
+                }
+            }
+        }
     }
 
     static int argmax(float[] values) {
