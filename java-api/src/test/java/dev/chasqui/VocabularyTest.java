@@ -28,9 +28,10 @@ class VocabularyTest {
         assertThat(vocabulary.addsEndOfText()).isFalse();
     }
 
+    /// U+2581 stands for a space in sentencepiece vocabularies, so that one cannot be told from the other.
     @Property
     void anyTextComesBack(@ForAll("text") String text) {
-        assertThat(vocabulary.detokenize(vocabulary.tokenize(text))).isEqualTo(Utf8Test.wellFormed(text));
+        assertThat(vocabulary.detokenize(vocabulary.tokenize(text))).isEqualTo(Utf8Test.wellFormed(text).replace('\u2581', ' '));
     }
 
     @Property
