@@ -2,9 +2,12 @@
 #include "chasqui_chat.h"
 
 #include "guard/guard.h"
+#include "model/deep_stack.h"
 
 #include "chat.h"
+#include "log.h"
 
+#include <cstring>
 #include <mutex>
 #include <string>
 
@@ -14,6 +17,11 @@ constexpr uint32_t KIND_CHAT_TEMPLATE = 0x54484351; // "QCHT"
 
 // A rendered conversation larger than this is the work of a template that runs away.
 constexpr size_t MAX_RENDERED = 64u << 20;
+
+// The engine recurses over its source, so the source is bounded and runs on a stack that bears that bound.
+// The largest template that llama.cpp ships has 17 kB.
+constexpr size_t MAX_SOURCE   = 64u << 10;
+constexpr size_t ENGINE_STACK = 512u << 20;
 
 } // namespace
 
@@ -29,12 +37,21 @@ chq_status chq_chat_template_create(const struct chq_model * model, const char *
         chq::check_pointer(out, "out");
         struct llama_model * llama = chq_model_llama(model);
         chq::check_pointer(llama, "model");
+        // llama-common prints to the console by itself; what it has to say comes back as an error.
+        static std::once_flag silent;
+        std::call_once(silent, [] { common_log_pause(common_log_main()); });
         auto tmpl = std::make_unique<chq_chat_template>();
-        try {
-            tmpl->templates = common_chat_templates_init(llama, source ? source : "");
-        } catch (const std::exception & e) {
-            chq::fail(CHQ_STATUS_ARGUMENT, "the chat template does not parse: %s", e.what());
+        const char * own = source ? source : llama_model_chat_template(llama, nullptr);
+        if (own && strlen(own) > MAX_SOURCE) {
+            chq::fail(CHQ_STATUS_ARGUMENT, "the chat template has %zu bytes, at most %zu are read", strlen(own), MAX_SOURCE);
         }
+        chq::run_on_deep_stack(ENGINE_STACK, [&] {
+            try {
+                tmpl->templates = common_chat_templates_init(llama, source ? source : "");
+            } catch (const std::exception & e) {
+                chq::fail(CHQ_STATUS_ARGUMENT, "the chat template does not parse: %s", e.what());
+            }
+        });
         *out = tmpl.release();
         return CHQ_STATUS_OK;
     });
@@ -45,7 +62,7 @@ chq_status chq_chat_template_free(struct chq_chat_template * tmpl) {
         if (tmpl) {
             chq::check_handle(tmpl, KIND_CHAT_TEMPLATE, "template");
             tmpl->kind = chq::KIND_FREED;
-            delete tmpl;
+            chq::run_on_deep_stack(ENGINE_STACK, [&] { delete tmpl; });
         }
         return CHQ_STATUS_OK;
     });
@@ -77,12 +94,14 @@ chq_status chq_chat_render(
             inputs.messages.push_back(std::move(message));
         }
         std::string rendered;
-        try {
-            const std::lock_guard<std::mutex> lock(const_cast<chq_chat_template *>(tmpl)->mutex);
-            rendered = common_chat_templates_apply(tmpl->templates.get(), inputs).prompt;
-        } catch (const std::exception & e) {
-            chq::fail(CHQ_STATUS_ARGUMENT, "the chat template refuses this conversation: %s", e.what());
-        }
+        chq::run_on_deep_stack(ENGINE_STACK, [&] {
+            try {
+                const std::lock_guard<std::mutex> lock(const_cast<chq_chat_template *>(tmpl)->mutex);
+                rendered = common_chat_templates_apply(tmpl->templates.get(), inputs).prompt;
+            } catch (const std::exception & e) {
+                chq::fail(CHQ_STATUS_ARGUMENT, "the chat template refuses this conversation: %s", e.what());
+            }
+        });
         if (rendered.size() > MAX_RENDERED) {
             chq::fail(CHQ_STATUS_ARGUMENT, "the chat template made %zu bytes of text", rendered.size());
         }

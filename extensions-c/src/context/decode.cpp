@@ -15,6 +15,40 @@ static int32_t next_position(const chq_context * context, int32_t seq_id) {
     return context->memory ? llama_memory_seq_pos_max(context->memory, seq_id) + 1 : 0;
 }
 
+// Cells that a sequence takes. With a sliding window or after removals the range says too much, never too little, of the cells
+// that are free.
+static int32_t cells_of(const chq_context * context, int32_t seq_id) {
+    const int32_t last = llama_memory_seq_pos_max(context->memory, seq_id);
+    if (last < 0) {
+        return 0;
+    }
+    const int32_t first = llama_memory_seq_pos_min(context->memory, seq_id);
+    return std::max(0, last - first + 1 - context->n_holes[seq_id]);
+}
+
+// Cells of a unified cache that sequences which share none with this one take at least: of a group of copies only the longest counts.
+static int32_t cells_of_others(const chq_context * context, int32_t seq_id) {
+    if (!context->kv_unified || context->n_seq_max == 1) {
+        return 0;
+    }
+    int32_t total = 0;
+    for (int32_t other = 0; other < (int32_t) context->n_seq_max; ++other) {
+        if (context->cell_group[other] == context->cell_group[seq_id]) {
+            continue;
+        }
+        const int32_t cells = cells_of(context, other);
+        bool longest = cells > 0;
+        for (int32_t twin = 0; longest && twin < (int32_t) context->n_seq_max; ++twin) {
+            if (twin != other && context->cell_group[twin] == context->cell_group[other]) {
+                const int32_t n = cells_of(context, twin);
+                longest = n < cells || (n == cells && twin > other);
+            }
+        }
+        total += longest ? cells : 0;
+    }
+    return total;
+}
+
 int32_t room_of(const chq_context * context, int32_t seq_id) {
     if (!context->memory) {
         return context->n_ubatch;
@@ -23,13 +57,8 @@ int32_t room_of(const chq_context * context, int32_t seq_id) {
     if (context->model->recurrent) {
         return INT32_MAX - 1 - last; // a state of fixed size: only positions run out
     }
-    if (last < 0) {
-        return context->n_ctx_seq;
-    }
-    // With a sliding window or after removals the range says too much, never too little, of the cells that are free.
-    const int32_t first = llama_memory_seq_pos_min(context->memory, seq_id);
-    const int32_t used  = std::max(0, last - first + 1 - context->n_holes[seq_id]);
-    return std::min(std::max(0, context->n_ctx_seq - used), INT32_MAX - 1 - last);
+    const int32_t room = context->n_ctx_seq - cells_of(context, seq_id) - cells_of_others(context, seq_id);
+    return std::min(std::max(0, room), INT32_MAX - 1 - last);
 }
 
 [[noreturn]] static void fail_full(int32_t needed, int32_t available) {

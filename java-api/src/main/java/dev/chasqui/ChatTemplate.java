@@ -59,6 +59,11 @@ public final class ChatTemplate implements AutoCloseable {
     /// The conversation as tokens, control tokens only where the template puts them.
     public int[] tokenize(List<ChatMessage> messages, boolean addAssistant) {
         Vocabulary vocabulary = model.vocabulary();
+        for (ChatMessage message : messages) {
+            if (spellsControlToken(vocabulary, message.role())) {
+                throw new IllegalArgumentException("the role '" + message.role() + "' spells a control token");
+            }
+        }
         if (messages.stream().noneMatch(message -> spellsControlToken(vocabulary, message.content()))) {
             String rendered = render(messages, addAssistant);
             return vocabulary.tokenize(rendered, addsBegin(rendered), true);

@@ -163,8 +163,10 @@ public final class Context implements AutoCloseable {
         try {
             MemorySegment address = handle.address();
             if (cancelRequested) {
-                cancelRequested = false;
-                chq_context_cancel_reset(address);
+                synchronized (cancelLock) {
+                    cancelRequested = false;
+                    chq_context_cancel_reset(address);
+                }
             }
             return address;
         } catch (Throwable e) {

@@ -73,8 +73,8 @@ public record ModelOptions(
     }
 
     private static void checkOverride(String key, Object value) {
-        if (Utf8.length(key) > 127) {
-            throw new IllegalArgumentException("metadata key longer than 127 bytes: " + key);
+        if (key.isEmpty() || Utf8.length(key) > 127) {
+            throw new IllegalArgumentException("a metadata key must have 1 to 127 bytes: '" + key + "'");
         }
         switch (value) {
             case Boolean _, Long _, Double _ -> { }

@@ -26,6 +26,9 @@ public record Sampler(List<Stage> stages) {
         if (stages.isEmpty() || !stages.getLast().picks()) {
             throw new IllegalArgumentException("the last stage must pick a token: greedy, distribution, mirostat or adaptive p");
         }
+        if (stages.stream().filter(Stage::picks).count() > 1) {
+            throw new IllegalArgumentException("only the last stage may pick a token");
+        }
     }
 
     /// Always the most probable token, the first of equals.

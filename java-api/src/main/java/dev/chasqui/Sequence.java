@@ -105,6 +105,7 @@ public final class Sequence implements AutoCloseable {
     public int set(int... wanted) {
         MemorySegment address = enter();
         try {
+            checkTokens(wanted, 0);
             int common = commonPrefix(wanted);
             boolean logitsReady = common == decoded && context.logitsOwner() == this;
             if (common == wanted.length && common > 0 && !logitsReady) {
@@ -309,6 +310,9 @@ public final class Sequence implements AutoCloseable {
             int status = chq_seq_restore(address, id, data, state.length, ids, capacity, count);
             if (status == CHQ_STATUS_BUFFER()) {
                 throw new ContextFullException(count.get(ValueLayout.JAVA_INT, 0), capacity);
+            } else if (status == CHQ_STATUS_CONTEXT_FULL()) {
+                int stored = count.get(ValueLayout.JAVA_INT, 0);
+                throw new ContextFullException(stored, room(address));
             } else if (status == CHQ_STATUS_ARGUMENT()) {
                 throw new StateMismatchException(Status.lastError());
             } else if (status != CHQ_STATUS_OK()) {
@@ -320,6 +324,9 @@ public final class Sequence implements AutoCloseable {
             length = tokens.length;
             decoded = length;
             forgetLogits();
+            if (length == 0) {
+                Status.check(chq_seq_remove(address, id, 0, -1));
+            }
         } finally {
             context.exit();
         }
@@ -364,7 +371,7 @@ public final class Sequence implements AutoCloseable {
         }
     }
 
-    private void add(int[] more, int from) {
+    private void checkTokens(int[] more, int from) {
         Objects.requireNonNull(more, "tokens");
         int vocabulary = context.model().vocabulary().size();
         for (int i = from; i < more.length; i++) {
@@ -372,6 +379,10 @@ public final class Sequence implements AutoCloseable {
                 throw new IllegalArgumentException("token %d at index %d is not in the vocabulary of %d".formatted(more[i], i, vocabulary));
             }
         }
+    }
+
+    private void add(int[] more, int from) {
+        checkTokens(more, from);
         ensureCapacity(length + more.length - from);
         System.arraycopy(more, from, tokens, length, more.length - from);
         length += more.length - from;
