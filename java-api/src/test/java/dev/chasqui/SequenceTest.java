@@ -411,6 +411,19 @@ class SequenceTest {
         assertThat(sequence.length()).isEqualTo(212);
     }
 
+    /// 100 cells are shared, 300 are the fork's own.
+    @Test
+    void cellsOfAForkThatGrewCount() {
+        int[] start = tokens(100, 1);
+        sequence.append(start);
+        sequence.fork().append(tokens(300, 2));
+
+        assertThatExceptionOfType(ContextFullException.class).isThrownBy(() -> sequence.append(tokens(200, 3)))
+                .satisfies(e -> assertThat(e.needed()).isEqualTo(200), e -> assertThat(e.available()).isEqualTo(112));
+        assertThat(sequence.tokens()).isEqualTo(start);
+        assertThat(greedy(sequence, 5)).isEqualTo(fresh(model, start, 5));
+    }
+
     @Test
     void severalSequencesDoNotDisturbEachOther() {
         int[][] prompts = {tokens(30, 10), tokens(31, 11), tokens(32, 12)};
