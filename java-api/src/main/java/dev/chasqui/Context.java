@@ -8,7 +8,11 @@ import dev.chasqui.bindings.llama_context_params;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// Memory for attention (the KV cache) and computation of one model, shared by one or more [Sequence]s.
@@ -25,6 +29,8 @@ public final class Context implements AutoCloseable {
     private final int maxLogitRows;
     private final Exclusive exclusive = new Exclusive("context");
     private final BitSet sequenceIds;
+    private final List<Sequence> open = new ArrayList<>();
+    private int nextCell;
     private final Object cancelLock = new Object();
     private volatile boolean cancelRequested;
 
@@ -108,7 +114,7 @@ public final class Context implements AutoCloseable {
     public Sequence newSequence() {
         enter();
         try {
-            return new Sequence(this, takeSequenceId());
+            return opened(new Sequence(this, takeSequenceId()));
         } finally {
             exit();
         }
@@ -193,8 +199,30 @@ public final class Context implements AutoCloseable {
         return id;
     }
 
-    void returnSequenceId(int id) {
+    void returnSequenceId(@Nullable Sequence sequence, int id) {
+        open.remove(sequence);
         sequenceIds.clear(id);
+    }
+
+    Sequence opened(Sequence sequence) {
+        open.add(sequence);
+        return sequence;
+    }
+
+    /// A number for a cell of the KV cache that a token was just computed into.
+    int newCell() {
+        return nextCell++;
+    }
+
+    /// Cells that no open sequence uses, counted; models that keep a state instead of cells, or slide a window, have more room.
+    int freeCells() {
+        ModelInfo facts = model.info();
+        if (open.size() == 1 || facts.recurrent() || facts.hybrid() || facts.slidingWindow() > 0) {
+            return Integer.MAX_VALUE;
+        }
+        Set<Integer> used = new HashSet<>();
+        open.forEach(sequence -> sequence.collectCells(used));
+        return Math.max(0, info.contextSize() - used.size());
     }
 
     /// Most tokens of one decode that can leave their logits.

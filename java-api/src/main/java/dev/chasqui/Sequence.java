@@ -8,6 +8,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.Objects;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// A text in a context, token by token. The threads rule is its context's: one at a time.
@@ -23,6 +24,8 @@ public final class Sequence implements AutoCloseable {
     private int length;
     /// Tokens, from the start, that are in the KV cache; the rest is computed at the next need.
     private int decoded;
+    /// Which cell of the KV cache each decoded token is in; forks have the same numbers where they share cells.
+    private int[] cells = new int[256];
     private boolean closed;
 
     Sequence(Context context, int id) {
@@ -167,7 +170,7 @@ public final class Sequence implements AutoCloseable {
                     throw stepFailure(address, status, step);
                 }
                 if (step) {
-                    decoded = length;
+                    decodedUpTo(length);
                     context.logitsOwner(this);
                 }
             } finally {
@@ -260,12 +263,14 @@ public final class Sequence implements AutoCloseable {
             try {
                 Status.check(chq_seq_copy(address, id, forkId));
             } catch (Throwable e) {
-                context.returnSequenceId(forkId);
+                context.returnSequenceId(null, forkId);
                 throw e;
             }
             Sequence fork = new Sequence(context, forkId);
             fork.tokens = tokens.clone();
+            context.opened(fork);
             fork.length = length;
+            fork.cells = cells.clone();
             fork.decoded = decoded;
             return fork;
         } finally {
@@ -322,7 +327,8 @@ public final class Sequence implements AutoCloseable {
             }
             tokens = ids.asSlice(0, 4L * count.get(ValueLayout.JAVA_INT, 0)).toArray(ValueLayout.JAVA_INT);
             length = tokens.length;
-            decoded = length;
+            decoded = 0;
+            decodedUpTo(length);
             forgetLogits();
             if (length == 0) {
                 Status.check(chq_seq_remove(address, id, 0, -1));
@@ -347,7 +353,7 @@ public final class Sequence implements AutoCloseable {
                 closed = true;
                 forgetLogits();
                 Status.check(chq_seq_remove(address, id, 0, -1));
-                context.returnSequenceId(id);
+                context.returnSequenceId(this, id);
             }
         } finally {
             context.exit();
@@ -395,7 +401,24 @@ public final class Sequence implements AutoCloseable {
 
     private int room(MemorySegment address) {
         Status.check(chq_context_room(address, id, context.count()));
-        return context.count().get(ValueLayout.JAVA_INT, 0);
+        return Math.min(context.count().get(ValueLayout.JAVA_INT, 0), context.freeCells());
+    }
+
+    /// Notes that the KV cache holds the first `end` tokens, those beyond `decoded` in new cells.
+    private void decodedUpTo(int end) {
+        if (end > cells.length) {
+            cells = Arrays.copyOf(cells, Math.max(end, cells.length * 2));
+        }
+        while (decoded < end) {
+            cells[decoded++] = context.newCell();
+        }
+    }
+
+    /// Adds the numbers of the cells in use.
+    void collectCells(Set<Integer> used) {
+        for (int i = 0; i < decoded; i++) {
+            used.add(cells[i]);
+        }
     }
 
     /// Computes `tokens[decoded, end)`. If that is refused the text is cut back to `keep` tokens, if it is interrupted to those
@@ -420,7 +443,7 @@ public final class Sequence implements AutoCloseable {
         if (status != CHQ_STATUS_OK()) {
             throw computeFailure(address, status, n, keep);
         }
-        decoded = end;
+        decodedUpTo(end);
         if (output != CHQ_OUTPUT_NONE()) {
             context.logitsOwner(this);
         }
@@ -434,7 +457,7 @@ public final class Sequence implements AutoCloseable {
         RuntimeException failure = Status.failure(status);
         if (status == CHQ_STATUS_CANCELLED() || status == CHQ_STATUS_COMPUTE()) {
             int done = context.count().get(ValueLayout.JAVA_INT, 0);
-            decoded += done;
+            decodedUpTo(decoded + done);
             length = decoded;
             return failure instanceof DecodeException ? new DecodeException(failure.getMessage(), done) : failure;
         }
