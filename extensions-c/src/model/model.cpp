@@ -2,6 +2,9 @@
 
 #include "runtime/runtime.h"
 
+#ifdef __GLIBC__
+#    include <malloc.h>
+#endif
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -252,6 +255,9 @@ chq_status chq_model_free(struct chq_model * model) {
             llama_model_free(model->llama);
         }
         delete model;
+#ifdef __GLIBC__
+        malloc_trim(0); // glibc keeps what a closed model leaves behind, in an arena for each thread that helped
+#endif
         return CHQ_STATUS_OK;
     });
 }
