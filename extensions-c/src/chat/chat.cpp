@@ -1,6 +1,7 @@
 // Chat templates through llama.cpp's Jinja engine, which lives in llama-common.
 #include "chasqui_chat.h"
 
+#include "chat/engine_bound.h"
 #include "guard/guard.h"
 #include "model/deep_stack.h"
 
@@ -22,6 +23,24 @@ constexpr size_t MAX_RENDERED = 64u << 20;
 // The largest template that llama.cpp ships has 17 kB.
 constexpr size_t MAX_SOURCE   = 64u << 10;
 constexpr size_t ENGINE_STACK = 512u << 20;
+
+// Of that stack the interpreter gets a part, enough for some thousand nested calls; a long conversation takes milliseconds.
+constexpr size_t  INTERPRETER_STACK   = 16u << 20;
+constexpr int64_t ENGINE_MILLISECONDS = 5000;
+
+// Runs the engine with both bounds; what it throws says why the conversation is refused.
+template <typename F>
+void run_engine(const char * refusal, F && body) {
+    chq::run_on_deep_stack(ENGINE_STACK, [&] {
+        const char here = 0;
+        chq_engine_bound((const char *) ((uintptr_t) &here - INTERPRETER_STACK), ENGINE_MILLISECONDS);
+        try {
+            body();
+        } catch (const std::exception & e) {
+            chq::fail(CHQ_STATUS_ARGUMENT, "%s: %s", refusal, e.what());
+        }
+    });
+}
 
 } // namespace
 
@@ -45,12 +64,8 @@ chq_status chq_chat_template_create(const struct chq_model * model, const char *
         if (own && strlen(own) > MAX_SOURCE) {
             chq::fail(CHQ_STATUS_ARGUMENT, "the chat template has %zu bytes, at most %zu are read", strlen(own), MAX_SOURCE);
         }
-        chq::run_on_deep_stack(ENGINE_STACK, [&] {
-            try {
-                tmpl->templates = common_chat_templates_init(llama, source ? source : "");
-            } catch (const std::exception & e) {
-                chq::fail(CHQ_STATUS_ARGUMENT, "the chat template does not parse: %s", e.what());
-            }
+        run_engine("the chat template does not parse", [&] {
+            tmpl->templates = common_chat_templates_init(llama, source ? source : "");
         });
         *out = tmpl.release();
         return CHQ_STATUS_OK;
@@ -94,13 +109,9 @@ chq_status chq_chat_render(
             inputs.messages.push_back(std::move(message));
         }
         std::string rendered;
-        chq::run_on_deep_stack(ENGINE_STACK, [&] {
-            try {
-                const std::lock_guard<std::mutex> lock(const_cast<chq_chat_template *>(tmpl)->mutex);
-                rendered = common_chat_templates_apply(tmpl->templates.get(), inputs).prompt;
-            } catch (const std::exception & e) {
-                chq::fail(CHQ_STATUS_ARGUMENT, "the chat template refuses this conversation: %s", e.what());
-            }
+        run_engine("the chat template refuses this conversation", [&] {
+            const std::lock_guard<std::mutex> lock(const_cast<chq_chat_template *>(tmpl)->mutex);
+            rendered = common_chat_templates_apply(tmpl->templates.get(), inputs).prompt;
         });
         if (rendered.size() > MAX_RENDERED) {
             chq::fail(CHQ_STATUS_ARGUMENT, "the chat template made %zu bytes of text", rendered.size());

@@ -595,6 +595,10 @@ final class Torture {
         odd.put("long sum", "{{ 1" + " + 1".repeat(100_000) + " }}");
         odd.put("long chain of filters", "{{ 'a'" + " | trim".repeat(100_000) + " }}");
         odd.put("many nots", "{{ " + "not ".repeat(100_000) + "true }}");
+        odd.put("macro that calls itself", "{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}");
+        odd.put("macros that call each other", "{% macro f(x) %}{{ g(x) }}{% endmacro %}{% macro g(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}");
+        odd.put("macro under another name", "{% macro f(h, x) %}{{ h(h, x) }}{% endmacro %}{% set g = f %}{{ g(g, 1) }}");
+        odd.put("nested loops without end", "{% for a in range(3000) %}{% for b in range(3000) %}{% for c in range(3000) %}{{ '' }}{% endfor %}{% endfor %}{% endfor %}");
         odd.put("text that doubles", "{% set ns = namespace(t='x') %}{% for i in range(20) %}{% set ns.t = ns.t + ns.t %}{% endfor %}{{ ns.t }}");
         odd.forEach((name, template) -> add("odd template: " + name, () -> chat(template, ChatMessage.user("a"))));
         add("null in a conversation", () -> {
