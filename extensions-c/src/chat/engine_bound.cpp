@@ -2,6 +2,7 @@
 // each of its functions (-finstrument-functions, see CMakeLists.txt): a flag, not a patch.
 #include "chat/engine_bound.h"
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstring>
@@ -21,12 +22,11 @@ struct bounds {
 
 thread_local bounds current;
 
-// What may_throw found out, by the function's address: asking the dynamic linker takes a microsecond.
-struct known_function {
-    void * function;
-    bool   may_throw;
-};
-thread_local known_function known[256];
+// What may_throw found out, by the function's address, for all threads: the dynamic linker looks through all its symbols for an
+// answer. The interpreter has some two thousand functions; when the table is full, the linker is asked again.
+constexpr size_t       N_KNOWN = 8192;
+constexpr uintptr_t    THROWS  = (uintptr_t) 1 << (8 * sizeof(uintptr_t) - 1); // no address of a function has this bit
+std::atomic<uintptr_t> known[N_KNOWN];
 
 NO_HOOK int64_t now() {
     return std::chrono::steady_clock::now().time_since_epoch().count();
@@ -34,13 +34,25 @@ NO_HOOK int64_t now() {
 
 // Destructors run through the hook too and must not throw; what a template nests and repeats are the nodes of its syntax tree.
 NO_HOOK bool may_throw(void * function) {
-    known_function & entry = known[((uintptr_t) function >> 4) % 256];
-    if (entry.function != function) {
-        Dl_info info;
-        entry.may_throw = dladdr(function, &info) && info.dli_sname && strstr(info.dli_sname, "execute_impl");
-        entry.function  = function;
+    const uintptr_t address = (uintptr_t) function;
+    size_t slot = (address >> 4) * 0x9E3779B1u % N_KNOWN;
+    uintptr_t entry = 0;
+    for (size_t i = 0; i < N_KNOWN; i++, slot = (slot + 1) % N_KNOWN) {
+        entry = known[slot].load(std::memory_order_relaxed);
+        if (!entry || (entry & ~THROWS) == address) {
+            break;
+        }
     }
-    return entry.may_throw;
+    if ((entry & ~THROWS) != address) {
+        Dl_info info;
+        const bool throws = dladdr(function, &info) && info.dli_sname && strstr(info.dli_sname, "execute_impl");
+        const bool vacant = entry == 0;
+        entry = address | (throws ? THROWS : 0);
+        if (vacant) {
+            known[slot].store(entry, std::memory_order_relaxed); // losing a race costs another question
+        }
+    }
+    return entry & THROWS;
 }
 
 } // namespace
@@ -51,17 +63,18 @@ extern "C" NO_HOOK __attribute__((visibility("default"))) void chq_engine_bound(
 
 // The library is linked so that its own calls bind here and not to the C library's empty one.
 extern "C" NO_HOOK void __cyg_profile_func_enter(void * function, void *) {
-    if (!current.stack_end) {
+    bounds & mine = current;
+    if (!mine.stack_end) {
         return;
     }
     const char here = 0;
-    if (&here < current.stack_end && may_throw(function)) {
+    if (&here < mine.stack_end && may_throw(function)) {
         throw std::runtime_error("it nests too deeply");
     }
-    if (!current.expired && ++current.n_calls % 4096 == 0) {
-        current.expired = now() > current.deadline;
+    if (!mine.expired && ++mine.n_calls % 4096 == 0) {
+        mine.expired = now() > mine.deadline;
     }
-    if (current.expired && may_throw(function)) {
+    if (mine.expired && may_throw(function)) {
         throw std::runtime_error("it takes too long");
     }
 }
