@@ -1,0 +1,186 @@
+package dev.chasqui.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.chasqui.Context;
+import dev.chasqui.ContextOptions;
+import dev.chasqui.Model;
+import dev.chasqui.Sampler;
+import dev.chasqui.SamplerChain;
+import dev.chasqui.Sequence;
+import dev.chasqui.models.ModelStore;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// The commands with the default model.
+class CommandsTest {
+
+    private static final String PROMPT = "The capital of Peru is";
+
+    @TempDir
+    Path directory;
+
+    @Test
+    void runGivesTheTokensOfTheLibrary() {
+        Map<String, Object> answer = only(Cli.run("run", "--json", "--temp", "0", "--speculation", "off", "-n", "24", "--raw", PROMPT));
+        List<Long> expected = new ArrayList<>();
+        String text;
+        try (Model model = Model.load(ModelStore.standard().get("smollm2-135m"));
+                Context context = model.newContext(ContextOptions.defaults().withContextSize(64));
+                Sequence sequence = context.newSequence();
+                SamplerChain greedy = model.newSamplerChain(Sampler.greedy())) {
+            sequence.append(PROMPT);
+            int[] tokens = new int[24];
+            for (int i = 0; i < tokens.length; i++) {
+                tokens[i] = sequence.next(greedy);
+                expected.add((long) tokens[i]);
+            }
+            text = model.vocabulary().detokenize(tokens);
+        }
+        assertThat(answer).containsEntry("model", "smollm2-135m").containsEntry("tokens", expected).containsEntry("text", text)
+                .containsEntry("prompt_tokens", 5L).containsEntry("cached_tokens", 0L).containsEntry("finish_reason", "length");
+        assertThat(answer).containsKeys("drafted", "accepted");
+        assertThat((double) answer.get("ttft_ms")).isPositive();
+        assertThat((double) answer.get("decode_tps")).isPositive();
+        assertThat((long) answer.get("target_steps")).isBetween(23L, 24L);
+    }
+
+    @Test
+    void runStreamsTheSameText() {
+        String[] options = {"run", "--temp", "0", "-n", "16", "What is the capital of France?"};
+        Cli streamed = Cli.run(options);
+        assertThat(streamed.status()).isZero();
+        assertThat(streamed.out()).contains("Paris");
+        List<String> withJson = new ArrayList<>(List.of(options));
+        withJson.add("--json");
+        assertThat(only(Cli.run(withJson.toArray(String[]::new))).get("text") + System.lineSeparator()).isEqualTo(streamed.out());
+    }
+
+    @Test
+    void runReadsThePromptFromStandardInput() {
+        Cli argument = Cli.run("run", "--raw", "--temp", "0", "-n", "8", PROMPT);
+        Cli piped = withInput(PROMPT, "run", "--raw", "--temp", "0", "-n", "8", "-");
+        assertThat(piped).isEqualTo(argument);
+    }
+
+    @Test
+    void theSameSeedGivesTheSameAnswer() {
+        String[] options = {"run", "--temp", "1.5", "--seed", "7", "-n", "24", "Tell me a story."};
+        assertThat(Cli.run(options).out()).isEqualTo(Cli.run(options).out());
+    }
+
+    @Test
+    void stopEndsBeforeTheText() {
+        Cli whole = Cli.run("run", "--raw", "--temp", "0", "-n", "24", PROMPT);
+        String stop = whole.out().substring(5, 8);
+        Map<String, Object> cut = only(Cli.run("run", "--raw", "--json", "--temp", "0", "-n", "24", "--stop", stop, PROMPT));
+        assertThat(cut).containsEntry("text", whole.out().substring(0, whole.out().indexOf(stop))).containsEntry("finish_reason", "stop");
+    }
+
+    @Test
+    void aPromptThatDoesNotFitSaysHowMuchIsMissing() {
+        Cli wrong = Cli.run("run", "--raw", "-c", "16", "river ".repeat(40));
+        assertThat(wrong.status()).isEqualTo(1);
+        assertThat(wrong.err().lines()).hasSize(1).first().asString().containsPattern("needed \\d+, available \\d+");
+    }
+
+    @Test
+    void tokenizeShowsTokensThatMakeUpTheText() {
+        String text = "Cusco, 3400 m \uD83E\uDD99\n";
+        List<Map<String, Object>> tokens = Cli.run("tokenize", "--json", text).json();
+        try (Model model = Model.load(ModelStore.standard().get("smollm2-135m"))) {
+            assertThat(tokens.stream().map(token -> (int) (long) token.get("token")))
+                    .containsExactlyElementsOf(java.util.Arrays.stream(model.vocabulary().tokenize(text, true, false)).boxed().toList());
+        }
+        assertThat(Cli.run("tokenize", "a b").out().lines().map(line -> line.substring(line.indexOf('\''))).collect(Collectors.joining()))
+                .isEqualTo("'a'' b'");
+        assertThat(Cli.run("tokenize", "--json", "--special", "<|im_start|>").json()).hasSize(1).first()
+                .extracting(token -> token.get("control")).isEqualTo(true);
+        assertThat(Cli.run("tokenize", "--json", "<|im_start|>").json()).hasSizeGreaterThan(1)
+                .allMatch(token -> token.get("control").equals(false));
+    }
+
+    @Test
+    void perplexityCountsTheSecondHalfOfEachChunk() throws IOException {
+        Path text = Files.writeString(directory.resolve("text.txt"), "The river runs from the mountains to the sea. ".repeat(20));
+        Map<String, Object> result = only(Cli.run("perplexity", "--json", "-c", "64", "-f", text.toString()));
+        long chunks = (long) result.get("chunks");
+        assertThat(chunks).isGreaterThan(1);
+        assertThat(result).containsEntry("tokens", chunks * 31);
+        double perplexity = (double) result.get("perplexity");
+        assertThat(perplexity).isBetween(1.0, 3.0); // it has seen the sentence in the first half
+        assertThat(Cli.run("perplexity", "-c", "64", "-f", text.toString()).out()).startsWith("perplexity %.4f".formatted(perplexity));
+    }
+
+    @Test
+    void benchReportsEachTest() {
+        List<Map<String, Object>> rows = Cli.run("bench", "--json", "-p", "16,32", "-n", "4", "-r", "2").json();
+        assertThat(rows).extracting(row -> row.get("n_prompt")).containsExactly(16L, 32L, 0L);
+        assertThat(rows).extracting(row -> row.get("n_gen")).containsExactly(0L, 0L, 4L);
+        for (Map<String, Object> row : rows) {
+            List<?> samples = (List<?>) row.get("samples_ns");
+            assertThat(samples).hasSize(2);
+            double mean = samples.stream().mapToDouble(sample -> ((Number) sample).doubleValue()).average().orElseThrow();
+            assertThat(((Number) row.get("avg_ns")).doubleValue()).isCloseTo(mean, within(1.0));
+        }
+        assertThat(Cli.run("bench", "-p", "16", "-n", "0", "-r", "1").out()).contains("| model", "pp16").doesNotContain("tg");
+    }
+
+    @Test
+    void ggufShowsWhatTheFileSays() {
+        List<Map<String, Object>> lines = Cli.run("gguf", "--json", "--tensors").json();
+        Map<String, Object> file = lines.getFirst();
+        assertThat(file).containsEntry("architecture", "llama").containsEntry("version", 3L);
+        assertThat(lines.stream().filter(line -> line.containsKey("tensor"))).hasSize((int) (long) file.get("tensors"));
+        assertThat(lines.stream().filter(line -> "general.architecture".equals(line.get("key")))).hasSize(1)
+                .allMatch(line -> line.get("value").equals("llama"));
+        assertThat(Cli.run("gguf").out()).contains("general.architecture", "GGUF version 3");
+    }
+
+    @Test
+    void modelsAreListedAndChecked() {
+        Map<String, Object> model = Cli.run("models", "--json").json().stream()
+                .filter(line -> line.get("name").equals("smollm2-135m")).findFirst().orElseThrow();
+        Path file = ModelStore.standard().get("smollm2-135m");
+        assertThat(Cli.run("models", "pull", "smollm2-135m").out().strip()).isEqualTo(file.toString());
+        assertThat(model).containsEntry("path", file.toString()).containsEntry("licence", "Apache-2.0");
+        assertThat(Cli.run("models", "verify", "smollm2-135m").out()).startsWith("ok ");
+        assertThat(Cli.run("models", "list").out()).contains("* smollm2-135m");
+    }
+
+    @Test
+    void infoNamesTheDevices() {
+        Map<String, Object> info = only(Cli.run("info", "--json"));
+        assertThat((List<?>) info.get("devices")).isNotEmpty();
+        assertThat((long) info.get("cores")).isPositive();
+        assertThat(Cli.run("info").out()).contains("llama.cpp", "device");
+    }
+
+    private static Map<String, Object> only(Cli result) {
+        assertThat(result.err()).isEmpty();
+        assertThat(result.status()).isZero();
+        assertThat(result.json()).hasSize(1);
+        return result.json().getFirst();
+    }
+
+    private static Cli withInput(String text, String... args) {
+        InputStream before = System.in;
+        System.setIn(new ByteArrayInputStream(text.getBytes(StandardCharsets.UTF_8)));
+        try {
+            return Cli.run(args);
+        } finally {
+            System.setIn(before);
+        }
+    }
+}
