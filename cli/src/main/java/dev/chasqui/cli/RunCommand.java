@@ -138,6 +138,7 @@ final class RunCommand implements Callable<Integer> {
         } else {
             out.println();
         }
+        out.flush(); // after Ctrl-C nobody else will
         return generation.stats().finishReason() == FinishReason.CANCELLED ? Interrupt.EXIT_STATUS : 0;
     }
 
