@@ -2,13 +2,8 @@ package dev.chasqui.jmh;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.regex.Matcher;
@@ -49,18 +44,8 @@ public final class CompareLlamaBench {
             }
         }
         for (int test = 0; test < TESTS.length; test++) {
-            String row = row(Path.of(model).getFileName().toString(), TESTS[test], rounds, speeds[test], ratios[test]);
-            System.out.println(row);
-            Files.writeString(results, row + "\n", StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+            Comparison.append(results, "llama-bench", Path.of(model), TESTS[test], speeds[test], ratios[test]);
         }
-    }
-
-    private static String row(String model, String test, int rounds, double[] speeds, double[] ratios) throws IOException {
-        return String.format(Locale.ROOT,
-                "{\"time\":\"%s\",\"comparison\":\"llama-bench\",\"model\":\"%s\",\"test\":\"%s\",\"cpu\":\"%s\",\"threads\":%d,\"rounds\":%d,"
-                        + "\"median_tps\":%.3f,\"median_ratio\":%.4f,\"min_ratio\":%.4f,\"max_ratio\":%.4f}",
-                Instant.now().truncatedTo(ChronoUnit.SECONDS), model, test, cpu(), Runtime.getRuntime().availableProcessors(), rounds,
-                median(speeds), median(ratios), Arrays.stream(ratios).min().orElse(0), Arrays.stream(ratios).max().orElse(0));
     }
 
     private static double[] speeds(List<String> command) throws IOException, InterruptedException {
@@ -71,22 +56,6 @@ public final class CompareLlamaBench {
         }
         Matcher matcher = SPEED.matcher(output);
         return matcher.results().mapToDouble(match -> Double.parseDouble(match.group(1))).toArray();
-    }
-
-    private static double median(double[] values) {
-        double[] sorted = values.clone();
-        Arrays.sort(sorted);
-        int middle = sorted.length / 2;
-        return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-    }
-
-    private static String cpu() throws IOException {
-        Path info = Path.of("/proc/cpuinfo");
-        if (!Files.isReadable(info)) {
-            return System.getProperty("os.arch");
-        }
-        return Files.readAllLines(info).stream().filter(line -> line.startsWith("model name")).findFirst()
-                .map(line -> line.substring(line.indexOf(':') + 1).strip()).orElse(System.getProperty("os.arch"));
     }
 
     private static List<String> prepend(String first, List<String> rest) {
