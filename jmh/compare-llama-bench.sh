@@ -9,6 +9,5 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 model=$("$root/chasqui" models pull "${1:-smollm2-135m}")
 "$root/native/build.sh" native llama-bench >&2
-(cd "$root" && mvn -B -q -ntp -DskipTests -Dchasqui.natives.skip -pl jmh -am package) >&2
-exec "$("$root/chasqui" --java)" -cp "$root/jmh/target/classes" dev.chasqui.jmh.CompareLlamaBench \
+exec "$root/jmh/java.sh" dev.chasqui.jmh.CompareLlamaBench \
     "$root" "$model" "${2:-10}" "$root/jmh/results/llama-bench.jsonl"

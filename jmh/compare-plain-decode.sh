@@ -8,8 +8,5 @@ set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 model=$("$root/chasqui" models pull "${1:-smollm2-135m}")
-"$root/native/build.sh" native chasqui >&2
-(cd "$root" && mvn -B -q -ntp -DskipTests -Dchasqui.natives.skip -pl jmh -am package) >&2
-exec "$("$root/chasqui" --java)" --enable-native-access=ALL-UNNAMED -Dchasqui.library.path="$root/build/native/bin" \
-    -cp "$root/jmh/target/classes:$root/jmh/target/lib/*" dev.chasqui.jmh.ComparePlainDecode \
+exec "$root/jmh/java.sh" dev.chasqui.jmh.ComparePlainDecode \
     "$root/build/native/bin" "$model" "${2:-10}" "$root/jmh/results/llama-bench.jsonl"

@@ -1,9 +1,3 @@
 #!/bin/sh
 # Runs the JMH benchmarks; arguments go to JMH, e.g.  jmh/run.sh TokenLoop -prof gc
-set -eu
-
-root=$(cd "$(dirname "$0")/.." && pwd)
-"$root/native/build.sh" native chasqui >&2
-(cd "$root" && mvn -B -q -ntp -DskipTests -Dchasqui.natives.skip -pl jmh -am package) >&2
-exec "$("$root/chasqui" --java)" --enable-native-access=ALL-UNNAMED -Dchasqui.library.path="$root/build/native/bin" \
-    -cp "$root/jmh/target/classes:$root/jmh/target/lib/*" org.openjdk.jmh.Main "$@"
+exec "$(dirname "$0")/java.sh" org.openjdk.jmh.Main "$@"

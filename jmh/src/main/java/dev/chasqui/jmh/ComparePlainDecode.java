@@ -20,12 +20,12 @@ import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.Locale;
 import java.util.Random;
 
-/// Plain `llama_decode` in the loop of llama-bench against [Sequence#append(int)], in one process and in short turns, so that a
-/// machine whose speed drifts treats both alike. Both have a model and a context of their own, with equal parameters.
+/// Plain `llama_decode` in the loop of llama-bench against [Sequence#append(int...)], in one process and in short turns, so that a
+/// machine whose speed drifts treats both alike. Each has a model and a context of its own, of the same sizes and threads; what else
+/// llama.cpp lets one choose stays at its default on the plain side.
 ///
 /// Arguments: library folder, model file, rounds, results file. A round is A B B A; a ratio is the time of both A over both B.
 public final class ComparePlainDecode {
@@ -57,39 +57,37 @@ public final class ComparePlainDecode {
             Side ours = new Ours(sequence);
             Random random = new Random(1);
             int vocabulary = model.vocabulary().size();
-            compare("pp" + PROMPT, plain, ours, rounds, random.ints(PROMPT, 0, vocabulary).toArray(), PROMPT, file, Path.of(args[3]));
-            compare("tg" + BURST, plain, ours, rounds * 4, random.ints(BURST, 0, vocabulary).toArray(), 1, file, Path.of(args[3]));
+            compare("pp" + PROMPT, plain, ours, rounds, new int[][] {random.ints(PROMPT, 0, vocabulary).toArray()}, file, Path.of(args[3]));
+            int[][] single = random.ints(BURST, 0, vocabulary).mapToObj(token -> new int[] {token}).toArray(int[][]::new);
+            compare("tg" + BURST, plain, ours, rounds * 4, single, file, Path.of(args[3]));
         }
     }
 
-    private static void compare(String test, Side plain, Side ours, int rounds, int[] tokens, int step, Path file, Path results)
+    private static void compare(String test, Side plain, Side ours, int rounds, int[][] batches, Path file, Path results)
             throws IOException, InterruptedException {
-        time(plain, tokens, step);
-        time(ours, tokens, step);
+        time(plain, batches);
+        time(ours, batches);
+        int tokens = batches.length * batches[0].length;
         double[] ratios = new double[rounds];
         double[] speeds = new double[rounds];
         for (int round = 0; round < rounds; round++) {
-            long a = time(plain, tokens, step);
-            long b = time(ours, tokens, step);
-            b += time(ours, tokens, step);
-            a += time(plain, tokens, step);
+            long a = time(plain, batches);
+            long b = time(ours, batches);
+            b += time(ours, batches);
+            a += time(plain, batches);
             ratios[round] = (double) a / b;
-            speeds[round] = 2e9 * tokens.length / b;
+            speeds[round] = 2e9 * tokens / b;
             System.err.printf(Locale.ROOT, "round %d %s: %.2f t/s, ratio %.4f%n", round + 1, test, speeds[round], ratios[round]);
         }
         Comparison.append(results, "plain llama_decode, one process", file, test, speeds, ratios);
     }
 
-    private static long time(Side side, int[] tokens, int step) throws InterruptedException {
+    private static long time(Side side, int[][] batches) throws InterruptedException {
         Thread.sleep(SETTLE_MILLIS);
         side.clear();
-        int[][] parts = new int[tokens.length / step][];
-        for (int i = 0; i < parts.length; i++) {
-            parts[i] = Arrays.copyOfRange(tokens, i * step, (i + 1) * step);
-        }
         long start = System.nanoTime();
-        for (int[] part : parts) {
-            side.decode(part);
+        for (int[] batch : batches) {
+            side.decode(batch);
         }
         return System.nanoTime() - start;
     }
@@ -103,11 +101,7 @@ public final class ComparePlainDecode {
 
         @Override
         public void decode(int[] tokens) {
-            if (tokens.length == 1) {
-                sequence.append(tokens[0]);
-            } else {
-                sequence.append(tokens);
-            }
+            sequence.append(tokens);
         }
     }
 
