@@ -1,6 +1,7 @@
 package dev.chasqui.cli;
 
 import dev.chasqui.ChasquiException;
+import dev.chasqui.ContextFullException;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.io.PrintWriter;
@@ -78,11 +79,13 @@ public final class Main implements Runnable {
         return 1;
     }
 
-    /// Exceptions of the file system say little more than a path.
+    /// Exceptions of the file system say little more than a path; the library's name its own options.
     private static String message(Exception e) {
         Throwable cause = e instanceof UncheckedIOException && e.getCause() != null ? e.getCause() : e;
         return switch (cause) {
             case java.nio.file.NoSuchFileException f -> "no such file: " + f.getMessage();
+            case ContextFullException f -> "the context has room for %,d more tokens, %,d are needed; give a larger --context or a shorter text"
+                    .formatted(f.available(), f.needed());
             case java.nio.file.AccessDeniedException f -> "no permission to read " + f.getMessage();
             default -> cause.getMessage() == null ? cause.toString() : cause.getMessage();
         };

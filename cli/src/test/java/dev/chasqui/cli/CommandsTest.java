@@ -33,6 +33,13 @@ class CommandsTest {
     Path directory;
 
     @Test
+    void aPromptThatDoesNotFitNamesTheOption() {
+        Cli full = Cli.run("run", "-c", "256", "--raw", "word ".repeat(400));
+        assertThat(full.status()).isEqualTo(1);
+        assertThat(full.err()).contains("--context", "256 more tokens");
+    }
+
+    @Test
     void runGivesTheTokensOfTheLibrary() {
         Map<String, Object> answer = only(Cli.run("run", "--json", "--temp", "0", "--speculation", "off", "-n", "24", "--raw", PROMPT));
         List<Long> expected = new ArrayList<>();
