@@ -284,7 +284,9 @@ class NativeLoaderTest {
         command.add("-XX:TieredStopAtLevel=1");
         command.addAll(Arrays.asList(options));
         command.addAll(Arrays.asList(rest));
-        return new ProcessBuilder(command);
+        ProcessBuilder child = new ProcessBuilder(command);
+        child.environment().keySet().removeAll(List.of("JDK_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS")); // Java announces them on stderr
+        return child;
     }
 
     private static Result finish(ProcessBuilder child) throws Exception {
