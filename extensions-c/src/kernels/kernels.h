@@ -1,0 +1,34 @@
+// The kernels of one instruction set, and the choice among them. No ggml types here: weights and activations are bytes in the layouts of
+// format.h.
+#pragma once
+
+#include "format.h"
+
+namespace chq::kernels {
+
+struct kernel_set {
+    const char * name;
+    bool         wide;  // see format.h
+    int          slab;  // rows of activations at most
+
+    // Writes row `row` of n into the activations at `to`, activation_row_bytes * n bytes, aligned to 4.
+    void (*quantize)(format f, const float * x, int64_t columns, int n, int row, uint8_t * to);
+
+    // outs[j][r] = sum over c of weight[r][c] * row j[c], for the n >= 1 rows of the activations and the tiles [tile0, tile1).
+    // Rows of the last tile from n_rows on are not stored.
+    void (*multiply[FORMAT_COUNT])(
+            const uint8_t * weights,
+            int64_t         n_rows,
+            int64_t         columns,
+            int64_t         tile0,
+            int64_t         tile1,
+            const uint8_t * activations,
+            float * const * outs,
+            int             n);
+};
+
+// Sets compiled into this library that this CPU can run, best first; the scalar one is always last.
+// NULL behind the last.
+const kernel_set * const * kernel_sets();
+
+} // namespace chq::kernels

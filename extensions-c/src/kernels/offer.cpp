@@ -1,0 +1,42 @@
+#include "offer.h"
+
+#include "trial.h"
+
+#include <cstdlib>
+#include <cstring>
+
+namespace chq::kernels {
+
+const kernel_set & best_kernels() {
+    static const kernel_set & best = []() -> const kernel_set & {
+        const kernel_set * const * sets = kernel_sets();
+        const char * wanted = getenv("CHASQUI_KERNELS_ISA");
+        for (int i = 0; wanted && sets[i]; i++) {
+            if (strcmp(sets[i]->name, wanted) == 0) {
+                return *sets[i];
+            }
+        }
+        return *sets[0];
+    }();
+    return best;
+}
+
+static mode first_mode() {
+    const char * m = getenv("CHASQUI_KERNELS");
+    return !m ? MODE_AUTO : strcmp(m, "on") == 0 ? MODE_ON : strcmp(m, "off") == 0 ? MODE_OFF : MODE_AUTO;
+}
+
+static thread_local mode thread_mode = first_mode();
+
+void set_mode(mode m) {
+    thread_mode = m;
+    forget_bytes_packed();
+}
+
+mode current_mode() { return thread_mode; }
+
+bool offered(format f) {
+    return thread_mode == MODE_ON || (thread_mode == MODE_AUTO && wins_trial(f));
+}
+
+} // namespace chq::kernels

@@ -1,0 +1,34 @@
+// What the plug-in offers to llama.cpp, and to whom: which instruction set, which weights, in which mode.
+#pragma once
+
+#include "kernels.h"
+#include "ggml-backend.h"
+
+namespace chq::kernels {
+
+enum mode { MODE_AUTO, MODE_ON, MODE_OFF };
+
+// The best instruction set of this CPU, or the one that CHASQUI_KERNELS_ISA names.
+const kernel_set & best_kernels();
+
+// Of the models that the calling thread loads from now on. The process starts with what CHASQUI_KERNELS says (auto, on, off).
+void set_mode(mode m);
+mode current_mode();
+
+// Whether a format's weights are to be packed: what the mode says, and for auto whether the kernels win the trial.
+bool offered(format f);
+
+// Whether a tensor lies in a buffer of packed weights.
+bool is_packed(const ggml_tensor * tensor);
+
+// Whether a tensor in packed weights is only the question of a model loader, which puts it into a buffer of no size.
+bool is_question(const ggml_tensor * tensor);
+
+// The buffer type of packed weights.
+ggml_backend_buffer_type_t packed_buffer_type();
+
+// Bytes of weights that the calling thread packed since the last set_mode.
+size_t bytes_packed();
+void   forget_bytes_packed();
+
+} // namespace chq::kernels

@@ -1,0 +1,178 @@
+#include "product.h"
+
+namespace chq::kernels {
+
+format format_of(ggml_type type) {
+    switch (type) {
+        case GGML_TYPE_Q4_0:   return Q4_0;
+        case GGML_TYPE_Q4_1:   return Q4_1;
+        case GGML_TYPE_IQ4_NL: return IQ4_NL;
+        case GGML_TYPE_Q5_0:   return Q5_0;
+        case GGML_TYPE_Q8_0:   return Q8_0;
+        case GGML_TYPE_Q4_K:   return Q4_K;
+        case GGML_TYPE_Q5_K:   return Q5_K;
+        case GGML_TYPE_Q6_K:   return Q6_K;
+        default:               return FORMAT_COUNT;
+    }
+}
+
+bool can_pack(const ggml_tensor * weight) {
+    const format f = format_of(weight->type);
+    return f != FORMAT_COUNT && weight->ne[0] > 0 && weight->ne[0] % columns_multiple(f) == 0
+        && weight->ne[0] <= INT32_MAX / 2 && weight->ne[3] == 1 && !weight->view_src && ggml_is_contiguous(weight);
+}
+
+size_t packed_bytes(const ggml_tensor * weight) {
+    return (size_t) weight->ne[2] * packed_bytes(format_of(weight->type), weight->ne[1], weight->ne[0]);
+}
+
+bool is_product(const ggml_tensor * op) {
+    if (op->op != GGML_OP_MUL_MAT && op->op != GGML_OP_MUL_MAT_ID) {
+        return false;
+    }
+    const ggml_tensor * w = op->src[0];
+    const ggml_tensor * x = op->src[1];
+    return can_pack(w) && (op->op == GGML_OP_MUL_MAT_ID || w->ne[2] == 1)
+        && x->type == GGML_TYPE_F32 && x->nb[0] == sizeof(float)
+        && op->type == GGML_TYPE_F32 && op->nb[0] == sizeof(float);
+}
+
+// Pieces of work are multiples of what any kernels take at a time.
+constexpr int64_t TILES_AT_ONCE = 2;
+
+static size_t padded(size_t n) { return (n + VECTOR - 1) / VECTOR * VECTOR; }
+
+// What lies in the scratch memory.
+struct scratch {
+    size_t           row;         // bytes of a row of activations
+    uint8_t        * activations; // for each row of dst; MUL_MAT_ID: grouped by expert
+    const float   ** inputs;      // the rows of src1 that they are made of
+    float         ** outputs;
+    int32_t        * starts;      // MUL_MAT_ID: where each expert's rows start, one more at the end
+    int32_t        * used;        // MUL_MAT_ID: experts that have rows
+    int32_t        * n_used;
+    size_t           bytes;
+
+    scratch(const kernel_set & kernels, const ggml_tensor * op, void * memory) {
+        const size_t n       = (size_t) ggml_nrows(op);
+        const size_t experts = (size_t) op->src[0]->ne[2];
+        row = activation_row_bytes(format_of(op->src[0]->type), kernels.wide, op->src[0]->ne[0]);
+        uint8_t * const start = (uint8_t *) padded((size_t) memory);
+        uint8_t * at = start;
+        const auto take = [&](size_t size) {
+            uint8_t * here = at;
+            at += padded(size);
+            return here;
+        };
+        activations = take(n * row);
+        inputs      = (const float **) take(n * sizeof(void *));
+        outputs     = (float **) take(n * sizeof(void *));
+        starts      = (int32_t *) take((experts + 1) * sizeof(int32_t));
+        used        = (int32_t *) take(experts * sizeof(int32_t));
+        n_used      = (int32_t *) take(sizeof(int32_t));
+        bytes       = (size_t) (at - start) + VECTOR;
+    }
+};
+
+size_t scratch_bytes(const kernel_set & kernels, const ggml_tensor * op) {
+    return scratch(kernels, op, nullptr).bytes;
+}
+
+// Address of row r of a tensor, counted over all its dimensions but the first.
+static char * row_of(const ggml_tensor * t, int64_t r) {
+    const int64_t i1 = r % t->ne[1];
+    const int64_t i2 = r / t->ne[1] % t->ne[2];
+    const int64_t i3 = r / t->ne[1] / t->ne[2];
+    return (char *) t->data + i1 * t->nb[1] + i2 * t->nb[2] + i3 * t->nb[3];
+}
+
+// Lists the rows of each expert.
+static void group_by_expert(const ggml_tensor * op, scratch & s) {
+    const ggml_tensor * x   = op->src[1];
+    const ggml_tensor * ids = op->src[2];
+    const int64_t experts   = op->src[0]->ne[2];
+    const auto expert_of = [&](int64_t slot, int64_t token) {
+        const int32_t expert = *(const int32_t *) ((const char *) ids->data + slot * ids->nb[0] + token * ids->nb[1]);
+        GGML_ASSERT(expert >= 0 && expert < experts);
+        return expert;
+    };
+    for (int64_t e = 0; e <= experts; e++) {
+        s.starts[e] = 0;
+    }
+    for (int64_t token = 0; token < ids->ne[1]; token++) {
+        for (int64_t slot = 0; slot < ids->ne[0]; slot++) {
+            s.starts[expert_of(slot, token) + 1]++;
+        }
+    }
+    *s.n_used = 0;
+    for (int32_t e = 0; e < experts; e++) {
+        if (s.starts[e + 1] > 0) {
+            s.used[(*s.n_used)++] = e;
+        }
+        s.starts[e + 1] += s.starts[e];
+    }
+    for (int64_t token = 0; token < ids->ne[1]; token++) {
+        for (int64_t slot = 0; slot < ids->ne[0]; slot++) {
+            const int32_t at = s.starts[expert_of(slot, token)]++;
+            s.inputs[at]  = (const float *) row_of(x, token * x->ne[1] + slot % x->ne[1]);
+            s.outputs[at] = (float *) ((char *) op->data + slot * op->nb[1] + token * op->nb[2]);
+        }
+    }
+    for (int64_t e = experts; e > 0; e--) {
+        s.starts[e] = s.starts[e - 1];
+    }
+    s.starts[0] = 0;
+}
+
+void product(const kernel_set & kernels, const team & team, ggml_tensor * op) {
+    const ggml_tensor * w = op->src[0];
+    const ggml_tensor * x = op->src[1];
+    const format  f       = format_of(w->type);
+    const int64_t columns = w->ne[0];
+    const int64_t n_rows  = w->ne[1];
+    const bool    by_id   = op->op == GGML_OP_MUL_MAT_ID;
+    scratch s(kernels, op, team.scratch);
+
+    if (by_id) {
+        if (team.index == 0) {
+            group_by_expert(op, s);
+        }
+        team.barrier(team.pool);
+    }
+    const int64_t n       = ggml_nrows(op);
+    const int     batches = by_id ? *s.n_used : 1; // each with weights of its own
+    const auto expert_of = [&](int batch) { return by_id ? s.used[batch] : 0; };
+    const auto first_of  = [&](int batch) { return by_id ? s.starts[s.used[batch]] : 0; };
+    const auto count_of  = [&](int batch) { return by_id ? s.starts[s.used[batch] + 1] - s.starts[s.used[batch]] : (int) n; };
+    for (int batch = 0; batch < batches; batch++) {
+        const int first = first_of(batch);
+        const int count = count_of(batch);
+        for (int r = team.index; r < count; r += team.count) {
+            if (!by_id) {
+                s.inputs[r]  = (const float *) row_of(x, r);
+                s.outputs[r] = (float *) row_of(op, r);
+            }
+            kernels.quantize(f, s.inputs[first + r], columns, count, r, s.activations + (size_t) first * s.row);
+        }
+    }
+    if (team.index == 0) {
+        team.set_next(team.pool, team.count);
+    }
+    team.barrier(team.pool);
+
+    // Some pieces more than threads, so that one that is held up leaves its share to the others.
+    const int64_t tiles  = tiles_of(n_rows);
+    const int64_t steps  = (tiles + TILES_AT_ONCE - 1) / TILES_AT_ONCE;
+    const int64_t pieces = team.count == 1 ? 1 : steps < 4 * team.count ? steps : 4 * team.count;
+    const int     items  = (int) pieces * batches;
+    for (int item = team.index; item < items; item = team.take_next(team.pool, 1)) {
+        const int64_t piece = item % pieces;
+        const int     batch = (int) (item / pieces);
+        const int     first = first_of(batch);
+        const int64_t end   = steps * (piece + 1) / pieces * TILES_AT_ONCE;
+        kernels.multiply[f]((const uint8_t *) w->data + (size_t) expert_of(batch) * packed_bytes(f, n_rows, columns), n_rows, columns,
+            steps * piece / pieces * TILES_AT_ONCE, end < tiles ? end : tiles, s.activations + (size_t) first * s.row, s.outputs + first, count_of(batch));
+    }
+}
+
+} // namespace chq::kernels

@@ -1,0 +1,702 @@
+// The kernels as templates over (instruction set, format). Each file isa_*.cpp brings an instruction set I and instantiates them; it is
+// compiled with the flags of that set, so nothing in here may become a symbol that another file shares: I lives in an anonymous namespace.
+//
+// I::PARTS vectors hold the 16 rows of a tile. I::TILES tiles and up to I::SLAB rows of activations are multiplied at a time: as many as
+// fit into registers. I gives
+//
+//   bytes            codes of one quad                            real     floats, one per row
+//   ints             int32, one per row                           pairs    int16, two per row
+//   WIDE             products are summed in 32 bits: start, dot. Else in 16 bits, with
+//     part             sums of products since the last flush
+//     total            sums of parts times integer scales
+//     scale            integer scales, as flush wants them
+//     chain(kind)      how many quads a part may sum
+//   SIGNED_BIAS      what unpacking adds to signed codes
+//   PANEL            unpacking costs more than keeping a block's unpacked codes in the first-level cache for several slabs
+#pragma once
+
+#include "kernels.h"
+
+#include <cstring>
+
+#if defined(CHQ_NO_UNROLL)
+#    define CHQ_UNROLL
+#elif defined(__GNUC__) && !defined(__clang__)
+#    define CHQ_UNROLL _Pragma("GCC unroll 16")
+#elif defined(__clang__)
+#    define CHQ_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#    define CHQ_UNROLL
+#endif
+#if defined(_MSC_VER)
+#    define CHQ_INLINE static __forceinline
+#    define CHQ_INLINE_MEMBER __forceinline
+#else
+#    define CHQ_INLINE static inline __attribute__((always_inline))
+#    define CHQ_INLINE_MEMBER inline __attribute__((always_inline))
+#endif
+
+namespace chq::kernels {
+
+template <format F>
+constexpr int code_bias(int signed_bias) {
+    return code_of(F) == TABLE || code_of(F) == SIGNED_BYTE ? signed_bias : bias_of(F);
+}
+
+// One slab of activations in one block.
+template <class I, format F, int N>
+struct slab_view {
+    static constexpr correction CORRECTION = correction_of(F, I::WIDE);
+
+    const int8_t  * q;
+    const float   * d;
+    const uint8_t * more;
+
+    slab_view(const uint8_t * at, int groups)
+        : q((const int8_t *) at), d((const float *) (at + (size_t) groups * GROUP * N)), more((const uint8_t *) (d + (is_k(F) ? N : groups * N))) {}
+
+    CHQ_INLINE_MEMBER const int8_t  * quad(int g, int i, int j) const  { return q + ((g * QUADS + i) * N + j) * 4; }
+    CHQ_INLINE_MEMBER const int32_t * start(int g, int j) const        { return (const int32_t *) more + g * N + j; }
+    CHQ_INLINE_MEMBER float           sum(int g, int j) const          { return ((const float *) more)[g * N + j]; }
+    CHQ_INLINE_MEMBER const int16_t * pair(int p, int j) const         { return (const int16_t *) more + (p * N + j) * 2; }
+};
+
+template <class I, format F>
+struct tile_kernel {
+    using bytes = typename I::bytes;
+    using real  = typename I::real;
+
+    static constexpr int       PARTS  = I::PARTS;
+    static constexpr int       LANES  = TILE / PARTS;        // rows in a piece
+    static constexpr int       PIECE  = VECTOR / PARTS;      // bytes of codes in a piece
+    static constexpr code_kind KIND   = code_of(F);
+    static constexpr bool      SIGNED = KIND == TABLE || KIND == SIGNED_BYTE;
+    static constexpr int       BIAS   = code_bias<F>(I::SIGNED_BIAS);
+    static constexpr int       SLAB   = I::SLAB;
+    static constexpr int       CHUNK  = 512;                 // rows of activations that one pass over the weights serves
+    static constexpr size_t    PANEL_BYTES = BLOCK / GROUP * QUADS * VECTOR;
+
+    // ---- codes of a pair of quads of T tiles, from the packed group or from the panel
+
+    template <bool PREFETCHES>
+    struct packed_codes {
+        static constexpr bool AHEAD = PREFETCHES;
+        static constexpr int  STEP  = group_bytes(KIND);
+        CHQ_INLINE void pair(const uint8_t * at, int v, bytes * low_quads, bytes * high_quads) {
+            CHQ_UNROLL for (int h = 0; h < PARTS; h++) {
+                if constexpr (KIND == SIGNED_BYTE) {
+                    low_quads[h]  = I::signed_codes(I::load(at + (2*v)     * VECTOR + h * PIECE));
+                    high_quads[h] = I::signed_codes(I::load(at + (2*v + 1) * VECTOR + h * PIECE));
+                } else {
+                    const bytes both = I::load(at + v * VECTOR + h * PIECE);
+                    bytes low  = I::low_nibbles(both);
+                    bytes high = I::high_nibbles(both);
+                    if constexpr (KIND == TABLE) {
+                        low  = I::table(low);
+                        high = I::table(high);
+                    } else if constexpr (KIND == FIVE_BITS) {
+                        const bytes fifth = I::load(at + 4 * VECTOR + h * PIECE);
+                        low  = I::with_fifth(low,  fifth, 2*v);
+                        high = I::with_fifth(high, fifth, 2*v + 1);
+                    } else if constexpr (KIND == SIX_BITS) {
+                        const bytes top = I::load(at + (4 + v / 2) * VECTOR + h * PIECE);
+                        low  = I::with_top(low,  top, 2 * (v % 2));
+                        high = I::with_top(high, top, 2 * (v % 2) + 1);
+                    }
+                    low_quads[h]  = low;
+                    high_quads[h] = high;
+                }
+            }
+        }
+    };
+
+    struct panel_codes {
+        static constexpr bool AHEAD = false;
+        static constexpr int  STEP  = QUADS * VECTOR;
+        CHQ_INLINE void pair(const uint8_t * at, int v, bytes * low_quads, bytes * high_quads) {
+            CHQ_UNROLL for (int h = 0; h < PARTS; h++) {
+                low_quads[h]  = I::load(at + (2*v)     * VECTOR + h * PIECE);
+                high_quads[h] = I::load(at + (2*v + 1) * VECTOR + h * PIECE);
+            }
+        }
+    };
+
+    CHQ_INLINE void unpack(const uint8_t * group, uint8_t * to) {
+        CHQ_UNROLL for (int v = 0; v < 4; v++) {
+            bytes low[PARTS];
+            bytes high[PARTS];
+            packed_codes<false>::pair(group, v, low, high);
+            CHQ_UNROLL for (int h = 0; h < PARTS; h++) {
+                I::store(to + (2*v)     * VECTOR + h * PIECE, low[h]);
+                I::store(to + (2*v + 1) * VECTOR + h * PIECE, high[h]);
+            }
+        }
+    }
+
+    // ---- what the slabs share, converted once per block
+
+    template <int T, bool WIDE = I::WIDE, class = void>
+    struct prepared { // scales stay integers
+        typename I::scale s[8][2][T * PARTS];  // K formats
+        real              d[8][T * PARTS];     // scale per group; K formats: [0] of the block
+        real              m[8][T * PARTS];     // minimum per group; K formats: [0] of the block
+        typename I::pairs by[8][T * PARTS];    // what the activations' pairs of sums are multiplied by
+    };
+
+    template <int T, class Void>
+    struct prepared<T, true, Void> {
+        real              s[8][2][T * PARTS];  // K formats, times the block's
+        real              d[8][T * PARTS];
+        real              m[8][T * PARTS];
+        typename I::pairs by[4][T * PARTS];
+    };
+
+    template <int T>
+    CHQ_INLINE void prepare(const uint8_t * const (&block)[T], int groups, prepared<T> & w) {
+        CHQ_UNROLL for (int t = 0; t < T; t++) {
+            CHQ_UNROLL for (int h = 0; h < PARTS; h++) {
+                const int p = t * PARTS + h;
+                if constexpr (F == Q6_K) {
+                    const auto * header = (const k6_header *) block[t];
+                    const real d = I::reals(header->d + h * LANES);
+                    w.d[0][p] = d;
+                    for (int g = 0; g < 8; g++) {
+                        const auto * scales = header->scale[g] + h * LANES;
+                        if constexpr (I::WIDE) {
+                            real a;
+                            real b;
+                            I::signed_real_scales(scales, a, b);
+                            w.s[g][0][p] = I::mul(a, d);
+                            w.s[g][1][p] = I::mul(b, d);
+                        } else {
+                            I::signed_scales(scales, w.s[g][0][p], w.s[g][1][p]);
+                            w.by[g][p] = I::signed_pairs(scales);
+                        }
+                    }
+                } else if constexpr (is_k(F)) {
+                    const auto * header = (const k_header *) block[t];
+                    const real d = I::halves(header->d + h * LANES);
+                    w.d[0][p] = d;
+                    w.m[0][p] = I::halves(header->dmin + h * LANES);
+                    for (int g = 0; g < 8; g++) {
+                        if constexpr (I::WIDE) {
+                            w.s[g][0][p] = I::mul(I::real_scales(header->scale[g] + h * LANES), d);
+                        } else {
+                            w.s[g][0][p] = w.s[g][1][p] = I::scales(header->scale[g] + h * LANES);
+                        }
+                    }
+                    for (int g = 0; g < 4; g++) {
+                        w.by[g][p] = I::unsigned_pairs(header->min[g] + h * LANES);
+                    }
+                } else {
+                    const auto * d = (const uint16_t *) block[t] + h * LANES;
+                    for (int g = 0; g < groups; g++) {
+                        w.d[g][p] = I::halves(d + g * TILE);
+                        if constexpr (has_min(F)) {
+                            w.m[g][p] = I::halves(d + (groups + g) * TILE);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    // ---- sums of codes times q
+
+    // The quads [FROM, TO) of a group in 32 bits: sums[j] += codes . q[j]
+    template <int T, int N, class Source, int FROM, int TO>
+    CHQ_INLINE void dot_wide(const uint8_t * const (&codes)[T], int at, const slab_view<I, F, N> & x, int g, typename I::ints (&sums)[N][T * PARTS]) {
+        CHQ_UNROLL for (int v = FROM / 2; v < TO / 2; v++) {
+            bytes w[2][T * PARTS];
+            CHQ_UNROLL for (int t = 0; t < T; t++) {
+                Source::pair(codes[t] + at, v, w[0] + t * PARTS, w[1] + t * PARTS);
+            }
+            CHQ_UNROLL for (int i = 0; i < 2; i++) {
+                CHQ_UNROLL for (int j = 0; j < N; j++) {
+                    const bytes a = I::quad(x.quad(g, 2*v + i, j));
+                    CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                        sums[j][p] = I::dot(sums[j][p], w[i][p], a);
+                    }
+                }
+            }
+        }
+    }
+
+    // A group in 16 bits: t[j] += s * (codes . q[j]), s[0] for the first half of the group, s[1] for the second
+    template <int T, int N, class Source, class Scale, class Total>
+    CHQ_INLINE void dot_narrow(const uint8_t * const (&codes)[T], int at, const slab_view<I, F, N> & x, int g,
+            const Scale (&s)[2][T * PARTS], Total (&t)[N][T * PARTS]) {
+        constexpr int LIMIT = I::chain(KIND);
+        constexpr int CHAIN = F == Q6_K && LIMIT > 4 ? 4 : LIMIT; // Q6_K has a scale per 16 columns
+        typename I::part sums[N][T * PARTS];
+        CHQ_UNROLL for (int v = 0; v < 4; v++) {
+            bytes w[2][T * PARTS];
+            CHQ_UNROLL for (int k = 0; k < T; k++) {
+                Source::pair(codes[k] + at, v, w[0] + k * PARTS, w[1] + k * PARTS);
+            }
+            CHQ_UNROLL for (int i = 0; i < 2; i++) {
+                CHQ_UNROLL for (int j = 0; j < N; j++) {
+                    const bytes a = I::quad(x.quad(g, 2*v + i, j));
+                    CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                        if ((2*v + i) % CHAIN == 0) {
+                            sums[j][p] = I::template first<SIGNED>(w[i][p], a);
+                        } else {
+                            sums[j][p] = I::template next<SIGNED>(sums[j][p], w[i][p], a);
+                        }
+                        if ((2*v + i) % CHAIN == CHAIN - 1) {
+                            t[j][p] = I::flush(t[j][p], sums[j][p], s[v / 2][p]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    // ---- one block: acc[j] += weights . x[j]
+
+    template <int T, class Source>
+    CHQ_INLINE void look_ahead(const uint8_t * const (&codes)[T], int at) {
+        if constexpr (Source::AHEAD) {
+            CHQ_UNROLL for (int t = 0; t < T; t++) {
+                for (int i = 0; i < group_bytes(KIND); i += 64) {
+                    I::prefetch(codes[t] + at + i + PREFETCH);
+                }
+            }
+        }
+    }
+
+    template <int T, int N, class Source>
+    CHQ_INLINE void block_32(const prepared<T> & w, const uint8_t * const (&codes)[T], int groups, const slab_view<I, F, N> & x, real (&acc)[N][T * PARTS]) {
+        for (int g = 0; g < groups; g++) {
+            const int at = g * Source::STEP;
+            look_ahead<T, Source>(codes, at);
+            real sums[N][T * PARTS];
+            if constexpr (I::WIDE) {
+                typename I::ints s[N][T * PARTS];
+                CHQ_UNROLL for (int j = 0; j < N; j++) {
+                    CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                        s[j][p] = BIAS != 0 && !has_min(F) ? I::start(x.start(g, j)) : I::zero();
+                    }
+                }
+                dot_wide<T, N, Source, 0, QUADS>(codes, at, x, g, s);
+                CHQ_UNROLL for (int j = 0; j < N; j++) {
+                    CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                        sums[j][p] = I::to_real(s[j][p]);
+                    }
+                }
+            } else {
+                typename I::total s[N][T * PARTS];
+                typename I::scale one[2][T * PARTS];
+                CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                    one[0][p] = one[1][p] = I::one();
+                    CHQ_UNROLL for (int j = 0; j < N; j++) {
+                        s[j][p] = BIAS != 0 && !has_min(F) ? I::start(x.start(g, j)) : I::zero();
+                    }
+                }
+                dot_narrow<T, N, Source>(codes, at, x, g, one, s);
+                CHQ_UNROLL for (int j = 0; j < N; j++) {
+                    CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                        sums[j][p] = I::to_real(s[j][p]);
+                    }
+                }
+            }
+            CHQ_UNROLL for (int j = 0; j < N; j++) {
+                const real d = I::all(x.d[g * N + j]);
+                CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                    acc[j][p] = I::fma(I::mul(w.d[g][p], d), sums[j][p], acc[j][p]);
+                    if constexpr (has_min(F)) {
+                        acc[j][p] = I::fma(w.m[g][p], I::all(x.sum(g, j)), acc[j][p]);
+                    }
+                }
+            }
+        }
+    }
+
+    // The part of a group that has one scale: t[j] += scale * (codes . q[j])
+    template <int T, int N, class Source, int HALF, int HALVES>
+    CHQ_INLINE void scaled(const prepared<T> & w, const uint8_t * const (&codes)[T], int at, const slab_view<I, F, N> & x, int g, real (&t)[N][T * PARTS]) {
+        typename I::ints s[N][T * PARTS];
+        CHQ_UNROLL for (int j = 0; j < N; j++) {
+            CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                s[j][p] = F == Q6_K ? I::start(x.start(2 * g + HALF, j)) : I::zero();
+            }
+        }
+        dot_wide<T, N, Source, HALF * QUADS / HALVES, (HALF + 1) * QUADS / HALVES>(codes, at, x, g, s);
+        CHQ_UNROLL for (int j = 0; j < N; j++) {
+            CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                t[j][p] = I::fma(I::to_real(s[j][p]), w.s[g][HALF][p], t[j][p]);
+            }
+        }
+    }
+
+    template <int T, int N, class Source>
+    CHQ_INLINE void block_256_wide(const prepared<T> & w, const uint8_t * const (&codes)[T], const slab_view<I, F, N> & x, real (&acc)[N][T * PARTS]) {
+        real t[N][T * PARTS];
+        CHQ_UNROLL for (int j = 0; j < N; j++) {
+            CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                t[j][p] = I::all(0);
+            }
+        }
+        for (int g = 0; g < 8; g++) {
+            const int at = g * Source::STEP;
+            look_ahead<T, Source>(codes, at);
+            if constexpr (F == Q6_K) {
+                scaled<T, N, Source, 0, 2>(w, codes, at, x, g, t);
+                scaled<T, N, Source, 1, 2>(w, codes, at, x, g, t);
+            } else {
+                scaled<T, N, Source, 0, 1>(w, codes, at, x, g, t);
+            }
+        }
+        CHQ_UNROLL for (int j = 0; j < N; j++) {
+            const real d = I::all(x.d[j]);
+            CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                if constexpr (F == Q6_K) {
+                    acc[j][p] = I::fma(d, t[j][p], acc[j][p]);
+                } else {
+                    typename I::ints less = I::zero();
+                    CHQ_UNROLL for (int g = 0; g < 4; g++) {
+                        less = I::dot_pairs(less, w.by[g][p], x.pair(g, j));
+                    }
+                    acc[j][p] = I::fma(d, I::sub(t[j][p], I::mul(w.m[0][p], I::to_real(less))), acc[j][p]);
+                }
+            }
+        }
+    }
+
+    template <int T, int N, class Source>
+    CHQ_INLINE void block_256_narrow(const prepared<T> & w, const uint8_t * const (&codes)[T], const slab_view<I, F, N> & x, real (&acc)[N][T * PARTS]) {
+        typename I::total t[N][T * PARTS];
+        CHQ_UNROLL for (int j = 0; j < N; j++) {
+            CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                t[j][p] = I::zero();
+            }
+        }
+        for (int g = 0; g < 8; g++) {
+            const int at = g * Source::STEP;
+            look_ahead<T, Source>(codes, at);
+            dot_narrow<T, N, Source>(codes, at, x, g, w.s[g], t);
+        }
+        CHQ_UNROLL for (int j = 0; j < N; j++) {
+            const real d = I::all(x.d[j]);
+            CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                typename I::ints less = I::zero();
+                CHQ_UNROLL for (int g = 0; g < (F == Q6_K ? 8 : 4); g++) {
+                    less = I::dot_pairs(less, w.by[g][p], x.pair(g, j));
+                }
+                if constexpr (F == Q6_K) {
+                    const real sum = I::sub(I::to_real(t[j][p]), I::mul(I::to_real(less), I::all((float) BIAS)));
+                    acc[j][p] = I::fma(I::mul(w.d[0][p], d), sum, acc[j][p]);
+                } else {
+                    const real sum = I::sub(I::mul(w.d[0][p], I::to_real(t[j][p])), I::mul(w.m[0][p], I::to_real(less)));
+                    acc[j][p] = I::fma(d, sum, acc[j][p]);
+                }
+            }
+        }
+    }
+
+    template <int T, int N, class Source>
+    CHQ_INLINE void block_product(const prepared<T> & w, const uint8_t * const (&codes)[T], int groups, const uint8_t * x, real (&acc)[N][T * PARTS]) {
+        const slab_view<I, F, N> slab(x, groups);
+        if constexpr (!is_k(F)) {
+            block_32<T, N, Source>(w, codes, groups, slab, acc);
+        } else if constexpr (I::WIDE) {
+            block_256_wide<T, N, Source>(w, codes, slab, acc);
+        } else {
+            block_256_narrow<T, N, Source>(w, codes, slab, acc);
+        }
+    }
+
+    // ---- T tiles
+
+    struct job {
+        const uint8_t * weights;
+        int64_t         n_rows;
+        int64_t         columns;
+        const uint8_t * activations;
+        float * const * outs;
+        int             n;
+
+        int groups(int64_t column) const { return columns - column < BLOCK ? (int) (columns - column) / GROUP : BLOCK / GROUP; }
+        // Rows of the tile that exist.
+        size_t rows(int64_t tile) const { return (size_t) (n_rows - tile * TILE < TILE ? n_rows - tile * TILE : TILE); }
+    };
+
+    // All rows of activations in one slab: sums stay in registers from end to end.
+    template <int T, int N>
+    static void one_slab(const job & k, int64_t tile) {
+        real acc[N][T * PARTS];
+        CHQ_UNROLL for (int j = 0; j < N; j++) {
+            CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                acc[j][p] = I::all(0);
+            }
+        }
+        const uint8_t * block[T];
+        CHQ_UNROLL for (int t = 0; t < T; t++) {
+            block[t] = k.weights + (size_t) (tile + t) * tile_bytes(F, k.columns);
+        }
+        const uint8_t * x = k.activations;
+        for (int64_t column = 0; column < k.columns; column += BLOCK) {
+            const int    groups = k.groups(column);
+            const size_t head   = header_bytes(F, groups);
+            const uint8_t * codes[T];
+            CHQ_UNROLL for (int t = 0; t < T; t++) {
+                codes[t] = block[t] + head;
+                for (size_t i = 0; i < head; i += 64) {
+                    I::prefetch(block[t] + i + PREFETCH);
+                }
+            }
+            prepared<T> w;
+            prepare<T>(block, groups, w);
+            block_product<T, N, packed_codes<true>>(w, codes, groups, x, acc);
+            CHQ_UNROLL for (int t = 0; t < T; t++) {
+                block[t] += block_bytes(F, groups);
+            }
+            x += activation_bytes(F, I::WIDE, groups) * N;
+        }
+        CHQ_UNROLL for (int j = 0; j < N; j++) {
+            CHQ_UNROLL for (int t = 0; t < T; t++) {
+                float values[TILE];
+                float * to = k.outs[j] + (tile + t) * TILE;
+                const bool whole = k.rows(tile + t) == TILE;
+                CHQ_UNROLL for (int h = 0; h < PARTS; h++) {
+                    I::put((whole ? to : values) + h * LANES, acc[j][t * PARTS + h]);
+                }
+                if (!whole) {
+                    memcpy(to, values, k.rows(tile + t) * sizeof(float));
+                }
+            }
+        }
+    }
+
+    template <int T, int N, class Source>
+    CHQ_INLINE void pass(const prepared<T> & w, const uint8_t * const (&codes)[T], int groups, const uint8_t * x, float (*sums)[T * TILE]) {
+        real acc[N][T * PARTS];
+        CHQ_UNROLL for (int j = 0; j < N; j++) {
+            CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                acc[j][p] = I::reals(sums[j] + p * LANES);
+            }
+        }
+        block_product<T, N, Source>(w, codes, groups, x, acc);
+        CHQ_UNROLL for (int j = 0; j < N; j++) {
+            CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                I::put(sums[j] + p * LANES, acc[j][p]);
+            }
+        }
+    }
+
+    template <int T, class Source>
+    static void slab_pass(int n, const prepared<T> & w, const uint8_t * const (&codes)[T], int groups, const uint8_t * x, float (*sums)[T * TILE]) {
+        static_assert(SLAB <= 8, "one case for each");
+        switch (n) {
+            case 1: pass<T, 1, Source>(w, codes, groups, x, sums); break;
+            case 2: if constexpr (SLAB >= 2) { pass<T, 2, Source>(w, codes, groups, x, sums); } break;
+            case 3: if constexpr (SLAB >= 3) { pass<T, 3, Source>(w, codes, groups, x, sums); } break;
+            case 4: if constexpr (SLAB >= 4) { pass<T, 4, Source>(w, codes, groups, x, sums); } break;
+            case 5: if constexpr (SLAB >= 5) { pass<T, 5, Source>(w, codes, groups, x, sums); } break;
+            case 6: if constexpr (SLAB >= 6) { pass<T, 6, Source>(w, codes, groups, x, sums); } break;
+            case 7: if constexpr (SLAB >= 7) { pass<T, 7, Source>(w, codes, groups, x, sums); } break;
+            case 8: if constexpr (SLAB >= 8) { pass<T, 8, Source>(w, codes, groups, x, sums); } break;
+            default: break;
+        }
+    }
+
+    // Block by block, all slabs of [slab0, slab1) pass over the block while it is in the cache.
+    template <int T>
+    static void many_slabs(const job & k, int64_t tile, const slabs & cut, int slab0, int slab1) {
+        alignas(64) float   sums[CHUNK][T * TILE];
+        alignas(64) uint8_t panel[I::PANEL ? T * PANEL_BYTES : 1];
+        const int row0 = cut.first(slab0);
+        const int row1 = cut.first(slab1);
+        memset(sums, 0, (size_t) (row1 - row0) * sizeof(sums[0]));
+        const uint8_t * block[T];
+        for (int t = 0; t < T; t++) {
+            block[t] = k.weights + (size_t) (tile + t) * tile_bytes(F, k.columns);
+        }
+        const uint8_t * x = k.activations;
+        for (int64_t column = 0; column < k.columns; column += BLOCK) {
+            const int    groups = k.groups(column);
+            const size_t head   = header_bytes(F, groups);
+            const size_t row    = activation_bytes(F, I::WIDE, groups);
+            const uint8_t * codes[T];
+            for (int t = 0; t < T; t++) {
+                for (size_t i = 0; i < block_bytes(F, groups); i += 64) {
+                    I::prefetch(block[t] + i + PREFETCH);
+                }
+                codes[t] = block[t] + head;
+                if constexpr (I::PANEL) {
+                    for (int g = 0; g < groups; g++) {
+                        unpack(codes[t] + (size_t) g * group_bytes(KIND), panel + t * PANEL_BYTES + g * QUADS * VECTOR);
+                    }
+                    codes[t] = panel + t * PANEL_BYTES;
+                }
+            }
+            prepared<T> w;
+            prepare<T>(block, groups, w);
+            for (int slab = slab0; slab < slab1; slab++) {
+                const int first = cut.first(slab);
+                const int count = cut.first(slab + 1) - first;
+                if constexpr (I::PANEL) {
+                    slab_pass<T, panel_codes>(count, w, codes, groups, x + (size_t) first * row, sums + first - row0);
+                } else {
+                    slab_pass<T, packed_codes<false>>(count, w, codes, groups, x + (size_t) first * row, sums + first - row0);
+                }
+            }
+            for (int t = 0; t < T; t++) {
+                block[t] += block_bytes(F, groups);
+            }
+            x += row * (size_t) k.n;
+        }
+        for (int t = 0; t < T; t++) {
+            const size_t count = k.rows(tile + t) * sizeof(float);
+            for (int j = row0; j < row1; j++) {
+                memcpy(k.outs[j] + (tile + t) * TILE, sums[j - row0] + t * TILE, count);
+            }
+        }
+    }
+
+    template <int T>
+    static void tiles(const job & k, int64_t tile, const slabs & cut, int slab0, int slab1) {
+        static_assert(SLAB <= 8, "one case for each");
+        switch (cut.count == 1 ? k.n : 0) {
+            case 1: one_slab<T, 1>(k, tile); break;
+            case 2: if constexpr (SLAB >= 2) { one_slab<T, 2>(k, tile); } break;
+            case 3: if constexpr (SLAB >= 3) { one_slab<T, 3>(k, tile); } break;
+            case 4: if constexpr (SLAB >= 4) { one_slab<T, 4>(k, tile); } break;
+            case 5: if constexpr (SLAB >= 5) { one_slab<T, 5>(k, tile); } break;
+            case 6: if constexpr (SLAB >= 6) { one_slab<T, 6>(k, tile); } break;
+            case 7: if constexpr (SLAB >= 7) { one_slab<T, 7>(k, tile); } break;
+            case 8: if constexpr (SLAB >= 8) { one_slab<T, 8>(k, tile); } break;
+            default: many_slabs<T>(k, tile, cut, slab0, slab1); break;
+        }
+    }
+
+    static void multiply(const uint8_t * weights, int64_t n_rows, int64_t columns, int64_t tile0, int64_t tile1,
+            const uint8_t * activations, float * const * outs, int n) {
+        const job   k { weights, n_rows, columns, activations, outs, n };
+        const slabs cut(n, SLAB);
+        constexpr int STEP = CHUNK / SLAB;
+        for (int slab = 0; slab < cut.count; slab += STEP) {
+            const int end = slab + STEP < cut.count ? slab + STEP : cut.count;
+            int64_t tile = tile0;
+            for (; tile + I::TILES <= tile1; tile += I::TILES) {
+                tiles<I::TILES>(k, tile, cut, slab, end);
+            }
+            if constexpr (I::TILES > 1) {
+                for (; tile < tile1; tile++) {
+                    tiles<1>(k, tile, cut, slab, end);
+                }
+            }
+        }
+    }
+};
+
+// ---- activations
+
+// The largest magnitude and the rounding are written so that a compiler vectorises them.
+template <class I>
+static void quantize_block(const float * x, int count, int8_t * q, float & d) {
+    uint32_t largest = 0;
+    for (int i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, 4);
+        bits &= 0x7fffffff; // order of magnitudes = order of their bits
+        largest = bits > largest ? bits : largest;
+    }
+    float magnitude;
+    memcpy(&magnitude, &largest, 4);
+    d = magnitude / 127;
+    const float inverse = magnitude > 0 ? 127 / magnitude : 0;
+    for (int i = 0; i < count; i++) {
+        const float shifted = x[i] * inverse + 0x1.8p23f; // the sum's low bits are the rounded integer
+        int32_t bits;
+        memcpy(&bits, &shifted, 4);
+        q[i] = (int8_t) bits;
+    }
+}
+
+template <class I>
+static int sum_of(const int8_t * q, int count) {
+    int sum = 0;
+    for (int i = 0; i < count; i++) {
+        sum += q[i];
+    }
+    return sum;
+}
+
+template <class I, format F>
+static void quantize_row(const float * x, int64_t columns, int n, int row, uint8_t * to) {
+    constexpr correction CORRECTION = correction_of(F, I::WIDE);
+    constexpr int        BIAS       = code_bias<F>(I::SIGNED_BIAS);
+    const slabs cut(n, I::SLAB);
+    const int   slab  = cut.of_row(row);
+    const int   first = cut.first(slab);
+    const int   N     = cut.first(slab + 1) - first;
+    const int   j     = row - first;
+    for (int64_t column = 0; column < columns; column += BLOCK) {
+        const int    width  = columns - column < BLOCK ? (int) (columns - column) : BLOCK;
+        const int    groups = width / GROUP;
+        const size_t bytes  = activation_bytes(F, I::WIDE, groups);
+        uint8_t * at   = to + bytes * (size_t) first;
+        float   * d    = (float *) (at + (size_t) width * N);
+        uint8_t * more = (uint8_t *) (d + (is_k(F) ? N : groups * N));
+        alignas(64) int8_t q[BLOCK];
+        if constexpr (is_k(F)) {
+            quantize_block<I>(x + column, BLOCK, q, d[j]);
+        } else {
+            for (int g = 0; g < groups; g++) {
+                quantize_block<I>(x + column + g * GROUP, GROUP, q + g * GROUP, d[g * N + j]);
+            }
+        }
+        if (N == 1) {
+            memcpy(at, q, (size_t) width);
+        } else {
+            for (int i = 0; i < width / 4; i++) {
+                memcpy(at + (i * N + j) * 4, q + 4 * i, 4);
+            }
+        }
+        if constexpr (CORRECTION == START_32 || CORRECTION == SUM_32) {
+            for (int g = 0; g < groups; g++) {
+                const int sum = sum_of<I>(q + g * GROUP, GROUP);
+                if constexpr (CORRECTION == START_32) {
+                    ((int32_t *) more)[g * N + j] = -BIAS * sum;
+                } else {
+                    ((float *) more)[g * N + j] = d[g * N + j] * (float) sum;
+                }
+            }
+        } else if constexpr (CORRECTION == START_16) {
+            for (int g = 0; g < 16; g++) {
+                ((int32_t *) more)[g * N + j] = -BIAS * sum_of<I>(q + g * 16, 16);
+            }
+        } else {
+            constexpr int WIDTH = CORRECTION == PAIRS_16 ? 16 : 32;
+            for (int g = 0; g < BLOCK / WIDTH; g++) {
+                ((int16_t *) more)[(g / 2 * N + j) * 2 + g % 2] = (int16_t) sum_of<I>(q + g * WIDTH, WIDTH);
+            }
+        }
+        to += bytes * (size_t) n;
+    }
+}
+
+template <class I>
+static void quantize(format f, const float * x, int64_t columns, int n, int row, uint8_t * to) {
+    switch (f) {
+        case Q4_0:   quantize_row<I, Q4_0>  (x, columns, n, row, to); break;
+        case Q4_1:   quantize_row<I, Q4_1>  (x, columns, n, row, to); break;
+        case IQ4_NL: quantize_row<I, IQ4_NL>(x, columns, n, row, to); break;
+        case Q5_0:   quantize_row<I, Q5_0>  (x, columns, n, row, to); break;
+        case Q8_0:   quantize_row<I, Q8_0>  (x, columns, n, row, to); break;
+        case Q4_K:   quantize_row<I, Q4_K>  (x, columns, n, row, to); break;
+        case Q5_K:   quantize_row<I, Q5_K>  (x, columns, n, row, to); break;
+        case Q6_K:   quantize_row<I, Q6_K>  (x, columns, n, row, to); break;
+        default:     break;
+    }
+}
+
+template <class I>
+constexpr kernel_set kernel_set_of(const char * name) {
+    return { name, I::WIDE, I::SLAB, quantize<I>, {
+        tile_kernel<I, Q4_0>::multiply, tile_kernel<I, Q4_1>::multiply, tile_kernel<I, IQ4_NL>::multiply, tile_kernel<I, Q5_0>::multiply,
+        tile_kernel<I, Q8_0>::multiply, tile_kernel<I, Q4_K>::multiply, tile_kernel<I, Q5_K>::multiply, tile_kernel<I, Q6_K>::multiply } };
+}
+
+} // namespace chq::kernels

@@ -1,0 +1,11 @@
+// The quick measurement behind "auto": our kernels against what the CPU backend would use for a format, on a small matrix.
+#pragma once
+
+#include "format.h"
+
+namespace chq::kernels {
+
+// Whether the kernels are not slower for one row, a few and many. Measured at the first call for a format, some milliseconds each.
+bool wins_trial(format f);
+
+} // namespace chq::kernels

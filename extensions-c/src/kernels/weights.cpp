@@ -1,0 +1,152 @@
+// Memory for packed weights: a ggml buffer type that packs what is put into it.
+#include "release.h"
+#include "backend.h"
+#include "guest.h"
+#include "offer.h"
+#include "pack.h"
+#include "product.h"
+
+#include "ggml-backend-impl.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#ifdef __linux__
+#    include <sys/mman.h>
+#endif
+
+namespace chq::kernels {
+
+static thread_local size_t packed_so_far = 0;
+
+size_t bytes_packed() { return packed_so_far; }
+void   forget_bytes_packed() { packed_so_far = 0; }
+
+// ---- packing
+
+constexpr size_t BYTES_PER_THREAD = 1 << 20; // less is not worth a thread
+
+static void pack(const ggml_tensor * t, const void * source, int64_t first_tile, int64_t tiles) {
+    const format  f         = format_of(t->type);
+    const int64_t columns   = t->ne[0];
+    const int64_t rows      = t->ne[1];
+    const int64_t per_plane = tiles_of(rows);
+    const size_t  plane     = (size_t) rows * source_row_bytes(f, columns);
+    std::atomic<int64_t> next { 0 };
+    const auto work = [&] {
+        constexpr int64_t STEP = 16;
+        for (int64_t i; (i = next.fetch_add(STEP)) < tiles;) {
+            for (int64_t tile = first_tile + i; tile < first_tile + std::min(i + STEP, tiles); tile++) {
+                pack_tile(f, (const uint8_t *) source + (size_t) (tile / per_plane) * plane, rows, columns, tile % per_plane,
+                    (uint8_t *) t->data + (size_t) tile * tile_bytes(f, columns));
+            }
+        }
+    };
+    const size_t bytes = (size_t) tiles * tile_bytes(f, columns);
+    const size_t limit = std::min<size_t>(std::thread::hardware_concurrency(), bytes / BYTES_PER_THREAD);
+    std::vector<std::thread> helpers;
+    try {
+        while (helpers.size() + 1 < limit) {
+            helpers.emplace_back(work);
+        }
+    } catch (const std::system_error &) {
+        // no thread to be had: fewer do it
+    }
+    work();
+    for (std::thread & helper : helpers) {
+        helper.join();
+    }
+}
+
+// ---- the buffer
+
+static void buffer_free(ggml_backend_buffer_t buffer) {
+#ifdef _WIN32
+    _aligned_free(buffer->context);
+#else
+    free(buffer->context);
+#endif
+}
+
+static void * buffer_base(ggml_backend_buffer_t buffer) { return buffer->context; }
+
+static void buffer_memset(ggml_backend_buffer_t, ggml_tensor * t, uint8_t value, size_t offset, size_t size) {
+    GGML_ASSERT(offset == 0 && size == ggml_nbytes(t) && value == 0); // the only value that means the same when packed
+    memset(t->data, 0, packed_bytes(t));
+}
+
+static void buffer_set(ggml_backend_buffer_t, ggml_tensor * t, const void * data, size_t offset, size_t size) {
+    GGML_ASSERT(offset == 0 && size == ggml_nbytes(t) && can_pack(t));
+    pack(t, data, 0, t->ne[2] * tiles_of(t->ne[1]));
+    packed_so_far += packed_bytes(t);
+    release_source(data, size);
+}
+
+static void buffer_get(ggml_backend_buffer_t, const ggml_tensor * t, void *, size_t, size_t) {
+    GGML_ABORT("the packed weights of %s cannot be read back", t->name);
+}
+
+static void buffer_clear(ggml_backend_buffer_t buffer, uint8_t value) { memset(buffer->context, value, buffer->size); }
+
+static const char * type_name(ggml_backend_buffer_type_t) { return "Chasqui"; }
+
+static ggml_backend_buffer_t type_alloc(ggml_backend_buffer_type_t type, size_t size) {
+    constexpr size_t LARGE = 2 << 20; // large pages: a matrix is read end to end for every token
+    const size_t align = size >= LARGE ? LARGE : VECTOR;
+    const size_t bytes = (size + PREFETCH + align - 1) / align * align;
+#ifdef _WIN32
+    void * memory = _aligned_malloc(bytes, align);
+#else
+    void * memory = nullptr;
+    if (posix_memalign(&memory, align, bytes) != 0) {
+        memory = nullptr;
+    }
+#endif
+    if (!memory) {
+        return nullptr;
+    }
+#ifdef __linux__
+    madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+    ggml_backend_buffer_i buffer = {};
+    buffer.free_buffer   = buffer_free;
+    buffer.get_base      = buffer_base;
+    buffer.memset_tensor = buffer_memset;
+    buffer.set_tensor    = buffer_set;
+    buffer.get_tensor    = buffer_get;
+    buffer.clear         = buffer_clear;
+    return ggml_backend_buffer_init(type, buffer, memory, size);
+}
+
+static size_t type_alignment(ggml_backend_buffer_type_t) { return VECTOR; }
+
+static size_t type_alloc_size(ggml_backend_buffer_type_t, const ggml_tensor * t) {
+    return can_pack(t) ? packed_bytes(t) : ggml_nbytes(t);
+}
+
+ggml_backend_buffer_type_t packed_buffer_type() {
+    static ggml_backend_buffer_type type = [] {
+        ggml_backend_buffer_type_i i = {}; // no is_host: every way of loading then goes through set_tensor
+        i.get_name       = type_name;
+        i.alloc_buffer   = type_alloc;
+        i.get_alignment  = type_alignment;
+        i.get_alloc_size = type_alloc_size;
+        return ggml_backend_buffer_type { i, weights_device(), guest_context() };
+    }();
+    return &type;
+}
+
+bool is_packed(const ggml_tensor * tensor) {
+    return tensor->buffer && tensor->buffer->buft == packed_buffer_type();
+}
+
+bool is_question(const ggml_tensor * tensor) {
+    return ggml_backend_buffer_get_size(tensor->buffer) == 0;
+}
+
+} // namespace chq::kernels

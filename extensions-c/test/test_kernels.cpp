@@ -1,0 +1,245 @@
+// The kernels alone: every instruction set of this CPU, every format, every small number of rows, odd shapes, against sums in double of
+// what ggml itself reads from the same weights.
+#include "check.h"
+
+#include "kernels/kernels.h"
+#include "kernels/pack.h"
+
+#include "ggml.h"
+
+#include <cmath>
+#include <memory>
+#include <random>
+
+using namespace chq::kernels;
+
+static const struct { format f; ggml_type type; } FORMATS[] = {
+    { Q4_0, GGML_TYPE_Q4_0 }, { Q4_1, GGML_TYPE_Q4_1 }, { IQ4_NL, GGML_TYPE_IQ4_NL }, { Q5_0, GGML_TYPE_Q5_0 },
+    { Q8_0, GGML_TYPE_Q8_0 }, { Q4_K, GGML_TYPE_Q4_K }, { Q5_K, GGML_TYPE_Q5_K },     { Q6_K, GGML_TYPE_Q6_K },
+};
+
+// Memory at an odd multiple of 64 bytes: exactly what the layouts promise.
+struct aligned_bytes {
+    explicit aligned_bytes(size_t size, int align = 64) : memory(new uint8_t[size + 192]) {
+        data = (uint8_t *) (((size_t) memory.get() + 127) / 128 * 128) + align;
+    }
+    std::unique_ptr<uint8_t[]> memory;
+    uint8_t * data;
+};
+
+struct matrix {
+    format  f;
+    int64_t rows;
+    int64_t columns;
+    std::vector<uint8_t> source;
+    std::vector<float>   values;   // as ggml dequantizes them
+    aligned_bytes        packed;
+
+    matrix(format f, ggml_type type, int64_t rows, int64_t columns, std::mt19937 & random)
+        : f(f), rows(rows), columns(columns), source(ggml_row_size(type, columns) * rows), values(rows * columns),
+          packed(packed_bytes(f, rows, columns) + PREFETCH) {
+        std::normal_distribution<float> normal(0, 0.05f);
+        std::vector<float> x(rows * columns);
+        for (float & v : x) {
+            v = normal(random);
+        }
+        if (rows > 2) {
+            std::fill_n(x.begin() + columns, columns, 0.0f);      // a row of zeros
+            std::fill_n(x.begin() + 2 * columns, columns, 0.25f); // and one of equal values
+        }
+        ggml_quantize_chunk(type, x.data(), source.data(), 0, rows, columns, nullptr);
+        ggml_get_type_traits(type)->to_float(source.data(), values.data(), rows * columns);
+        for (int64_t tile = 0; tile < tiles_of(rows); tile++) {
+            pack_tile(f, source.data(), rows, columns, tile, packed.data + tile * tile_bytes(f, columns));
+        }
+    }
+};
+
+// Activations of very different sizes, some of them zero for whole blocks.
+static std::vector<float> some_activations(int64_t n, std::mt19937 & random) {
+    std::normal_distribution<float> normal(0, 1);
+    std::vector<float> x(n);
+    for (int64_t i = 0; i < n; i++) {
+        x[i] = i / 256 % 5 == 3 ? 0 : normal(random) * std::pow(10.0f, (float) (i / 32 % 7) - 3);
+    }
+    return x;
+}
+
+// What the kernels see of a row: rounded to 8 bits with a scale per 32 or 256 columns.
+static std::vector<double> rounded(const float * x, int64_t columns, int block) {
+    std::vector<double> y(columns);
+    for (int64_t b = 0; b < columns; b += block) {
+        float largest = 0;
+        for (int i = 0; i < block; i++) {
+            largest = std::max(largest, std::fabs(x[b + i]));
+        }
+        const float d = largest / 127;
+        const float inverse = largest > 0 ? 127 / largest : 0;
+        for (int i = 0; i < block; i++) {
+            y[b + i] = std::nearbyint(x[b + i] * inverse) * (double) d;
+        }
+    }
+    return y;
+}
+
+static void compare(const kernel_set & set, const matrix & w, int n, int64_t tile0, int64_t tile1, std::mt19937 & random) {
+    const std::vector<float> x = some_activations(n * w.columns, random);
+    const size_t row = activation_row_bytes(w.f, set.wide, w.columns);
+    aligned_bytes activations(row * n, 4); // 4 is what they are promised
+    memset(activations.data, 0xa5, row * n);
+    for (int j = 0; j < n; j++) {
+        set.quantize(w.f, x.data() + j * w.columns, w.columns, n, j, activations.data);
+    }
+    constexpr float UNTOUCHED = 12345.5f;
+    std::vector<float> out(n * (w.rows + 1), UNTOUCHED);
+    std::vector<float *> outs;
+    for (int j = 0; j < n; j++) {
+        outs.push_back(out.data() + j * (w.rows + 1));
+    }
+    set.multiply[w.f](w.packed.data, w.rows, w.columns, tile0, tile1, activations.data, outs.data(), n);
+    for (int j = 0; j < n; j++) {
+        const std::vector<double> y = rounded(x.data() + j * w.columns, w.columns, is_k(w.f) ? 256 : 32);
+        for (int64_t r = 0; r <= w.rows; r++) {
+            if (r < tile0 * TILE || r >= std::min(tile1 * TILE, w.rows)) {
+                if (outs[j][r] != UNTOUCHED) {
+                    CHECK_EQ(outs[j][r], UNTOUCHED);
+                    return;
+                }
+                continue;
+            }
+            double sum   = 0;
+            double bound = 1e-30;
+            for (int64_t c = 0; c < w.columns; c++) {
+                sum   += w.values[r * w.columns + c] * y[c];
+                bound += std::fabs(w.values[r * w.columns + c] * y[c]);
+            }
+            // codes and minima are added up apart, which costs digits where they cancel
+            if (!(std::fabs(outs[j][r] - sum) <= 2e-5 * bound)) {
+                std::ostringstream what;
+                what << set.name << ", format " << w.f << ", " << w.rows << " x " << w.columns << ", row " << j << " of " << n << ": output " << r
+                     << " is " << outs[j][r] << ", expected " << sum << " within " << 2e-5 * bound;
+                check::report(__FILE__, __LINE__, what.str());
+                return;
+            }
+        }
+    }
+}
+
+TEST(every_set_format_and_number_of_rows_agrees_with_sums_in_double) {
+    std::mt19937 random(1);
+    int compared = 0;
+    for (int s = 0; kernel_sets()[s]; s++) {
+        for (const auto & format : FORMATS) {
+            const int64_t block = columns_multiple(format.f);
+            for (const int64_t blocks : { 1, 3, 9 }) {
+                for (const int64_t rows : { 1, 16, 17, 50 }) {
+                    const matrix w(format.f, format.type, rows, blocks * block, random);
+                    for (int n = 1; n <= 33; n++) {
+                        compare(*kernel_sets()[s], w, n, 0, tiles_of(rows), random);
+                        compared++;
+                    }
+                }
+            }
+        }
+    }
+    CHECK(compared >= 8 * 3 * 4 * 33);
+}
+
+TEST(more_rows_than_one_pass_over_the_weights_serves) {
+    std::mt19937 random(2);
+    for (int s = 0; kernel_sets()[s]; s++) {
+        for (const auto & format : FORMATS) {
+            const matrix w(format.f, format.type, 40, 256, random);
+            for (const int n : { 511, 512, 513, 700 }) {
+                compare(*kernel_sets()[s], w, n, 0, tiles_of(w.rows), random);
+            }
+        }
+    }
+}
+
+TEST(a_part_of_the_tiles_leaves_the_others_alone) {
+    std::mt19937 random(3);
+    for (int s = 0; kernel_sets()[s]; s++) {
+        for (const auto & format : FORMATS) {
+            const matrix w(format.f, format.type, 100, 256, random);
+            for (int64_t tile0 = 0; tile0 < 7; tile0++) {
+                for (int64_t tile1 = tile0; tile1 <= 7; tile1++) {
+                    compare(*kernel_sets()[s], w, 1 + (int) (tile0 + tile1), tile0, tile1, random);
+                }
+            }
+        }
+    }
+}
+
+TEST(extreme_codes_do_not_overflow) {
+    // every byte 0xff or 0x80 with the largest activations: the sums of 16 bits are at their limit
+    std::mt19937 random(4);
+    for (int s = 0; kernel_sets()[s]; s++) {
+        for (const auto & format : FORMATS) {
+            matrix w(format.f, format.type, 32, 512, random);
+            for (const uint8_t byte : { 0xff, 0x80, 0x7f, 0x00 }) {
+                const size_t size = w.source.size() / (32 * 512 / columns_multiple(format.f)); // of a block
+                for (size_t at = 0; at < w.source.size(); at += size) {
+                    memset(w.source.data() + at, byte, size);
+                    const uint16_t one = 0x3c00;
+                    if (format.f == Q6_K) {
+                        memcpy(w.source.data() + at + size - 2, &one, 2);
+                    } else {
+                        memcpy(w.source.data() + at, &one, 2);
+                        if (format.f == Q4_1 || format.f == Q4_K || format.f == Q5_K) {
+                            memcpy(w.source.data() + at + 2, &one, 2);
+                        }
+                    }
+                }
+                ggml_get_type_traits(format.type)->to_float(w.source.data(), w.values.data(), w.rows * w.columns);
+                for (int64_t tile = 0; tile < tiles_of(w.rows); tile++) {
+                    pack_tile(w.f, w.source.data(), w.rows, w.columns, tile, w.packed.data + tile * tile_bytes(w.f, w.columns));
+                }
+                const std::vector<float> x(512, byte == 0x80 ? -1.0f : 1.0f);
+                aligned_bytes activations(activation_row_bytes(w.f, kernel_sets()[s]->wide, 512));
+                kernel_sets()[s]->quantize(w.f, x.data(), 512, 1, 0, activations.data);
+                std::vector<float> out(32);
+                float * outs = out.data();
+                kernel_sets()[s]->multiply[w.f](w.packed.data, 32, 512, 0, 2, activations.data, &outs, 1);
+                double sum   = 0;
+                double bound = 0;
+                for (int c = 0; c < 512; c++) {
+                    sum   += w.values[c] * (double) x[c];
+                    bound += std::fabs(w.values[c]);
+                }
+                CHECK(std::fabs(out[0] - sum) <= 2e-5 * bound);
+                CHECK_EQ(out[31], out[0]);
+            }
+        }
+    }
+}
+
+TEST(rows_do_not_depend_on_their_company) {
+    // the sums of a row are the same numbers whatever else is in the batch: an answer does not change with its neighbours
+    std::mt19937 random(5);
+    for (int s = 0; kernel_sets()[s]; s++) {
+        const kernel_set & set = *kernel_sets()[s];
+        for (const auto & format : FORMATS) {
+            const matrix w(format.f, format.type, 48, 768, random);
+            const std::vector<float> x = some_activations(20 * 768, random);
+            std::vector<float> alone(20 * 48);
+            std::vector<float> together(20 * 48);
+            const size_t row = activation_row_bytes(format.f, set.wide, 768);
+            aligned_bytes activations(row * 20);
+            std::vector<float *> outs;
+            for (int j = 0; j < 20; j++) {
+                float * out = alone.data() + j * 48;
+                set.quantize(format.f, x.data() + j * 768, 768, 1, 0, activations.data);
+                set.multiply[format.f](w.packed.data, 48, 768, 0, 3, activations.data, &out, 1);
+                outs.push_back(together.data() + j * 48);
+            }
+            for (int j = 0; j < 20; j++) {
+                set.quantize(format.f, x.data() + j * 768, 768, 20, j, activations.data);
+            }
+            set.multiply[format.f](w.packed.data, 48, 768, 0, 3, activations.data, outs.data(), 20);
+            CHECK(memcmp(alone.data(), together.data(), alone.size() * sizeof(float)) == 0);
+        }
+    }
+}
+
+MAIN
