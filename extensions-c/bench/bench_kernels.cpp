@@ -88,8 +88,8 @@ int main(int argc, char ** argv) {
             memcpy(source.data() + at, source.data(), ggml_row_size(format.type, columns));
         }
         auto * packed = (uint8_t *) aligned_alloc(2 << 20, (bytes * copies + PREFETCH + (2 << 20)) / (2 << 20) * (2 << 20));
-        for (int64_t tile = 0; tile < tiles_of(rows); tile++) {
-            pack_tile(format.f, source.data(), rows, columns, tile, packed + tile * tile_bytes(format.f, columns));
+        for (int64_t strip = 0; strip < strips_of(rows); strip++) {
+            pack_strip(format.f, source.data(), rows, columns, strip, packed + strip * strip_bytes(format.f, columns));
         }
         for (int i = 1; i < copies; i++) {
             memcpy(packed + i * bytes, packed, bytes);
@@ -111,7 +111,7 @@ int main(int argc, char ** argv) {
                     for (int j = 0; j < n; j++) {
                         set->quantize(format.f, x.data() + j * columns, columns, n, j, activations.data());
                     }
-                    set->multiply[format.f](packed + i * bytes, rows, columns, 0, tiles_of(rows), activations.data(), outs.data(), n);
+                    set->multiply[format.f](packed + i * bytes, rows, columns, 0, strips_of(rows), activations.data(), outs.data(), n);
                 }
                 best = std::min(best, (now() - start) / times);
             }

@@ -49,8 +49,8 @@ struct matrix {
         }
         ggml_quantize_chunk(type, x.data(), source.data(), 0, rows, columns, nullptr);
         ggml_get_type_traits(type)->to_float(source.data(), values.data(), rows * columns);
-        for (int64_t tile = 0; tile < tiles_of(rows); tile++) {
-            pack_tile(f, source.data(), rows, columns, tile, packed.data + tile * tile_bytes(f, columns));
+        for (int64_t strip = 0; strip < strips_of(rows); strip++) {
+            pack_strip(f, source.data(), rows, columns, strip, packed.data + strip * strip_bytes(f, columns));
         }
     }
 };
@@ -82,7 +82,7 @@ static std::vector<double> rounded(const float * x, int64_t columns, int block) 
     return y;
 }
 
-static void compare(const kernel_set & set, const matrix & w, int n, int64_t tile0, int64_t tile1, std::mt19937 & random) {
+static void compare(const kernel_set & set, const matrix & w, int n, int64_t strip0, int64_t strip1, std::mt19937 & random) {
     const std::vector<float> x = some_activations(n * w.columns, random);
     const size_t row = activation_row_bytes(w.f, set.wide, w.columns);
     aligned_bytes activations(row * n, 4); // 4 is what they are promised
@@ -96,11 +96,11 @@ static void compare(const kernel_set & set, const matrix & w, int n, int64_t til
     for (int j = 0; j < n; j++) {
         outs.push_back(out.data() + j * (w.rows + 1));
     }
-    set.multiply[w.f](w.packed.data, w.rows, w.columns, tile0, tile1, activations.data, outs.data(), n);
+    set.multiply[w.f](w.packed.data, w.rows, w.columns, strip0, strip1, activations.data, outs.data(), n);
     for (int j = 0; j < n; j++) {
         const std::vector<double> y = rounded(x.data() + j * w.columns, w.columns, is_k(w.f) ? 256 : 32);
         for (int64_t r = 0; r <= w.rows; r++) {
-            if (r < tile0 * TILE || r >= std::min(tile1 * TILE, w.rows)) {
+            if (r < strip0 * STRIP || r >= std::min(strip1 * STRIP, w.rows)) {
                 if (outs[j][r] != UNTOUCHED) {
                     CHECK_EQ(outs[j][r], UNTOUCHED);
                     return;
@@ -135,7 +135,7 @@ TEST(every_set_format_and_number_of_rows_agrees_with_sums_in_double) {
                 for (const int64_t rows : { 1, 16, 17, 50 }) {
                     const matrix w(format.f, format.type, rows, blocks * block, random);
                     for (int n = 1; n <= 33; n++) {
-                        compare(*kernel_sets()[s], w, n, 0, tiles_of(rows), random);
+                        compare(*kernel_sets()[s], w, n, 0, strips_of(rows), random);
                         compared++;
                     }
                 }
@@ -151,20 +151,20 @@ TEST(more_rows_than_one_pass_over_the_weights_serves) {
         for (const auto & format : FORMATS) {
             const matrix w(format.f, format.type, 40, 256, random);
             for (const int n : { 511, 512, 513, 700 }) {
-                compare(*kernel_sets()[s], w, n, 0, tiles_of(w.rows), random);
+                compare(*kernel_sets()[s], w, n, 0, strips_of(w.rows), random);
             }
         }
     }
 }
 
-TEST(a_part_of_the_tiles_leaves_the_others_alone) {
+TEST(a_part_of_the_strips_leaves_the_others_alone) {
     std::mt19937 random(3);
     for (int s = 0; kernel_sets()[s]; s++) {
         for (const auto & format : FORMATS) {
             const matrix w(format.f, format.type, 100, 256, random);
-            for (int64_t tile0 = 0; tile0 < 7; tile0++) {
-                for (int64_t tile1 = tile0; tile1 <= 7; tile1++) {
-                    compare(*kernel_sets()[s], w, 1 + (int) (tile0 + tile1), tile0, tile1, random);
+            for (int64_t strip0 = 0; strip0 < 4; strip0++) {
+                for (int64_t strip1 = strip0; strip1 <= 4; strip1++) {
+                    compare(*kernel_sets()[s], w, 1 + (int) (strip0 + strip1), strip0, strip1, random);
                 }
             }
         }
@@ -192,15 +192,15 @@ TEST(extreme_codes_do_not_overflow) {
                     }
                 }
                 ggml_get_type_traits(format.type)->to_float(w.source.data(), w.values.data(), w.rows * w.columns);
-                for (int64_t tile = 0; tile < tiles_of(w.rows); tile++) {
-                    pack_tile(w.f, w.source.data(), w.rows, w.columns, tile, w.packed.data + tile * tile_bytes(w.f, w.columns));
+                for (int64_t strip = 0; strip < strips_of(w.rows); strip++) {
+                    pack_strip(w.f, w.source.data(), w.rows, w.columns, strip, w.packed.data + strip * strip_bytes(w.f, w.columns));
                 }
                 const std::vector<float> x(512, byte == 0x80 ? -1.0f : 1.0f);
                 aligned_bytes activations(activation_row_bytes(w.f, kernel_sets()[s]->wide, 512));
                 kernel_sets()[s]->quantize(w.f, x.data(), 512, 1, 0, activations.data);
                 std::vector<float> out(32);
                 float * outs = out.data();
-                kernel_sets()[s]->multiply[w.f](w.packed.data, 32, 512, 0, 2, activations.data, &outs, 1);
+                kernel_sets()[s]->multiply[w.f](w.packed.data, 32, 512, 0, 1, activations.data, &outs, 1);
                 double sum   = 0;
                 double bound = 0;
                 for (int c = 0; c < 512; c++) {
@@ -230,13 +230,13 @@ TEST(rows_do_not_depend_on_their_company) {
             for (int j = 0; j < 20; j++) {
                 float * out = alone.data() + j * 48;
                 set.quantize(format.f, x.data() + j * 768, 768, 1, 0, activations.data);
-                set.multiply[format.f](w.packed.data, 48, 768, 0, 3, activations.data, &out, 1);
+                set.multiply[format.f](w.packed.data, 48, 768, 0, 2, activations.data, &out, 1);
                 outs.push_back(together.data() + j * 48);
             }
             for (int j = 0; j < 20; j++) {
                 set.quantize(format.f, x.data() + j * 768, 768, 20, j, activations.data);
             }
-            set.multiply[format.f](w.packed.data, 48, 768, 0, 3, activations.data, outs.data(), 20);
+            set.multiply[format.f](w.packed.data, 48, 768, 0, 2, activations.data, outs.data(), 20);
             CHECK(memcmp(alone.data(), together.data(), alone.size() * sizeof(float)) == 0);
         }
     }

@@ -1,5 +1,7 @@
 #define GGML_BACKEND_DL
-#define GGML_BACKEND_SHARED
+#ifndef GGML_BACKEND_SHARED
+#    define GGML_BACKEND_SHARED
+#endif
 #define GGML_BACKEND_BUILD
 #include "backend.h"
 

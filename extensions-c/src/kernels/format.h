@@ -1,6 +1,7 @@
 // The weight formats that have kernels, and how they are laid out once packed.
 //
-// A matrix of M rows is cut into tiles of 16 rows, a tile into blocks of up to 256 columns, a block into groups of 32 columns.
+// A matrix is cut into strips of 32 rows, a strip into two tiles of 16 rows, a tile into blocks of up to 256 columns, a block into groups of
+// 32 columns. In a strip the blocks of its tiles alternate, so that kernels which take both at a time read front to back.
 // In a group the codes of 4 consecutive columns (a "quad") of all 16 rows are 64 bytes side by side: what one step of an int8 dot
 // product takes, on every instruction set (one vector of 512 bits, two of 256, four of 128). Per group:
 //
@@ -11,7 +12,7 @@
 //
 // Formats with a scale per 32 columns start a block with its scales, fp16 [groups][16], then (Q4_1) its minima likewise, padded to 64
 // bytes. The last block of a row may have fewer groups. The K formats start a block with one of the headers below.
-// Every vector lies on a cache line, and a tile is read front to back.
+// Every vector lies on a cache line.
 #pragma once
 
 #include <cstddef>
@@ -22,6 +23,7 @@ namespace chq::kernels {
 
 enum format { Q4_0, Q4_1, IQ4_NL, Q5_0, Q8_0, Q4_K, Q5_K, Q6_K, FORMAT_COUNT };
 
+constexpr int STRIP = 32;  // rows
 constexpr int TILE  = 16;  // rows
 constexpr int GROUP = 32;  // columns
 constexpr int BLOCK = 256; // columns
@@ -63,12 +65,12 @@ constexpr size_t block_bytes(format f, int groups) {
 }
 constexpr int columns_multiple(format f) { return is_k(f) ? BLOCK : GROUP; }
 
-constexpr size_t tile_bytes(format f, int64_t columns) {
+constexpr size_t strip_bytes(format f, int64_t columns) {
     const int rest = (int) (columns % BLOCK) / GROUP;
-    return (size_t) (columns / BLOCK) * block_bytes(f, BLOCK / GROUP) + (rest ? block_bytes(f, rest) : 0);
+    return STRIP / TILE * ((size_t) (columns / BLOCK) * block_bytes(f, BLOCK / GROUP) + (rest ? block_bytes(f, rest) : 0));
 }
-constexpr int64_t tiles_of(int64_t rows) { return (rows + TILE - 1) / TILE; }
-constexpr size_t packed_bytes(format f, int64_t rows, int64_t columns) { return (size_t) tiles_of(rows) * tile_bytes(f, columns); }
+constexpr int64_t strips_of(int64_t rows) { return (rows + STRIP - 1) / STRIP; }
+constexpr size_t packed_bytes(format f, int64_t rows, int64_t columns) { return (size_t) strips_of(rows) * strip_bytes(f, columns); }
 
 // Kernels ask for memory this far ahead of where they read; a packed matrix needs that much readable memory behind it.
 constexpr size_t PREFETCH = 8192;
@@ -101,11 +103,11 @@ constexpr size_t activation_row_bytes(format f, bool wide, int64_t columns) {
     return (size_t) (columns / BLOCK) * activation_bytes(f, wide, BLOCK / GROUP) + (rest ? activation_bytes(f, wide, rest) : 0);
 }
 
-// How n rows are cut into slabs of at most `most` rows, as even as can be.
+// How n rows are cut into slabs: up to `alone` of them into one, more into slabs of at most `most`, as even as can be.
 struct slabs {
     int n;
     int count;
-    slabs(int n, int most) : n(n), count((n + most - 1) / most) {}
+    slabs(int n, int alone, int most) : n(n), count(n <= alone ? 1 : (n + most - 1) / most) {}
     int first(int slab) const { return (int) ((int64_t) slab * n / count); }
     int of_row(int row) const { return (int) (((int64_t) (row + 1) * count - 1) / n); }
 };

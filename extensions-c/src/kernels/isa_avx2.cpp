@@ -20,6 +20,7 @@ struct avx2 : bits_256 {
     static constexpr bool PANEL       = true;
     static constexpr int  TILES       = 1;
     static constexpr int  SLAB        = 4;
+    static constexpr int  ALONE       = 4;
     static constexpr int  SIGNED_BIAS = 0;
 
     // 127 * 2 products of the largest code must fit into 16 bits this many times

@@ -9,6 +9,7 @@ struct avxvnni : bits_256 {
     static constexpr bool PANEL       = true;
     static constexpr int  TILES       = 1;
     static constexpr int  SLAB        = 3;
+    static constexpr int  ALONE       = 3;
     static constexpr int  SIGNED_BIAS = 128;
 
     CHQ_INLINE bytes signed_codes(bytes v)              { return _mm256_xor_si256(v, _mm256_set1_epi8((char) 0x80)); }

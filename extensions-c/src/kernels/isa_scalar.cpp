@@ -16,6 +16,7 @@ struct scalar {
     static constexpr int  PARTS       = 1;
     static constexpr int  TILES       = 1;
     static constexpr int  SLAB        = 4;
+    static constexpr int  ALONE       = 4;
     static constexpr int  SIGNED_BIAS = 0;
 
     template <class V, class Function>

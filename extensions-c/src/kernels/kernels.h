@@ -9,19 +9,18 @@ namespace chq::kernels {
 struct kernel_set {
     const char * name;
     bool         wide;  // see format.h
-    int          slab;  // rows of activations at most
 
     // Writes row `row` of n into the activations at `to`, activation_row_bytes * n bytes, aligned to 4.
     void (*quantize)(format f, const float * x, int64_t columns, int n, int row, uint8_t * to);
 
-    // outs[j][r] = sum over c of weight[r][c] * row j[c], for the n >= 1 rows of the activations and the tiles [tile0, tile1).
-    // Rows of the last tile from n_rows on are not stored.
+    // outs[j][r] = sum over c of weight[r][c] * row j[c], for the n >= 1 rows of the activations and the strips [strip0, strip1).
+    // Rows of the last strip from n_rows on are not stored.
     void (*multiply[FORMAT_COUNT])(
             const uint8_t * weights,
             int64_t         n_rows,
             int64_t         columns,
-            int64_t         tile0,
-            int64_t         tile1,
+            int64_t         strip0,
+            int64_t         strip1,
             const uint8_t * activations,
             float * const * outs,
             int             n);

@@ -182,22 +182,24 @@ static void pack_block(format f, const uint8_t * block, int groups, int row, uin
     }
 }
 
-void pack_tile(format f, const void * source, int64_t n_rows, int64_t columns, int64_t tile, void * to) {
+void pack_strip(format f, const void * source, int64_t n_rows, int64_t columns, int64_t strip, void * to) {
     const size_t row_size = source_row_bytes(f, columns);
     const size_t bytes    = source_block_bytes(f);
-    memset(to, 0, tile_bytes(f, columns));
+    memset(to, 0, strip_bytes(f, columns));
+    uint8_t * block = (uint8_t *) to;
     for (int64_t column = 0; column < columns; column += BLOCK) {
         const int groups = columns - column < BLOCK ? (int) (columns - column) / GROUP : BLOCK / GROUP;
-        uint8_t * block = (uint8_t *) to + (size_t) (column / BLOCK) * block_bytes(f, BLOCK / GROUP);
-        for (int row = 0; row < TILE && tile * TILE + row < n_rows; row++) {
-            const uint8_t * from = (const uint8_t *) source + (size_t) (tile * TILE + row) * row_size
+        for (int i = 0; i < STRIP && strip * STRIP + i < n_rows; i++) {
+            const uint8_t * from = (const uint8_t *) source + (size_t) (strip * STRIP + i) * row_size
                 + (size_t) (column / columns_multiple(f)) * bytes;
+            uint8_t * tile = block + i / TILE * block_bytes(f, groups);
             if (is_k(f)) {
-                pack_k_block(f, from, row, block);
+                pack_k_block(f, from, i % TILE, tile);
             } else {
-                pack_block(f, from, groups, row, block);
+                pack_block(f, from, groups, i % TILE, tile);
             }
         }
+        block += STRIP / TILE * block_bytes(f, groups);
     }
 }
 

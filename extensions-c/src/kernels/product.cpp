@@ -37,9 +37,6 @@ bool is_product(const ggml_tensor * op) {
         && op->type == GGML_TYPE_F32 && op->nb[0] == sizeof(float);
 }
 
-// Pieces of work are multiples of what any kernels take at a time.
-constexpr int64_t TILES_AT_ONCE = 2;
-
 static size_t padded(size_t n) { return (n + VECTOR - 1) / VECTOR * VECTOR; }
 
 // What lies in the scratch memory.
@@ -161,17 +158,15 @@ void product(const kernel_set & kernels, const team & team, ggml_tensor * op) {
     team.barrier(team.pool);
 
     // Some pieces more than threads, so that one that is held up leaves its share to the others.
-    const int64_t tiles  = tiles_of(n_rows);
-    const int64_t steps  = (tiles + TILES_AT_ONCE - 1) / TILES_AT_ONCE;
-    const int64_t pieces = team.count == 1 ? 1 : steps < 4 * team.count ? steps : 4 * team.count;
+    const int64_t strips = strips_of(n_rows);
+    const int64_t pieces = team.count == 1 ? 1 : strips < 4 * team.count ? strips : 4 * team.count;
     const int     items  = (int) pieces * batches;
     for (int item = team.index; item < items; item = team.take_next(team.pool, 1)) {
         const int64_t piece = item % pieces;
         const int     batch = (int) (item / pieces);
         const int     first = first_of(batch);
-        const int64_t end   = steps * (piece + 1) / pieces * TILES_AT_ONCE;
         kernels.multiply[f]((const uint8_t *) w->data + (size_t) expert_of(batch) * packed_bytes(f, n_rows, columns), n_rows, columns,
-            steps * piece / pieces * TILES_AT_ONCE, end < tiles ? end : tiles, s.activations + (size_t) first * s.row, s.outputs + first, count_of(batch));
+            strips * piece / pieces, strips * (piece + 1) / pieces, s.activations + (size_t) first * s.row, s.outputs + first, count_of(batch));
     }
 }
 

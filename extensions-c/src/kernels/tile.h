@@ -1,8 +1,8 @@
 // The kernels as templates over (instruction set, format). Each file isa_*.cpp brings an instruction set I and instantiates them; it is
 // compiled with the flags of that set, so nothing in here may become a symbol that another file shares: I lives in an anonymous namespace.
 //
-// I::PARTS vectors hold the 16 rows of a tile. I::TILES tiles and up to I::SLAB rows of activations are multiplied at a time: as many as
-// fit into registers. I gives
+// I::PARTS vectors hold the 16 rows of a tile. I::TILES tiles (one or both of a strip) and up to I::SLAB rows of activations are multiplied
+// at a time: as many as fit into registers; up to I::ALONE rows that are all there are go with one tile rather than in two slabs. I gives
 //
 //   bytes            codes of one quad                            real     floats, one per row
 //   ints             int32, one per row                           pairs    int16, two per row
@@ -406,7 +406,7 @@ struct tile_kernel {
         }
     }
 
-    // ---- T tiles
+    // ---- a strip
 
     struct job {
         const uint8_t * weights;
@@ -416,60 +416,78 @@ struct tile_kernel {
         float * const * outs;
         int             n;
 
+        const uint8_t * strip(int64_t i) const { return weights + (size_t) i * strip_bytes(F, columns); }
         int groups(int64_t column) const { return columns - column < BLOCK ? (int) (columns - column) / GROUP : BLOCK / GROUP; }
-        // Rows of the tile that exist.
-        size_t rows(int64_t tile) const { return (size_t) (n_rows - tile * TILE < TILE ? n_rows - tile * TILE : TILE); }
+        // Rows of a strip that exist.
+        size_t rows(int64_t i) const { return (size_t) (n_rows - i * STRIP < STRIP ? n_rows - i * STRIP : STRIP); }
     };
 
-    // All rows of activations in one slab: sums stay in registers from end to end.
-    template <int T, int N>
-    static void one_slab(const job & k, int64_t tile) {
-        real acc[N][T * PARTS];
-        CHQ_UNROLL for (int j = 0; j < N; j++) {
-            CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
-                acc[j][p] = I::all(0);
-            }
-        }
+    // The blocks of the tiles that are multiplied in one turn.
+    template <int T>
+    struct tiles {
         const uint8_t * block[T];
-        CHQ_UNROLL for (int t = 0; t < T; t++) {
-            block[t] = k.weights + (size_t) (tile + t) * tile_bytes(F, k.columns);
-        }
-        const uint8_t * x = k.activations;
-        for (int64_t column = 0; column < k.columns; column += BLOCK) {
-            const int    groups = k.groups(column);
-            const size_t head   = header_bytes(F, groups);
-            const uint8_t * codes[T];
+        const uint8_t * codes[T];
+        tiles(const uint8_t * strip_block, int turn, int groups) {
             CHQ_UNROLL for (int t = 0; t < T; t++) {
-                codes[t] = block[t] + head;
-                for (size_t i = 0; i < head; i += 64) {
-                    I::prefetch(block[t] + i + PREFETCH);
+                block[t] = strip_block + (size_t) (turn * T + t) * block_bytes(F, groups);
+                codes[t] = block[t] + header_bytes(F, groups);
+            }
+        }
+    };
+
+    CHQ_INLINE void store(const float * sums, const job & k, int j, int64_t strip) {
+        float * to = k.outs[j] + strip * STRIP;
+        if (k.rows(strip) == STRIP) {
+            memcpy(to, sums, STRIP * sizeof(float)); // of a size that the compiler knows
+        } else {
+            memcpy(to, sums, k.rows(strip) * sizeof(float));
+        }
+    }
+
+    // All rows of activations in one slab: sums stay in registers from end to end.
+    template <int N>
+    static void one_slab(const job & k, int64_t strip) {
+        constexpr int T     = N <= SLAB ? I::TILES : 1;
+        constexpr int TURNS = STRIP / TILE / T; // until the tiles of a strip are done
+        real acc[TURNS][N][T * PARTS];
+        CHQ_UNROLL for (int turn = 0; turn < TURNS; turn++) {
+            CHQ_UNROLL for (int j = 0; j < N; j++) {
+                CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                    acc[turn][j][p] = I::all(0);
                 }
             }
-            prepared<T> w;
-            prepare<T>(block, groups, w);
-            block_product<T, N, packed_codes<true>>(w, codes, groups, x, acc);
-            CHQ_UNROLL for (int t = 0; t < T; t++) {
-                block[t] += block_bytes(F, groups);
+        }
+        const uint8_t * block = k.strip(strip);
+        const uint8_t * x     = k.activations;
+        for (int64_t column = 0; column < k.columns; column += BLOCK) {
+            const int groups = k.groups(column);
+            CHQ_UNROLL for (int turn = 0; turn < TURNS; turn++) {
+                const tiles<T> at(block, turn, groups);
+                CHQ_UNROLL for (int t = 0; t < T; t++) {
+                    for (size_t i = 0; i < header_bytes(F, groups); i += 64) {
+                        I::prefetch(at.block[t] + i + PREFETCH);
+                    }
+                }
+                prepared<T> w;
+                prepare<T>(at.block, groups, w);
+                block_product<T, N, packed_codes<true>>(w, at.codes, groups, x, acc[turn]);
             }
-            x += activation_bytes(F, I::WIDE, groups) * N;
+            block += STRIP / TILE * block_bytes(F, groups);
+            x     += activation_bytes(F, I::WIDE, groups) * N;
         }
         CHQ_UNROLL for (int j = 0; j < N; j++) {
-            CHQ_UNROLL for (int t = 0; t < T; t++) {
-                float values[TILE];
-                float * to = k.outs[j] + (tile + t) * TILE;
-                const bool whole = k.rows(tile + t) == TILE;
-                CHQ_UNROLL for (int h = 0; h < PARTS; h++) {
-                    I::put((whole ? to : values) + h * LANES, acc[j][t * PARTS + h]);
-                }
-                if (!whole) {
-                    memcpy(to, values, k.rows(tile + t) * sizeof(float));
+            float sums[STRIP];
+            CHQ_UNROLL for (int turn = 0; turn < TURNS; turn++) {
+                CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                    I::put(sums + turn * T * TILE + p * LANES, acc[turn][j][p]);
                 }
             }
+            store(sums, k, j, strip);
         }
     }
 
     template <int T, int N, class Source>
-    CHQ_INLINE void pass(const prepared<T> & w, const uint8_t * const (&codes)[T], int groups, const uint8_t * x, float (*sums)[T * TILE]) {
+    CHQ_INLINE void pass(const prepared<T> & w, const uint8_t * const (&codes)[T], int groups, const uint8_t * x, float (*sums)[STRIP]) {
         real acc[N][T * PARTS];
         CHQ_UNROLL for (int j = 0; j < N; j++) {
             CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
@@ -485,7 +503,7 @@ struct tile_kernel {
     }
 
     template <int T, class Source>
-    static void slab_pass(int n, const prepared<T> & w, const uint8_t * const (&codes)[T], int groups, const uint8_t * x, float (*sums)[T * TILE]) {
+    static void slab_pass(int n, const prepared<T> & w, const uint8_t * const (&codes)[T], int groups, const uint8_t * x, float (*sums)[STRIP]) {
         static_assert(SLAB <= 8, "one case for each");
         switch (n) {
             case 1: pass<T, 1, Source>(w, codes, groups, x, sums); break;
@@ -501,89 +519,71 @@ struct tile_kernel {
     }
 
     // Block by block, all slabs of [slab0, slab1) pass over the block while it is in the cache.
-    template <int T>
-    static void many_slabs(const job & k, int64_t tile, const slabs & cut, int slab0, int slab1) {
-        alignas(64) float   sums[CHUNK][T * TILE];
+    static void many_slabs(const job & k, int64_t strip, const slabs & cut, int slab0, int slab1) {
+        constexpr int T     = I::TILES;
+        constexpr int TURNS = STRIP / TILE / T;
+        alignas(64) float   sums[CHUNK][STRIP];
         alignas(64) uint8_t panel[I::PANEL ? T * PANEL_BYTES : 1];
         const int row0 = cut.first(slab0);
         const int row1 = cut.first(slab1);
         memset(sums, 0, (size_t) (row1 - row0) * sizeof(sums[0]));
-        const uint8_t * block[T];
-        for (int t = 0; t < T; t++) {
-            block[t] = k.weights + (size_t) (tile + t) * tile_bytes(F, k.columns);
-        }
-        const uint8_t * x = k.activations;
+        const uint8_t * block = k.strip(strip);
+        const uint8_t * x     = k.activations;
         for (int64_t column = 0; column < k.columns; column += BLOCK) {
             const int    groups = k.groups(column);
-            const size_t head   = header_bytes(F, groups);
             const size_t row    = activation_bytes(F, I::WIDE, groups);
-            const uint8_t * codes[T];
-            for (int t = 0; t < T; t++) {
-                for (size_t i = 0; i < block_bytes(F, groups); i += 64) {
-                    I::prefetch(block[t] + i + PREFETCH);
-                }
-                codes[t] = block[t] + head;
-                if constexpr (I::PANEL) {
+            const size_t bytes  = STRIP / TILE * block_bytes(F, groups);
+            for (size_t i = 0; i < bytes; i += 64) {
+                I::prefetch(block + i + PREFETCH);
+            }
+            for (int turn = 0; turn < TURNS; turn++) {
+                tiles<T> at(block, turn, groups);
+                for (int t = 0; I::PANEL && t < T; t++) {
                     for (int g = 0; g < groups; g++) {
-                        unpack(codes[t] + (size_t) g * group_bytes(KIND), panel + t * PANEL_BYTES + g * QUADS * VECTOR);
+                        unpack(at.codes[t] + (size_t) g * group_bytes(KIND), panel + t * PANEL_BYTES + g * QUADS * VECTOR);
                     }
-                    codes[t] = panel + t * PANEL_BYTES;
+                    at.codes[t] = panel + t * PANEL_BYTES;
+                }
+                prepared<T> w;
+                prepare<T>(at.block, groups, w);
+                for (int slab = slab0; slab < slab1; slab++) {
+                    const int first = cut.first(slab);
+                    const int count = cut.first(slab + 1) - first;
+                    float (*to)[STRIP] = (float (*)[STRIP]) (sums[first - row0] + turn * T * TILE);
+                    if constexpr (I::PANEL) {
+                        slab_pass<T, panel_codes>(count, w, at.codes, groups, x + (size_t) first * row, to);
+                    } else {
+                        slab_pass<T, packed_codes<false>>(count, w, at.codes, groups, x + (size_t) first * row, to);
+                    }
                 }
             }
-            prepared<T> w;
-            prepare<T>(block, groups, w);
-            for (int slab = slab0; slab < slab1; slab++) {
-                const int first = cut.first(slab);
-                const int count = cut.first(slab + 1) - first;
-                if constexpr (I::PANEL) {
-                    slab_pass<T, panel_codes>(count, w, codes, groups, x + (size_t) first * row, sums + first - row0);
-                } else {
-                    slab_pass<T, packed_codes<false>>(count, w, codes, groups, x + (size_t) first * row, sums + first - row0);
-                }
-            }
-            for (int t = 0; t < T; t++) {
-                block[t] += block_bytes(F, groups);
-            }
-            x += row * (size_t) k.n;
+            block += bytes;
+            x     += row * (size_t) k.n;
         }
-        for (int t = 0; t < T; t++) {
-            const size_t count = k.rows(tile + t) * sizeof(float);
-            for (int j = row0; j < row1; j++) {
-                memcpy(k.outs[j] + (tile + t) * TILE, sums[j - row0] + t * TILE, count);
-            }
+        for (int j = row0; j < row1; j++) {
+            store(sums[j - row0], k, j, strip);
         }
     }
 
-    template <int T>
-    static void tiles(const job & k, int64_t tile, const slabs & cut, int slab0, int slab1) {
-        static_assert(SLAB <= 8, "one case for each");
-        switch (cut.count == 1 ? k.n : 0) {
-            case 1: one_slab<T, 1>(k, tile); break;
-            case 2: if constexpr (SLAB >= 2) { one_slab<T, 2>(k, tile); } break;
-            case 3: if constexpr (SLAB >= 3) { one_slab<T, 3>(k, tile); } break;
-            case 4: if constexpr (SLAB >= 4) { one_slab<T, 4>(k, tile); } break;
-            case 5: if constexpr (SLAB >= 5) { one_slab<T, 5>(k, tile); } break;
-            case 6: if constexpr (SLAB >= 6) { one_slab<T, 6>(k, tile); } break;
-            case 7: if constexpr (SLAB >= 7) { one_slab<T, 7>(k, tile); } break;
-            case 8: if constexpr (SLAB >= 8) { one_slab<T, 8>(k, tile); } break;
-            default: many_slabs<T>(k, tile, cut, slab0, slab1); break;
-        }
-    }
-
-    static void multiply(const uint8_t * weights, int64_t n_rows, int64_t columns, int64_t tile0, int64_t tile1,
+    static void multiply(const uint8_t * weights, int64_t n_rows, int64_t columns, int64_t strip0, int64_t strip1,
             const uint8_t * activations, float * const * outs, int n) {
+        static_assert(I::ALONE <= 8, "one case for each");
         const job   k { weights, n_rows, columns, activations, outs, n };
-        const slabs cut(n, SLAB);
+        const slabs cut(n, I::ALONE, SLAB);
         constexpr int STEP = CHUNK / SLAB;
         for (int slab = 0; slab < cut.count; slab += STEP) {
             const int end = slab + STEP < cut.count ? slab + STEP : cut.count;
-            int64_t tile = tile0;
-            for (; tile + I::TILES <= tile1; tile += I::TILES) {
-                tiles<I::TILES>(k, tile, cut, slab, end);
-            }
-            if constexpr (I::TILES > 1) {
-                for (; tile < tile1; tile++) {
-                    tiles<1>(k, tile, cut, slab, end);
+            for (int64_t strip = strip0; strip < strip1; strip++) {
+                switch (cut.count == 1 ? n : 0) {
+                    case 1: one_slab<1>(k, strip); break;
+                    case 2: if constexpr (I::ALONE >= 2) { one_slab<2>(k, strip); } break;
+                    case 3: if constexpr (I::ALONE >= 3) { one_slab<3>(k, strip); } break;
+                    case 4: if constexpr (I::ALONE >= 4) { one_slab<4>(k, strip); } break;
+                    case 5: if constexpr (I::ALONE >= 5) { one_slab<5>(k, strip); } break;
+                    case 6: if constexpr (I::ALONE >= 6) { one_slab<6>(k, strip); } break;
+                    case 7: if constexpr (I::ALONE >= 7) { one_slab<7>(k, strip); } break;
+                    case 8: if constexpr (I::ALONE >= 8) { one_slab<8>(k, strip); } break;
+                    default: many_slabs(k, strip, cut, slab, end); break;
                 }
             }
         }
@@ -627,7 +627,7 @@ template <class I, format F>
 static void quantize_row(const float * x, int64_t columns, int n, int row, uint8_t * to) {
     constexpr correction CORRECTION = correction_of(F, I::WIDE);
     constexpr int        BIAS       = code_bias<F>(I::SIGNED_BIAS);
-    const slabs cut(n, I::SLAB);
+    const slabs cut(n, I::ALONE, I::SLAB);
     const int   slab  = cut.of_row(row);
     const int   first = cut.first(slab);
     const int   N     = cut.first(slab + 1) - first;
@@ -694,7 +694,7 @@ static void quantize(format f, const float * x, int64_t columns, int n, int row,
 
 template <class I>
 constexpr kernel_set kernel_set_of(const char * name) {
-    return { name, I::WIDE, I::SLAB, quantize<I>, {
+    return { name, I::WIDE, quantize<I>, {
         tile_kernel<I, Q4_0>::multiply, tile_kernel<I, Q4_1>::multiply, tile_kernel<I, IQ4_NL>::multiply, tile_kernel<I, Q5_0>::multiply,
         tile_kernel<I, Q8_0>::multiply, tile_kernel<I, Q4_K>::multiply, tile_kernel<I, Q5_K>::multiply, tile_kernel<I, Q6_K>::multiply } };
 }

@@ -31,23 +31,23 @@ void   forget_bytes_packed() { packed_so_far = 0; }
 
 constexpr size_t BYTES_PER_THREAD = 1 << 20; // less is not worth a thread
 
-static void pack(const ggml_tensor * t, const void * source, int64_t first_tile, int64_t tiles) {
+static void pack(const ggml_tensor * t, const void * source, int64_t first_strip, int64_t strips) {
     const format  f         = format_of(t->type);
     const int64_t columns   = t->ne[0];
     const int64_t rows      = t->ne[1];
-    const int64_t per_plane = tiles_of(rows);
+    const int64_t per_plane = strips_of(rows);
     const size_t  plane     = (size_t) rows * source_row_bytes(f, columns);
     std::atomic<int64_t> next { 0 };
     const auto work = [&] {
         constexpr int64_t STEP = 16;
-        for (int64_t i; (i = next.fetch_add(STEP)) < tiles;) {
-            for (int64_t tile = first_tile + i; tile < first_tile + std::min(i + STEP, tiles); tile++) {
-                pack_tile(f, (const uint8_t *) source + (size_t) (tile / per_plane) * plane, rows, columns, tile % per_plane,
-                    (uint8_t *) t->data + (size_t) tile * tile_bytes(f, columns));
+        for (int64_t i; (i = next.fetch_add(STEP)) < strips;) {
+            for (int64_t strip = first_strip + i; strip < first_strip + std::min(i + STEP, strips); strip++) {
+                pack_strip(f, (const uint8_t *) source + (size_t) (strip / per_plane) * plane, rows, columns, strip % per_plane,
+                    (uint8_t *) t->data + (size_t) strip * strip_bytes(f, columns));
             }
         }
     };
-    const size_t bytes = (size_t) tiles * tile_bytes(f, columns);
+    const size_t bytes = (size_t) strips * strip_bytes(f, columns);
     const size_t limit = std::min<size_t>(std::thread::hardware_concurrency(), bytes / BYTES_PER_THREAD);
     std::vector<std::thread> helpers;
     try {
@@ -82,7 +82,7 @@ static void buffer_memset(ggml_backend_buffer_t, ggml_tensor * t, uint8_t value,
 
 static void buffer_set(ggml_backend_buffer_t, ggml_tensor * t, const void * data, size_t offset, size_t size) {
     GGML_ASSERT(offset == 0 && size == ggml_nbytes(t) && can_pack(t));
-    pack(t, data, 0, t->ne[2] * tiles_of(t->ne[1]));
+    pack(t, data, 0, t->ne[2] * strips_of(t->ne[1]));
     packed_so_far += packed_bytes(t);
     release_source(data, size);
 }
