@@ -170,6 +170,9 @@ static void * registration_function(ggml_backend_reg_t, const char * name) {
     if (strcmp(name, "chasqui_kernels_set_mode") == 0) {
         return (void *) +[](int mode) { set_mode((enum mode) mode); };
     }
+    if (strcmp(name, "chasqui_kernels_reset") == 0) {
+        return (void *) reset_mode;
+    }
     if (strcmp(name, "chasqui_kernels_bytes_packed") == 0) {
         return (void *) bytes_packed;
     }

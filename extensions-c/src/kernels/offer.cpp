@@ -33,10 +33,17 @@ void set_mode(mode m) {
     forget_bytes_packed();
 }
 
+void reset_mode() { set_mode(first_mode()); }
+
 mode current_mode() { return thread_mode; }
 
 bool offered(format f) {
-    return thread_mode == MODE_ON || (thread_mode == MODE_AUTO && wins_trial(f));
+    if (thread_mode != MODE_AUTO) {
+        return thread_mode == MODE_ON;
+    }
+    const bool wins = wins_trial(f);
+    forget_bytes_packed(); // the trial's own: a loader asks about all of its weights before it fills the first
+    return wins;
 }
 
 } // namespace chq::kernels
