@@ -1,10 +1,11 @@
 // A model with and without Chasqui's kernels, in one process and in turns, so that a machine whose speed drifts treats both alike.
 //
-//   bench_decode MODEL [-t THREADS] [-r ROUNDS] [-d DEPTH] [-k KERNELS] [-o all|last] [--auto] [--json]
+//   bench_decode MODEL [-t THREADS] [-r ROUNDS] [-d DEPTH] [-n N,N,...] [-p 0|1] [-f 0|1] [-o all|last] [-k KERNELS] [--auto] [--json]
 //
 // pp512: 512 tokens into an empty context, logits of the last. tg32: 32 tokens one by one into an empty context. n = 1, 2, ...: a batch of n
 // rows behind DEPTH tokens (default 512), logits of all rows (or, with -o last, of the last). One figure is the time of the stock kernels and
 // of ours, medians over the rounds, and the median of their ratio; for n rows also what they cost in units of one row.
+// -p 0 leaves pp512 out. -f: flash attention off or on, default llama.cpp's choice.
 //
 // KERNELS: path of libggml-chasqui, default the one beside this program's folder. --auto: formats that lose the trial stay with the stock kernels.
 #include "ggml-backend.h"
@@ -36,6 +37,7 @@ struct side {
 static int  threads   = 2;
 static int  depth     = 512;
 static bool all_rows  = true;
+static llama_flash_attn_type flash_attention = LLAMA_FLASH_ATTN_TYPE_AUTO;
 
 static side load(const char * path, ggml_threadpool * pool) {
     side s;
@@ -53,6 +55,7 @@ static side load(const char * path, ggml_threadpool * pool) {
     params.n_outputs_max   = 64;
     params.n_threads       = threads;
     params.n_threads_batch = threads;
+    params.flash_attn_type = flash_attention;
     params.no_perf         = true;
     s.ctx = llama_init_from_model(s.model, params);
     if (!s.ctx) {
@@ -129,6 +132,7 @@ int main(int argc, char ** argv) {
     int  rounds = 7;
     int  mode   = 1; // on
     bool json   = false;
+    bool prompts = true;
     for (int i = 1; i < argc; i++) {
         const std::string a = argv[i];
         const auto value = [&] { return i + 1 < argc ? argv[++i] : ""; };
@@ -137,6 +141,8 @@ int main(int argc, char ** argv) {
         else if (a == "-d")     { depth = atoi(value()); }
         else if (a == "-k")     { kernels = value(); }
         else if (a == "-o")     { all_rows = strcmp(value(), "last") != 0; }
+        else if (a == "-p")     { prompts = atoi(value()) > 0; }
+        else if (a == "-f")     { flash_attention = atoi(value()) ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED; }
         else if (a == "--auto") { mode = 0; }
         else if (a == "--json") { json = true; }
         else if (a == "-n")     {
@@ -148,11 +154,11 @@ int main(int argc, char ** argv) {
         else                    { path = a; }
     }
     if (path.empty() || threads < 1 || rounds < 1) {
-        fprintf(stderr, "usage: bench_decode MODEL [-t THREADS] [-r ROUNDS] [-d DEPTH] [-n N,N,...] [-k KERNELS] [-o all|last] [--auto] [--json]\n");
+        fprintf(stderr, "usage: bench_decode MODEL [-t THREADS] [-r ROUNDS] [-d DEPTH] [-n N,N,...] [-p 0|1] [-f 0|1] [-o all|last] [-k KERNELS] [--auto] [--json]\n");
         return 2;
     }
     llama_log_set([](ggml_log_level level, const char * text, void *) {
-        if (level >= GGML_LOG_LEVEL_WARN || strstr(text, "chasqui-kernels")) {
+        if (level == GGML_LOG_LEVEL_ERROR || strstr(text, "chasqui-kernels")) {
             fputs(text, stderr);
         }
     }, nullptr);
@@ -196,15 +202,17 @@ int main(int argc, char ** argv) {
         }
         return seconds;
     };
-    prompt(stock);
-    prompt(ours);
-    for (int r = 0; r < rounds; r++) {
-        const double a = prompt(stock);
-        double b = prompt(ours);
-        b += prompt(ours);
-        pp.add((a + prompt(stock)) / 2, b / 2);
+    if (prompts) {
+        prompt(stock);
+        prompt(ours);
+        for (int r = 0; r < rounds; r++) {
+            const double a = prompt(stock);
+            double b = prompt(ours);
+            b += prompt(ours);
+            pp.add((a + prompt(stock)) / 2, b / 2);
+        }
+        print(pp, nullptr, json, name.c_str());
     }
-    print(pp, nullptr, json, name.c_str());
     generate(stock);
     generate(ours);
     for (int r = 0; r < 2 * rounds; r++) {

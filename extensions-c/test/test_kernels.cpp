@@ -242,4 +242,25 @@ TEST(rows_do_not_depend_on_their_company) {
     }
 }
 
+TEST(unpacking_gives_the_same_bytes) {
+    std::mt19937 random(6);
+    for (const auto & format : FORMATS) {
+        for (const int64_t rows : { 1, 31, 32, 50 }) {
+            const int64_t columns = 5 * columns_multiple(format.f);
+            matrix w(format.f, format.type, rows, columns, random);
+            for (int noise = 0; noise < 2; noise++) { // of the quantizer, then any bits at all
+                std::vector<uint8_t> back(w.source.size(), 0x5a);
+                for (int64_t strip = 0; strip < strips_of(rows); strip++) {
+                    pack_strip(w.f, w.source.data(), rows, columns, strip, w.packed.data + strip * strip_bytes(w.f, columns));
+                    unpack_strip(w.f, w.packed.data + strip * strip_bytes(w.f, columns), rows, columns, strip, back.data());
+                }
+                CHECK(back == w.source);
+                for (uint8_t & byte : w.source) {
+                    byte = (uint8_t) random();
+                }
+            }
+        }
+    }
+}
+
 MAIN

@@ -131,6 +131,23 @@ inline float from_half(uint16_t h) {
     return value;
 }
 
+// Exact for what from_half gave; a NaN keeps its bits.
+inline uint16_t to_half(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, 4);
+    const uint16_t sign     = (uint16_t) (bits >> 16 & 0x8000);
+    const uint32_t exponent = bits >> 23 & 255;
+    const uint32_t mantissa = bits & 0x7fffff;
+    if (exponent == 255) {
+        return (uint16_t) (sign | 0x7c00 | mantissa >> 13);
+    }
+    if (exponent < 113) { // below the smallest normal number
+        const float magnitude = value < 0 ? -value : value;
+        return (uint16_t) (sign | (uint32_t) (magnitude * 0x1p24f));
+    }
+    return (uint16_t) (sign | (exponent - 112) << 10 | mantissa >> 13);
+}
+
 // The values behind the codes of IQ4_NL.
 constexpr int8_t IQ4_NL_VALUES[16] = { -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113 };
 

@@ -24,6 +24,7 @@ struct avx512 {
     CHQ_INLINE bytes load(const uint8_t * p)            { return _mm512_load_si512(p); }
     CHQ_INLINE void  store(uint8_t * p, bytes v)        { _mm512_store_si512(p, v); }
     CHQ_INLINE void  prefetch(const uint8_t * p)        { _mm_prefetch((const char *) p, _MM_HINT_T0); }
+    CHQ_INLINE void  prefetch_write(const float * p)    { __builtin_prefetch(p, 1); }
     CHQ_INLINE bytes low_nibbles(bytes v)               { return _mm512_and_si512(v, _mm512_set1_epi8(15)); }
     CHQ_INLINE bytes high_nibbles(bytes v)              { return _mm512_and_si512(_mm512_srli_epi16(v, 4), _mm512_set1_epi8(15)); }
     CHQ_INLINE bytes signed_codes(bytes v)              { return _mm512_xor_si512(v, _mm512_set1_epi8((char) 0x80)); }
@@ -69,6 +70,34 @@ struct avx512 {
 };
 
 } // namespace
+
+template <>
+struct rounding<avx512> {
+    static void block(const float * x, int count, int8_t * q, float & d) {
+        __m512 largest = _mm512_setzero_ps();
+        for (int i = 0; i < count; i += 16) {
+            largest = _mm512_max_ps(largest, _mm512_abs_ps(_mm512_loadu_ps(x + i)));
+        }
+        const float magnitude = _mm512_reduce_max_ps(largest);
+        d = magnitude / 127;
+        const __m512 inverse = _mm512_set1_ps(magnitude > 0 ? 127 / magnitude : 0);
+        for (int i = 0; i < count; i += 16) {
+            const __m512i rounded = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + i), inverse));
+            _mm_store_si128((__m128i *) (q + i), _mm512_cvtepi32_epi8(rounded));
+        }
+    }
+
+    static void sums_16(const int8_t * q, int count, int32_t * sums) {
+        for (int i = 0; i < count; i += 64) {
+            // the sum of each quad, then of the four quads in 128 bits
+            const __m512i codes = i + 64 <= count ? _mm512_load_si512(q + i) : _mm512_zextsi256_si512(_mm256_load_si256((const __m256i *) (q + i)));
+            __m512i s = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), codes);
+            s = _mm512_add_epi32(s, _mm512_shuffle_epi32(s, _MM_PERM_BADC));
+            s = _mm512_add_epi32(s, _mm512_shuffle_epi32(s, _MM_PERM_CDAB));
+            _mm_storeu_si128((__m128i *) (sums + i / 16), _mm512_castsi512_si128(_mm512_maskz_compress_epi32(0x1111, s)));
+        }
+    }
+};
 
 extern const kernel_set avx512_kernels;
 const kernel_set avx512_kernels = kernel_set_of<avx512>("AVX512-VNNI");

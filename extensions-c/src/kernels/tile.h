@@ -444,6 +444,14 @@ struct tile_kernel {
         }
     }
 
+    // Outputs of different rows lie far apart: each is a cache miss that the multiplications can hide.
+    CHQ_INLINE void expect_store(const job & k, int j, int64_t strip) {
+        const float * to = k.outs[j] + strip * STRIP;
+        I::prefetch_write(to);
+        I::prefetch_write(to + STRIP / 2);
+        I::prefetch_write(to + STRIP - 1);
+    }
+
     // All rows of activations in one slab: sums stay in registers from end to end.
     template <int N>
     static void one_slab(const job & k, int64_t strip) {
@@ -456,6 +464,9 @@ struct tile_kernel {
                     acc[turn][j][p] = I::all(0);
                 }
             }
+        }
+        CHQ_UNROLL for (int j = 0; j < N; j++) {
+            expect_store(k, j, strip);
         }
         const uint8_t * block = k.strip(strip);
         const uint8_t * x     = k.activations;
@@ -546,22 +557,26 @@ struct tile_kernel {
                 }
                 prepared<T> w;
                 prepare<T>(at.block, groups, w);
+                const bool last = turn == TURNS - 1 && column + BLOCK >= k.columns;
                 for (int slab = slab0; slab < slab1; slab++) {
                     const int first = cut.first(slab);
-                    const int count = cut.first(slab + 1) - first;
+                    const int end   = cut.first(slab + 1);
                     float (*to)[STRIP] = (float (*)[STRIP]) (sums[first - row0] + turn * T * TILE);
+                    for (int j = first; last && j < end; j++) {
+                        expect_store(k, j, strip);
+                    }
                     if constexpr (I::PANEL) {
-                        slab_pass<T, panel_codes>(count, w, at.codes, groups, x + (size_t) first * row, to);
+                        slab_pass<T, panel_codes>(end - first, w, at.codes, groups, x + (size_t) first * row, to);
                     } else {
-                        slab_pass<T, packed_codes<false>>(count, w, at.codes, groups, x + (size_t) first * row, to);
+                        slab_pass<T, packed_codes<false>>(end - first, w, at.codes, groups, x + (size_t) first * row, to);
+                    }
+                    for (int j = first; last && j < end; j++) {
+                        store(sums[j - row0], k, j, strip);
                     }
                 }
             }
             block += bytes;
             x     += row * (size_t) k.n;
-        }
-        for (int j = row0; j < row1; j++) {
-            store(sums[j - row0], k, j, strip);
         }
     }
 
@@ -592,36 +607,41 @@ struct tile_kernel {
 
 // ---- activations
 
-// The largest magnitude and the rounding are written so that a compiler vectorises them.
+// How an instruction set rounds activations. Written so that a compiler vectorises it; a set may specialise it.
 template <class I>
-static void quantize_block(const float * x, int count, int8_t * q, float & d) {
-    uint32_t largest = 0;
-    for (int i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, x + i, 4);
-        bits &= 0x7fffffff; // order of magnitudes = order of their bits
-        largest = bits > largest ? bits : largest;
+struct rounding {
+    // q[i] = round(x[i] / d) with the d that makes the largest magnitude 127. count: 32 or 256
+    static void block(const float * x, int count, int8_t * q, float & d) {
+        uint32_t largest = 0;
+        for (int i = 0; i < count; i++) {
+            uint32_t bits;
+            memcpy(&bits, x + i, 4);
+            bits &= 0x7fffffff; // order of magnitudes = order of their bits
+            largest = bits > largest ? bits : largest;
+        }
+        float magnitude;
+        memcpy(&magnitude, &largest, 4);
+        d = magnitude / 127;
+        const float inverse = magnitude > 0 ? 127 / magnitude : 0;
+        for (int i = 0; i < count; i++) {
+            const float shifted = x[i] * inverse + 0x1.8p23f; // the sum's low bits are the rounded integer
+            int32_t bits;
+            memcpy(&bits, &shifted, 4);
+            q[i] = (int8_t) bits;
+        }
     }
-    float magnitude;
-    memcpy(&magnitude, &largest, 4);
-    d = magnitude / 127;
-    const float inverse = magnitude > 0 ? 127 / magnitude : 0;
-    for (int i = 0; i < count; i++) {
-        const float shifted = x[i] * inverse + 0x1.8p23f; // the sum's low bits are the rounded integer
-        int32_t bits;
-        memcpy(&bits, &shifted, 4);
-        q[i] = (int8_t) bits;
-    }
-}
 
-template <class I>
-static int sum_of(const int8_t * q, int count) {
-    int sum = 0;
-    for (int i = 0; i < count; i++) {
-        sum += q[i];
+    // sums[i] = sum of the 16 columns of q from 16 * i on. count: a multiple of 32, at most 256
+    static void sums_16(const int8_t * q, int count, int32_t * sums) {
+        for (int i = 0; i < count / 16; i++) {
+            int32_t sum = 0;
+            for (int k = 0; k < 16; k++) {
+                sum += q[16 * i + k];
+            }
+            sums[i] = sum;
+        }
     }
-    return sum;
-}
+};
 
 template <class I, format F>
 static void quantize_row(const float * x, int64_t columns, int n, int row, uint8_t * to) {
@@ -641,10 +661,10 @@ static void quantize_row(const float * x, int64_t columns, int n, int row, uint8
         uint8_t * more = (uint8_t *) (d + (is_k(F) ? N : groups * N));
         alignas(64) int8_t q[BLOCK];
         if constexpr (is_k(F)) {
-            quantize_block<I>(x + column, BLOCK, q, d[j]);
+            rounding<I>::block(x + column, BLOCK, q, d[j]);
         } else {
             for (int g = 0; g < groups; g++) {
-                quantize_block<I>(x + column + g * GROUP, GROUP, q + g * GROUP, d[g * N + j]);
+                rounding<I>::block(x + column + g * GROUP, GROUP, q + g * GROUP, d[g * N + j]);
             }
         }
         if (N == 1) {
@@ -654,23 +674,27 @@ static void quantize_row(const float * x, int64_t columns, int n, int row, uint8
                 memcpy(at + (i * N + j) * 4, q + 4 * i, 4);
             }
         }
-        if constexpr (CORRECTION == START_32 || CORRECTION == SUM_32) {
+        int32_t sums[BLOCK / 16 + 2]; // whole vectors of four are stored
+        rounding<I>::sums_16(q, width, sums);
+        if constexpr (CORRECTION == START_32) {
             for (int g = 0; g < groups; g++) {
-                const int sum = sum_of<I>(q + g * GROUP, GROUP);
-                if constexpr (CORRECTION == START_32) {
-                    ((int32_t *) more)[g * N + j] = -BIAS * sum;
-                } else {
-                    ((float *) more)[g * N + j] = d[g * N + j] * (float) sum;
-                }
+                ((int32_t *) more)[g * N + j] = -BIAS * (sums[2 * g] + sums[2 * g + 1]);
+            }
+        } else if constexpr (CORRECTION == SUM_32) {
+            for (int g = 0; g < groups; g++) {
+                ((float *) more)[g * N + j] = d[g * N + j] * (float) (sums[2 * g] + sums[2 * g + 1]);
             }
         } else if constexpr (CORRECTION == START_16) {
-            for (int g = 0; g < 16; g++) {
-                ((int32_t *) more)[g * N + j] = -BIAS * sum_of<I>(q + g * 16, 16);
+            for (int i = 0; i < 16; i++) {
+                ((int32_t *) more)[i * N + j] = -BIAS * sums[i];
+            }
+        } else if constexpr (CORRECTION == PAIRS_16) {
+            for (int i = 0; i < 16; i++) {
+                ((int16_t *) more)[(i / 2 * N + j) * 2 + i % 2] = (int16_t) sums[i];
             }
         } else {
-            constexpr int WIDTH = CORRECTION == PAIRS_16 ? 16 : 32;
-            for (int g = 0; g < BLOCK / WIDTH; g++) {
-                ((int16_t *) more)[(g / 2 * N + j) * 2 + g % 2] = (int16_t) sum_of<I>(q + g * WIDTH, WIDTH);
+            for (int g = 0; g < 8; g++) {
+                ((int16_t *) more)[(g / 2 * N + j) * 2 + g % 2] = (int16_t) (sums[2 * g] + sums[2 * g + 1]);
             }
         }
         to += bytes * (size_t) n;

@@ -31,24 +31,26 @@ void   forget_bytes_packed() { packed_so_far = 0; }
 
 constexpr size_t BYTES_PER_THREAD = 1 << 20; // less is not worth a thread
 
-static void pack(const ggml_tensor * t, const void * source, int64_t first_strip, int64_t strips) {
+// Runs convert(f, bytes of ggml's plane, rows, columns, strip of the plane, the packed strip) for all strips of a tensor, on several threads.
+template <class Plane, class Convert>
+static void each_strip(const ggml_tensor * t, Plane * source, Convert convert) {
     const format  f         = format_of(t->type);
     const int64_t columns   = t->ne[0];
     const int64_t rows      = t->ne[1];
     const int64_t per_plane = strips_of(rows);
+    const int64_t strips    = t->ne[2] * per_plane;
     const size_t  plane     = (size_t) rows * source_row_bytes(f, columns);
     std::atomic<int64_t> next { 0 };
     const auto work = [&] {
-        constexpr int64_t STEP = 16;
+        constexpr int64_t STEP = 8;
         for (int64_t i; (i = next.fetch_add(STEP)) < strips;) {
-            for (int64_t strip = first_strip + i; strip < first_strip + std::min(i + STEP, strips); strip++) {
-                pack_strip(f, (const uint8_t *) source + (size_t) (strip / per_plane) * plane, rows, columns, strip % per_plane,
+            for (int64_t strip = i; strip < std::min(i + STEP, strips); strip++) {
+                convert(f, source + (size_t) (strip / per_plane) * plane, rows, columns, strip % per_plane,
                     (uint8_t *) t->data + (size_t) strip * strip_bytes(f, columns));
             }
         }
     };
-    const size_t bytes = (size_t) strips * strip_bytes(f, columns);
-    const size_t limit = std::min<size_t>(std::thread::hardware_concurrency(), bytes / BYTES_PER_THREAD);
+    const size_t limit = std::min<size_t>(std::thread::hardware_concurrency(), packed_bytes(t) / BYTES_PER_THREAD);
     std::vector<std::thread> helpers;
     try {
         while (helpers.size() + 1 < limit) {
@@ -75,20 +77,48 @@ static void buffer_free(ggml_backend_buffer_t buffer) {
 
 static void * buffer_base(ggml_backend_buffer_t buffer) { return buffer->context; }
 
+static void unpack(const ggml_tensor * t, uint8_t * data) {
+    each_strip(t, data, [](format f, uint8_t * plane, int64_t rows, int64_t columns, int64_t strip, const uint8_t * packed) {
+        unpack_strip(f, packed, rows, columns, strip, plane);
+    });
+}
+
+// In a buffer of weights tensors are packed, all of them; in one that holds results (see alone() in backend.cpp)
+// those that are not quantized lie as they are.
+static bool lies_packed(const ggml_tensor * t) { return can_pack(t); }
+
 static void buffer_memset(ggml_backend_buffer_t, ggml_tensor * t, uint8_t value, size_t offset, size_t size) {
-    GGML_ASSERT(offset == 0 && size == ggml_nbytes(t) && value == 0); // the only value that means the same when packed
-    memset(t->data, 0, packed_bytes(t));
+    if (lies_packed(t)) {
+        GGML_ASSERT(offset == 0 && size == ggml_nbytes(t) && value == 0); // the only value that means the same when packed
+        memset(t->data, 0, packed_bytes(t));
+    } else {
+        memset((uint8_t *) t->data + offset, value, size);
+    }
 }
 
 static void buffer_set(ggml_backend_buffer_t, ggml_tensor * t, const void * data, size_t offset, size_t size) {
-    GGML_ASSERT(offset == 0 && size == ggml_nbytes(t) && can_pack(t));
-    pack(t, data, 0, t->ne[2] * strips_of(t->ne[1]));
+    if (!lies_packed(t)) {
+        memcpy((uint8_t *) t->data + offset, data, size);
+        return;
+    }
+    GGML_ASSERT(offset == 0 && size == ggml_nbytes(t));
+    each_strip(t, (const uint8_t *) data, pack_strip);
     packed_so_far += packed_bytes(t);
     release_source(data, size);
 }
 
-static void buffer_get(ggml_backend_buffer_t, const ggml_tensor * t, void *, size_t, size_t) {
-    GGML_ABORT("the packed weights of %s cannot be read back", t->name);
+static void buffer_get(ggml_backend_buffer_t, const ggml_tensor * t, void * data, size_t offset, size_t size) {
+    if (!lies_packed(t)) {
+        memcpy(data, (const uint8_t *) t->data + offset, size);
+        return;
+    }
+    if (offset == 0 && size == ggml_nbytes(t)) {
+        unpack(t, (uint8_t *) data);
+        return;
+    }
+    std::vector<uint8_t> whole(ggml_nbytes(t));
+    unpack(t, whole.data());
+    memcpy(data, whole.data() + offset, size);
 }
 
 static void buffer_clear(ggml_backend_buffer_t buffer, uint8_t value) { memset(buffer->context, value, buffer->size); }
