@@ -12,9 +12,17 @@ extern "C" {
 
 struct chq_model;
 
+// Which weights are packed into the layout of Chasqui's kernels (chq_kernels) instead of llama.cpp's own.
+enum chq_kernels_mode {
+    CHQ_KERNELS_AUTO = 0, // what the environment's CHASQUI_KERNELS says; without it, the formats that a short trial found faster on this machine
+    CHQ_KERNELS_ON   = 1, // all that there are kernels for
+    CHQ_KERNELS_OFF  = 2, // none
+};
+
 // Loads a GGUF file. params: as llama_model_default_params() gives them, then changed; NULL = the defaults.
-// The arrays params points to are read during the call only.
-CHQ_API chq_status chq_model_load(const char * path, const struct llama_model_params * params, struct chq_model ** out);
+// The arrays params points to are read during the call only. kernels: enum chq_kernels_mode, without
+// effect where no kernels are loaded.
+CHQ_API chq_status chq_model_load(const char * path, const struct llama_model_params * params, int32_t kernels, struct chq_model ** out);
 
 // Frees the weights. CHQ_STATUS_STATE while contexts are open. NULL is ignored.
 CHQ_API chq_status chq_model_free(struct chq_model * model);
@@ -35,6 +43,7 @@ struct chq_model_info {
     int32_t  n_pos_per_embd; // positions per token: 4 with M-RoPE, else 1
     uint64_t n_params;
     uint64_t n_bytes;        // of all tensors
+    uint64_t n_bytes_packed; // of weights in the layout of Chasqui's kernels
 
     // special tokens, -1 = the model has none
     int32_t  token_bos;

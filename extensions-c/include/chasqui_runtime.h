@@ -12,7 +12,8 @@ CHQ_API const char * chq_llama_tag(void);  // of the llama.cpp it was built from
 CHQ_API const char * chq_llama_tree(void); // git tree hash of that source
 
 // Loads the backends and takes over llama.cpp's log. Idempotent and thread-safe; every other call needs it first.
-// backend_dir: folder of the backend libraries for builds that load them at run time; NULL or "" = the folder of this library.
+// backend_dir: folder of the backend libraries for builds that load them at run time, and of libggml-chasqui (chq_kernels);
+// NULL or "" = the folder of this library.
 CHQ_API chq_status chq_runtime_init(const char * backend_dir);
 
 //
@@ -43,6 +44,10 @@ CHQ_API chq_status chq_device(int32_t index, struct chq_device_info * out);
 // Instruction sets that the CPU backend in use was compiled for, e.g. "AVX2 FMA F16C".
 // *length = bytes needed without the terminator.
 CHQ_API chq_status chq_cpu_features(char * text, size_t capacity, size_t * length);
+
+// Instruction set of Chasqui's kernels for products with weights, e.g. "AVX512-VNNI". CHQ_STATUS_STATE if they are not loaded.
+// *length = bytes needed without the terminator.
+CHQ_API chq_status chq_kernels(char * text, size_t capacity, size_t * length);
 
 // Number of physical cores this process may run on, at least 1 (respects the affinity mask).
 CHQ_API int32_t chq_physical_cores(void);

@@ -66,7 +66,7 @@ bytes rewritten(const std::string & base, const std::function<void(gguf_context 
 // What the child does with a file. Returns the number of the stage that said no, 0 if everything worked.
 int use(const std::string & path, int32_t n_threads) {
     chq_model * model = nullptr;
-    if (chq_model_load(path.c_str(), nullptr, &model) != CHQ_STATUS_OK) {
+    if (chq_model_load(path.c_str(), nullptr, CHQ_KERNELS_AUTO, &model) != CHQ_STATUS_OK) {
         return strlen(chq_last_error()) > 0 ? 1 : 100;
     }
     char text[256];

@@ -16,7 +16,7 @@ int main(void) {
         return 1;
     }
     struct chq_model * model = NULL;
-    if (chq_model_load("no/such/file.gguf", NULL, &model) != CHQ_STATUS_LOAD || !strstr(chq_last_error(), "no such file")) {
+    if (chq_model_load("no/such/file.gguf", NULL, CHQ_KERNELS_AUTO, &model) != CHQ_STATUS_LOAD || !strstr(chq_last_error(), "no such file")) {
         fprintf(stderr, "a missing file gave: %s\n", chq_last_error());
         return 1;
     }

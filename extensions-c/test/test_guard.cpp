@@ -19,10 +19,10 @@ TEST(abort_while_loading_is_a_failed_load) {
     llama_model_params params = llama_model_default_params();
     params.progress_callback = [](float, void *) { break_ggml(); return true; };
     chq_model * model = nullptr;
-    CHECK_STATUS(chq_model_load(path.c_str(), &params, &model), CHQ_STATUS_LOAD);
+    CHECK_STATUS(chq_model_load(path.c_str(), &params, CHQ_KERNELS_AUTO, &model), CHQ_STATUS_LOAD);
     CHECK(strstr(chq_last_error(), "ggml.c") != nullptr);
     CHECK(model == nullptr);
-    CHECK_OK(chq_model_load(path.c_str(), nullptr, &model));
+    CHECK_OK(chq_model_load(path.c_str(), nullptr, CHQ_KERNELS_AUTO, &model));
     CHECK_OK(chq_model_free(model));
 }
 

@@ -11,9 +11,11 @@
 TEST(nothing_works_before_init) {
     chq_model * model = nullptr;
     chq_device_info device;
-    CHECK_STATUS(chq_model_load("x.gguf", nullptr, &model), CHQ_STATUS_STATE);
+    CHECK_STATUS(chq_model_load("x.gguf", nullptr, CHQ_KERNELS_AUTO, &model), CHQ_STATUS_STATE);
     CHECK_STATUS(chq_device(0, &device), CHQ_STATUS_STATE);
     CHECK_EQ(chq_device_count(), 0);
+    size_t length = 0;
+    CHECK_STATUS(chq_kernels(nullptr, 0, &length), CHQ_STATUS_STATE);
     CHECK_STATUS(chq_runtime_init("/no/such/folder"), CHQ_STATUS_ARGUMENT);
     CHECK_OK(chq_runtime_init("")); // a failed attempt does not spoil the next one
     CHECK_OK(chq_runtime_init(nullptr));
@@ -44,6 +46,82 @@ TEST(devices) {
     CHECK_EQ(strlen(text), length);
     CHECK(chq_physical_cores() >= 1);
     CHECK(chq_physical_cores() <= (int32_t) sysconf(_SC_NPROCESSORS_ONLN));
+}
+
+TEST(kernels) {
+    char text[64];
+    size_t length = 0;
+    CHECK_STATUS(chq_kernels(text, 0, &length), CHQ_STATUS_BUFFER);
+    CHECK_OK(chq_kernels(text, sizeof(text), &length));
+    CHECK_EQ(strlen(text), length);
+    CHECK_STATUS(chq_kernels(text, sizeof(text), nullptr), CHQ_STATUS_ARGUMENT);
+    int accelerators = 0;
+    for (int32_t i = 0; i < chq_device_count(); ++i) {
+        chq_device_info device;
+        CHECK_OK(chq_device(i, &device));
+        if (strcmp(device.backend, "Chasqui") == 0) {
+            ++accelerators;
+            CHECK_EQ(device.type, (int32_t) CHQ_DEVICE_ACCELERATOR);
+            CHECK_EQ(std::string(device.description), text);
+        }
+    }
+    CHECK_EQ(accelerators, 1);
+}
+
+static uint64_t bytes_packed(const std::string & path, int32_t kernels, const llama_model_params * params = nullptr) {
+    chq_model * model = nullptr;
+    CHECK_OK(chq_model_load(path.c_str(), params, kernels, &model));
+    chq_model_info info;
+    CHECK_OK(chq_model_get_info(model, &info));
+    CHECK_OK(chq_model_free(model));
+    return info.n_bytes_packed;
+}
+
+TEST(the_mode_of_the_kernels_is_of_one_load) {
+    tiny_options options;
+    options.type = GGML_TYPE_Q8_0;
+    const std::string path = temporary_path("q8.gguf");
+    write_tiny_gguf(path, options);
+    const std::string plain = temporary_path("f32.gguf");
+    write_tiny_gguf(plain);
+    // the seven products of a layer; q and output 64 x 64, k and v 64 x 32, gate, up and down 64 x 96, 34 bytes for 32 weights
+    const uint64_t weights = 2 * (2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 96) / 32 * 34;
+    const uint64_t packed  = bytes_packed(path, CHQ_KERNELS_ON);
+    CHECK(packed >= weights && packed <= weights * 5 / 4);
+    CHECK_EQ(bytes_packed(path,  CHQ_KERNELS_OFF), 0u);
+    CHECK_EQ(bytes_packed(plain, CHQ_KERNELS_ON),  0u);
+    setenv("CHASQUI_KERNELS", "on", 1);
+    CHECK_EQ(bytes_packed(path, CHQ_KERNELS_AUTO), packed);
+    CHECK_EQ(bytes_packed(path, CHQ_KERNELS_OFF),  0u);
+    CHECK_EQ(bytes_packed(path, CHQ_KERNELS_AUTO), packed);
+    setenv("CHASQUI_KERNELS", "off", 1);
+    CHECK_EQ(bytes_packed(path, CHQ_KERNELS_AUTO), 0u);
+    CHECK_EQ(bytes_packed(path, CHQ_KERNELS_ON),   packed);
+    unsetenv("CHASQUI_KERNELS");
+    const uint64_t chosen = bytes_packed(path, CHQ_KERNELS_AUTO);
+    CHECK(chosen == 0 || chosen == packed);
+
+    // a load that fails on the way leaves nothing behind
+    setenv("CHASQUI_KERNELS", "off", 1);
+    llama_model_params params = llama_model_default_params();
+    params.progress_callback = [](float progress, void *) { return progress < 0.9f; };
+    chq_model * model = nullptr;
+    CHECK_STATUS(chq_model_load(path.c_str(), &params, CHQ_KERNELS_ON, &model), CHQ_STATUS_CANCELLED);
+    CHECK_EQ(bytes_packed(path, CHQ_KERNELS_AUTO), 0u);
+    unsetenv("CHASQUI_KERNELS");
+
+    params = llama_model_default_params();
+    params.vocab_only = true;
+    CHECK_EQ(bytes_packed(path, CHQ_KERNELS_ON, &params), 0u);
+    for (const int32_t wrong : { -1, 3, INT32_MAX, INT32_MIN }) {
+        CHECK_STATUS(chq_model_load(path.c_str(), nullptr, wrong, &model), CHQ_STATUS_ARGUMENT);
+        CHECK(strstr(chq_last_error(), "kernels") != nullptr);
+    }
+    ggml_backend_dev_t devices[] = { ggml_backend_dev_by_name("Chasqui"), nullptr };
+    params = llama_model_default_params();
+    params.devices = devices;
+    CHECK_STATUS(chq_model_load(path.c_str(), &params, CHQ_KERNELS_ON, &model), CHQ_STATUS_ARGUMENT);
+    CHECK(model == nullptr);
 }
 
 static void drain() {
@@ -136,18 +214,18 @@ TEST(many_threads_log) {
 
 TEST(files_that_are_no_models) {
     chq_model * model = nullptr;
-    CHECK_STATUS(chq_model_load(nullptr, nullptr, &model), CHQ_STATUS_ARGUMENT);
-    CHECK_STATUS(chq_model_load("", nullptr, &model), CHQ_STATUS_ARGUMENT);
-    CHECK_STATUS(chq_model_load("x", nullptr, nullptr), CHQ_STATUS_ARGUMENT);
-    CHECK_STATUS(chq_model_load("no-such-file.gguf", nullptr, &model), CHQ_STATUS_LOAD);
-    CHECK_STATUS(chq_model_load(".", nullptr, &model), CHQ_STATUS_LOAD);
-    CHECK_STATUS(chq_model_load("/dev/zero", nullptr, &model), CHQ_STATUS_LOAD);
+    CHECK_STATUS(chq_model_load(nullptr, nullptr, CHQ_KERNELS_AUTO, &model), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_model_load("", nullptr, CHQ_KERNELS_AUTO, &model), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_model_load("x", nullptr, CHQ_KERNELS_AUTO, nullptr), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_model_load("no-such-file.gguf", nullptr, CHQ_KERNELS_AUTO, &model), CHQ_STATUS_LOAD);
+    CHECK_STATUS(chq_model_load(".", nullptr, CHQ_KERNELS_AUTO, &model), CHQ_STATUS_LOAD);
+    CHECK_STATUS(chq_model_load("/dev/zero", nullptr, CHQ_KERNELS_AUTO, &model), CHQ_STATUS_LOAD);
     const std::string path = temporary_path("text.gguf");
     std::ofstream(path) << "not a model, but long enough to be looked at";
-    CHECK_STATUS(chq_model_load(path.c_str(), nullptr, &model), CHQ_STATUS_LOAD);
+    CHECK_STATUS(chq_model_load(path.c_str(), nullptr, CHQ_KERNELS_AUTO, &model), CHQ_STATUS_LOAD);
     CHECK(strstr(chq_last_error(), "not a GGUF file") != nullptr);
     std::ofstream(path) << "GGUF";
-    CHECK_STATUS(chq_model_load(path.c_str(), nullptr, &model), CHQ_STATUS_LOAD);
+    CHECK_STATUS(chq_model_load(path.c_str(), nullptr, CHQ_KERNELS_AUTO, &model), CHQ_STATUS_LOAD);
     CHECK(strstr(chq_last_error(), "too short") != nullptr);
     // the reason is llama.cpp's own
     tiny_options options;
@@ -161,21 +239,21 @@ TEST(files_that_are_no_models) {
     snprintf(wrong[0].key, sizeof(wrong[0].key), "llama.block_count");
     wrong[0].val_i64 = 3;
     params.kv_overrides = wrong;
-    CHECK_STATUS(chq_model_load(path.c_str(), &params, &model), CHQ_STATUS_LOAD);
+    CHECK_STATUS(chq_model_load(path.c_str(), &params, CHQ_KERNELS_AUTO, &model), CHQ_STATUS_LOAD);
     CHECK(strstr(chq_last_error(), "blk.2") != nullptr); // the tensor that is missing
     wrong[0].val_i64 = 0;
-    CHECK_STATUS(chq_model_load(path.c_str(), &params, &model), CHQ_STATUS_LOAD);
+    CHECK_STATUS(chq_model_load(path.c_str(), &params, CHQ_KERNELS_AUTO, &model), CHQ_STATUS_LOAD);
     wrong[0].tag = (llama_model_kv_override_type) 9;
-    CHECK_STATUS(chq_model_load(path.c_str(), &params, &model), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_model_load(path.c_str(), &params, CHQ_KERNELS_AUTO, &model), CHQ_STATUS_ARGUMENT);
     memset(wrong[0].key, 'x', sizeof(wrong[0].key));
-    CHECK_STATUS(chq_model_load(path.c_str(), &params, &model), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_model_load(path.c_str(), &params, CHQ_KERNELS_AUTO, &model), CHQ_STATUS_ARGUMENT);
     params = llama_model_default_params();
     params.split_mode = (llama_split_mode) 9;
-    CHECK_STATUS(chq_model_load(path.c_str(), &params, &model), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_model_load(path.c_str(), &params, CHQ_KERNELS_AUTO, &model), CHQ_STATUS_ARGUMENT);
     params = llama_model_default_params();
     ggml_backend_dev_t devices[] = { (ggml_backend_dev_t) &params, nullptr };
     params.devices = devices;
-    CHECK_STATUS(chq_model_load(path.c_str(), &params, &model), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_model_load(path.c_str(), &params, CHQ_KERNELS_AUTO, &model), CHQ_STATUS_ARGUMENT);
     CHECK(model == nullptr);
 }
 
@@ -189,10 +267,10 @@ TEST(a_load_can_be_stopped) {
     float limit = 0.3f;
     params.progress_callback_user_data = &limit;
     chq_model * model = nullptr;
-    CHECK_STATUS(chq_model_load(path.c_str(), &params, &model), CHQ_STATUS_CANCELLED);
+    CHECK_STATUS(chq_model_load(path.c_str(), &params, CHQ_KERNELS_AUTO, &model), CHQ_STATUS_CANCELLED);
     CHECK(n_calls > 0 && model == nullptr);
     limit = 2.0f;
-    CHECK_OK(chq_model_load(path.c_str(), &params, &model));
+    CHECK_OK(chq_model_load(path.c_str(), &params, CHQ_KERNELS_AUTO, &model));
     CHECK_OK(chq_model_free(model));
 }
 
@@ -200,7 +278,7 @@ TEST(a_model_outlives_its_contexts) {
     const std::string path = temporary_path("tiny.gguf");
     write_tiny_gguf(path);
     chq_model * model = nullptr;
-    CHECK_OK(chq_model_load(path.c_str(), nullptr, &model));
+    CHECK_OK(chq_model_load(path.c_str(), nullptr, CHQ_KERNELS_AUTO, &model));
     chq_context * a = nullptr;
     chq_context * b = nullptr;
     CHECK_OK(chq_context_create(model, nullptr, 0, &a));

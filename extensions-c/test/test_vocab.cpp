@@ -159,7 +159,7 @@ TEST(vocabulary_without_weights) {
     llama_model_params params = llama_model_default_params();
     params.vocab_only = true;
     chq_model * model = nullptr;
-    CHECK_OK(chq_model_load(path.c_str(), &params, &model));
+    CHECK_OK(chq_model_load(path.c_str(), &params, CHQ_KERNELS_AUTO, &model));
     struct chq_model_info info;
     CHECK_OK(chq_model_get_info(model, &info));
     CHECK(info.vocab_only);
@@ -203,7 +203,7 @@ TEST(long_words_and_a_recursive_pre_tokenizer) {
     params.kv_overrides = overrides;
     CHECK_OK(chq_runtime_init(nullptr));
     chq_model * loaded = nullptr;
-    CHECK_OK(chq_model_load(path.c_str(), &params, &loaded));
+    CHECK_OK(chq_model_load(path.c_str(), &params, CHQ_KERNELS_AUTO, &loaded));
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, 512 << 10);

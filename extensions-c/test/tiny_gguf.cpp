@@ -16,9 +16,9 @@ struct writer {
     gguf_context * gguf;
     ggml_context * ggml;
     std::mt19937   random;
-    float          scale;
+    ggml_type      type;
 
-    writer(uint32_t seed, size_t n_bytes) : random(seed), scale(1) {
+    writer(uint32_t seed, size_t n_bytes, ggml_type type) : random(seed), type(type) {
         gguf = gguf_init_empty();
         ggml_init_params params = { n_bytes, nullptr, false };
         ggml = ggml_init(params);
@@ -41,7 +41,19 @@ struct writer {
     }
 
     void matrix(const std::string & name, int64_t n_in, int64_t n_out) {
-        tensor(name + ".weight", { n_in, n_out }, 0, 1.0f / std::sqrt((float) n_in));
+        if (type == GGML_TYPE_F32) {
+            tensor(name + ".weight", { n_in, n_out }, 0, 1.0f / std::sqrt((float) n_in));
+            return;
+        }
+        std::normal_distribution<float> normal(0, 1.0f / std::sqrt((float) n_in));
+        std::vector<float> values((size_t) (n_in * n_out));
+        for (float & v : values) {
+            v = normal(random);
+        }
+        ggml_tensor * t = ggml_new_tensor_2d(ggml, type, n_in, n_out);
+        ggml_set_name(t, (name + ".weight").c_str());
+        ggml_quantize_chunk(type, values.data(), t->data, 0, n_out, n_in, nullptr);
+        gguf_add_tensor(gguf, t);
     }
 
     void norm(const std::string & name, int64_t n) {
@@ -211,7 +223,7 @@ void write_mamba(writer & w, const tiny_options & o) {
 } // namespace
 
 void write_tiny_gguf(const std::string & path, const tiny_options & o) {
-    writer w(o.seed, 64u << 20);
+    writer w(o.seed, 64u << 20, o.type);
     const auto key = [&](const char * name) { return o.arch + "." + name; };
     gguf_set_val_str(w.gguf, "general.architecture", o.arch.c_str());
     gguf_set_val_str(w.gguf, "general.name", "tiny");
@@ -253,7 +265,7 @@ tiny_model::tiny_model(const tiny_options & options) {
     const std::string path = temporary_path("tiny.gguf");
     write_tiny_gguf(path, options);
     CHECK_OK(chq_runtime_init(nullptr));
-    CHECK_OK(chq_model_load(path.c_str(), nullptr, &model));
+    CHECK_OK(chq_model_load(path.c_str(), nullptr, CHQ_KERNELS_AUTO, &model));
 }
 
 tiny_model::~tiny_model() {

@@ -17,6 +17,7 @@ struct tiny_options {
     int32_t     n_ctx      = 2048;
     int32_t     n_swa      = 64;      // gemma2
     uint32_t    seed       = 1;
+    ggml_type   type       = GGML_TYPE_F32; // of the weights that are multiplied with; every number of columns a multiple of its block
     bool        bpe        = false;   // a GPT-2 vocabulary instead of SentencePiece
     std::string chat_template;
 };

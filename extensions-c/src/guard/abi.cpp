@@ -132,6 +132,7 @@ const chq_abi_field model_info_fields[] = {
     FIELD(chq_model_info, n_pos_per_embd),
     FIELD(chq_model_info, n_params),
     FIELD(chq_model_info, n_bytes),
+    FIELD(chq_model_info, n_bytes_packed),
     FIELD(chq_model_info, token_bos),
     FIELD(chq_model_info, token_eos),
     FIELD(chq_model_info, token_eot),

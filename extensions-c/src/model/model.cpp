@@ -43,6 +43,10 @@ static void check_params(const llama_model_params & params) {
         if (!known || i >= llama_max_devices()) {
             fail(CHQ_STATUS_ARGUMENT, "devices[%zu] is no device of this process, or the list does not end with NULL", i);
         }
+        ggml_backend_reg_t reg = ggml_backend_dev_backend_reg(params.devices[i]);
+        if (reg && reg == kernels_registration()) {
+            fail(CHQ_STATUS_ARGUMENT, "devices[%zu] helps the CPU and holds no layers of its own", i);
+        }
     }
     for (size_t i = 0; params.tensor_buft_overrides && params.tensor_buft_overrides[i].pattern; ++i) {
         if (!params.tensor_buft_overrides[i].buft || i >= llama_max_tensor_buft_overrides()) {
@@ -55,6 +59,40 @@ static void check_params(const llama_model_params & params) {
         }
     }
 }
+
+// What Chasqui's kernels pack while this thread loads a model. Before and after, its mode is the environment's.
+class packing {
+    ggml_backend_reg_t registration = kernels_registration();
+
+    template <typename F>
+    F * function(const char * name) const {
+        return registration ? (F *) ggml_backend_reg_get_proc_address(registration, name) : nullptr;
+    }
+
+    void reset() const {
+        if (auto * reset_mode = function<void()>("chasqui_kernels_reset")) {
+            reset_mode();
+        }
+    }
+
+public:
+    explicit packing(int32_t kernels) {
+        reset();
+        auto * set_mode = function<void(int)>("chasqui_kernels_set_mode");
+        if (set_mode && kernels != CHQ_KERNELS_AUTO) {
+            set_mode(kernels);
+        }
+    }
+
+    ~packing() { reset(); }
+
+    packing(const packing &) = delete;
+
+    uint64_t bytes() const {
+        auto * bytes_packed = function<size_t()>("chasqui_kernels_bytes_packed");
+        return bytes_packed ? bytes_packed() : 0;
+    }
+};
 
 // Passes the caller's progress callback on and remembers whether it was the one to stop the load.
 struct progress_watch {
@@ -192,7 +230,7 @@ static void read_constants(chq_model & model, const llama_model_params & params)
 
 using namespace chq;
 
-chq_status chq_model_load(const char * path, const struct llama_model_params * params_in, struct chq_model ** out) {
+chq_status chq_model_load(const char * path, const struct llama_model_params * params_in, int32_t kernels, struct chq_model ** out) {
     return guarded([&] {
         check_runtime();
         check_pointer(out,  "out");
@@ -202,6 +240,7 @@ chq_status chq_model_load(const char * path, const struct llama_model_params * p
         }
         llama_model_params params = params_in ? *params_in : llama_model_default_params();
         check_params(params);
+        check_enum(kernels, CHQ_KERNELS_AUTO, CHQ_KERNELS_OFF, "kernels");
 
         try {
             check_gguf(path, params);
@@ -213,7 +252,11 @@ chq_status chq_model_load(const char * path, const struct llama_model_params * p
             }
             auto model = std::make_unique<chq_model>();
             forget_captured_errors();
-            model->llama = llama_model_load_from_file(path, params);
+            {
+                const packing packing(kernels);
+                model->llama = llama_model_load_from_file(path, params);
+                model->n_bytes_packed = packing.bytes();
+            }
             if (!model->llama) {
                 if (watch.stopped) {
                     fail(CHQ_STATUS_CANCELLED, "%s: the load was stopped by its progress callback", path);
@@ -288,6 +331,7 @@ chq_status chq_model_get_info(const struct chq_model * model, struct chq_model_i
         info.n_pos_per_embd = model->n_pos_per_embd;
         info.n_params       = llama_model_n_params(m);
         info.n_bytes        = llama_model_size(m);
+        info.n_bytes_packed = model->n_bytes_packed;
 
         info.token_bos           = v ? llama_vocab_bos    (v) : -1;
         info.token_eos           = v ? llama_vocab_eos    (v) : -1;

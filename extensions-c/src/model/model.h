@@ -22,6 +22,7 @@ struct chq_model : chq::handle {
     bool        recurrent      = false;
     bool        hybrid         = false;
     bool        enc_dec        = false; // needs llama_encode first
+    uint64_t    n_bytes_packed = 0;
     std::string arch;
     uint64_t    fingerprint    = 0;     // of shape, size and vocabulary
     bool        deep_splitter  = false; // the pre-tokenizer recurses, see vocab.cpp

@@ -36,6 +36,10 @@ void * cpu_function(const char * name) {
     return reg ? ggml_backend_reg_get_proc_address(reg, name) : nullptr;
 }
 
+ggml_backend_reg_t kernels_registration() {
+    return ggml_backend_reg_by_name("Chasqui");
+}
+
 // Path of the library that holds an address, "" if unknown.
 static std::string library_of(const void * address) {
     if (!address) {
@@ -55,6 +59,10 @@ static std::string library_of(const void * address) {
 #endif
 }
 
+static std::filesystem::path own_folder() {
+    return std::filesystem::path(library_of((const void *) &chq_runtime_init)).parent_path();
+}
+
 static void load_backends(const char * dir) {
     const bool given = dir && dir[0];
     if (given) {
@@ -64,14 +72,30 @@ static void load_backends(const char * dir) {
         }
     }
     if (given || !cpu_device()) {
-        const std::string own = std::filesystem::path(library_of((const void *) &chq_runtime_init)).parent_path().string();
         // loads GGML_BACKEND_PATH as well
-        ggml_backend_load_all_from_path(given ? dir : own.c_str());
+        ggml_backend_load_all_from_path(given ? dir : own_folder().string().c_str());
         return;
     }
     // The CPU backend is linked in: only a backend that the user names comes from outside.
     if (const char * path = getenv("GGML_BACKEND_PATH")) {
         ggml_backend_load(path);
+    }
+}
+
+// Chasqui's kernels join the CPU backend, which must be there first. Without them everything works, only slower.
+static void load_kernels(const char * dir) {
+    if (kernels_registration()) {
+        return; // GGML_BACKEND_PATH named them
+    }
+#ifdef _WIN32
+    const char * name = "ggml-chasqui.dll";
+#else
+    const char * name = "libggml-chasqui.so"; // a module ends so on macOS, too
+#endif
+    const std::filesystem::path path = (dir && dir[0] ? std::filesystem::path(dir) : own_folder()) / name;
+    std::error_code error;
+    if (std::filesystem::exists(path, error)) {
+        ggml_backend_load(path.string().c_str());
     }
 }
 
@@ -103,6 +127,7 @@ chq_status chq_runtime_init(const char * backend_dir) {
                 backend_dir && backend_dir[0] ? backend_dir : "the folder of libchasqui",
                 captured_errors()[0] ? ": " : "", captured_errors());
         }
+        load_kernels(backend_dir);
         initialised.store(true, std::memory_order_release);
         return CHQ_STATUS_OK;
     });
@@ -171,5 +196,18 @@ chq_status chq_cpu_features(char * text, size_t capacity, size_t * length) {
             }
         }
         return give_text(names.data(), names.size(), text, capacity, length);
+    });
+}
+
+chq_status chq_kernels(char * text, size_t capacity, size_t * length) {
+    return guarded([&] {
+        check_runtime();
+        check_pointer(length, "length");
+        ggml_backend_reg_t reg = kernels_registration();
+        if (!reg || ggml_backend_reg_dev_count(reg) == 0) {
+            fail(CHQ_STATUS_STATE, "Chasqui's kernels are not loaded");
+        }
+        const char * set = ggml_backend_dev_description(ggml_backend_reg_dev_get(reg, 0));
+        return give_text(set, strlen(set), text, capacity, length);
     });
 }

@@ -14,6 +14,9 @@ void check_runtime();
 // A function that the CPU backend exports by name; NULL if it does not.
 void * cpu_function(const char * name);
 
+// The registration of Chasqui's kernels; NULL if they are not loaded.
+ggml_backend_reg_t kernels_registration();
+
 // The callback for llama_log_set and its like.
 void on_log(ggml_log_level level, const char * text, void * user);
 

@@ -8,6 +8,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /// The runtime under everything: versions, devices and the native log. Thread-safe.
 ///
@@ -68,6 +69,12 @@ public final class Chasqui {
     public static String cpuFeatures() {
         Native.load();
         return Native.text((text, capacity, length) -> chq_cpu_features(text, capacity, length));
+    }
+
+    /// Instruction set of Chasqui's own kernels, e.g. `AVX512-VNNI`; empty if the natives have none. See [Kernels].
+    public static Optional<String> kernels() {
+        Native.load();
+        return Native.optionalText((text, capacity, length) -> chq_kernels(text, capacity, length));
     }
 
     /// Physical cores that this process may use: the default number of threads.

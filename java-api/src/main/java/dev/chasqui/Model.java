@@ -38,6 +38,7 @@ public final class Model implements AutoCloseable {
                     chq_model_info.n_swa(raw),
                     chq_model_info.n_params(raw),
                     chq_model_info.n_bytes(raw),
+                    chq_model_info.n_bytes_packed(raw),
                     chq_model_info.has_encoder(raw),
                     chq_model_info.has_decoder(raw),
                     chq_model_info.is_recurrent(raw),
@@ -68,7 +69,7 @@ public final class Model implements AutoCloseable {
             ModelParameters parameters = ModelParameters.of(options, arena);
             MemorySegment file = Native.cString(arena, "path", path.toString());
             MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
-            int status = chq_model_load(file, parameters.segment(), out);
+            int status = chq_model_load(file, parameters.segment(), options.kernels().nativeValue(), out);
             parameters.rethrow();
             if (status == CHQ_STATUS_LOAD() || status == CHQ_STATUS_ABORTED() || status == CHQ_STATUS_INTERNAL()) {
                 String reason = Status.lastError();

@@ -11,6 +11,7 @@ package dev.chasqui;
 /// @param slidingWindow     tokens that sliding-window layers see, 0 = the whole text
 /// @param parameters        number of weights
 /// @param sizeInBytes       of all tensors
+/// @param packedBytes       of the weights that Chasqui's kernels compute with, in their layout; 0 where llama.cpp computes everything
 /// @param hasEncoder        whether text must be encoded before decoding
 /// @param hasDecoder        whether it can generate
 /// @param recurrent         whether it keeps a state instead of a KV cache
@@ -27,6 +28,7 @@ public record ModelInfo(
         int slidingWindow,
         long parameters,
         long sizeInBytes,
+        long packedBytes,
         boolean hasEncoder,
         boolean hasDecoder,
         boolean recurrent,

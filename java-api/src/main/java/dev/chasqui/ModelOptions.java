@@ -12,7 +12,8 @@ import org.jspecify.annotations.Nullable;
 /// @param loadMode          how the file gets into memory
 /// @param vocabularyOnly    loads no weights: enough to tokenise
 /// @param checkTensors      looks for invalid numbers in the weights while loading; slower
-/// @param repack            lets backends store weights in the layout that suits their kernels
+/// @param repack            lets llama.cpp's backends store weights in the layout that suits their kernels
+/// @param kernels           whether weights are packed for Chasqui's own kernels, which come before those of the backends
 /// @param metadataOverrides values that replace those in the file: [Boolean], [Long], [Double] or [String] of at most 127 bytes
 /// @param listener          hears of progress, or null
 public record ModelOptions(
@@ -22,54 +23,60 @@ public record ModelOptions(
         boolean vocabularyOnly,
         boolean checkTensors,
         boolean repack,
+        Kernels kernels,
         Map<String, Object> metadataOverrides,
         @Nullable LoadListener listener) {
 
     private static final ModelOptions DEFAULTS =
-            new ModelOptions(-1, List.of(), LoadMode.AUTO, false, false, true, Map.of(), null);
+            new ModelOptions(-1, List.of(), LoadMode.AUTO, false, false, true, Kernels.AUTO, Map.of(), null);
 
     public ModelOptions {
         devices = List.copyOf(devices);
         Objects.requireNonNull(loadMode, "loadMode");
+        Objects.requireNonNull(kernels, "kernels");
         metadataOverrides = Map.copyOf(metadataOverrides);
         metadataOverrides.forEach(ModelOptions::checkOverride);
     }
 
-    /// All layers on a GPU where there is one, weights mapped, nothing overridden.
+    /// All layers on a GPU where there is one, weights mapped, those on the CPU packed where that is faster, nothing overridden.
     public static ModelOptions defaults() {
         return DEFAULTS;
     }
 
     public ModelOptions withGpuLayers(int value) {
-        return new ModelOptions(value, devices, loadMode, vocabularyOnly, checkTensors, repack, metadataOverrides, listener);
+        return new ModelOptions(value, devices, loadMode, vocabularyOnly, checkTensors, repack, kernels, metadataOverrides, listener);
     }
 
     public ModelOptions withDevices(List<String> value) {
-        return new ModelOptions(gpuLayers, value, loadMode, vocabularyOnly, checkTensors, repack, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, value, loadMode, vocabularyOnly, checkTensors, repack, kernels, metadataOverrides, listener);
     }
 
     public ModelOptions withLoadMode(LoadMode value) {
-        return new ModelOptions(gpuLayers, devices, value, vocabularyOnly, checkTensors, repack, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, value, vocabularyOnly, checkTensors, repack, kernels, metadataOverrides, listener);
     }
 
     public ModelOptions withVocabularyOnly(boolean value) {
-        return new ModelOptions(gpuLayers, devices, loadMode, value, checkTensors, repack, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, loadMode, value, checkTensors, repack, kernels, metadataOverrides, listener);
     }
 
     public ModelOptions withCheckTensors(boolean value) {
-        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, value, repack, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, value, repack, kernels, metadataOverrides, listener);
     }
 
     public ModelOptions withRepack(boolean value) {
-        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, value, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, value, kernels, metadataOverrides, listener);
+    }
+
+    public ModelOptions withKernels(Kernels value) {
+        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, repack, value, metadataOverrides, listener);
     }
 
     public ModelOptions withMetadataOverrides(Map<String, Object> value) {
-        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, repack, value, listener);
+        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, repack, kernels, value, listener);
     }
 
     public ModelOptions withListener(@Nullable LoadListener value) {
-        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, repack, metadataOverrides, value);
+        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, repack, kernels, metadataOverrides, value);
     }
 
     private static void checkOverride(String key, Object value) {

@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
@@ -19,7 +20,8 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
 
-/// Greedy decoding gives exactly what llama.cpp's own completion tool of the same build gives.
+/// Greedy decoding gives exactly what llama.cpp's own completion tool of the same build gives: both without Chasqui's kernels,
+/// or both with them.
 ///
 /// Each model gets 20 prompts with `-Dchasqui.differential=full`; otherwise only the default model does, and the others get 3.
 @Tag("model")
@@ -60,9 +62,10 @@ class DifferentialTest {
     List<DynamicTest> sameAsTheCompletionTool() {
         boolean full = "full".equals(System.getProperty("chasqui.differential"));
         return List.of(
-                DynamicTest.dynamicTest("smollm2-135m", () -> compare(ModelStore.standard().get("smollm2-135m"), 20)),
-                DynamicTest.dynamicTest("qwen2.5-coder-0.5b", () -> compare(cached("qwen2.5-coder-0.5b"), full ? 20 : 3)),
-                DynamicTest.dynamicTest("gemma3-270m", () -> compare(cached("gemma3-270m"), full ? 20 : 3)));
+                DynamicTest.dynamicTest("smollm2-135m", () -> compare(ModelStore.standard().get("smollm2-135m"), Kernels.OFF, 20)),
+                DynamicTest.dynamicTest("smollm2-135m with kernels", () -> compare(ModelStore.standard().get("smollm2-135m"), Kernels.ON, full ? 20 : 3)),
+                DynamicTest.dynamicTest("qwen2.5-coder-0.5b", () -> compare(cached("qwen2.5-coder-0.5b"), Kernels.OFF, full ? 20 : 3)),
+                DynamicTest.dynamicTest("gemma3-270m", () -> compare(cached("gemma3-270m"), Kernels.OFF, full ? 20 : 3)));
     }
 
     private static Path cached(String name) {
@@ -71,13 +74,13 @@ class DifferentialTest {
         return file.get();
     }
 
-    private void compare(Path file, int prompts) throws IOException, InterruptedException {
+    private void compare(Path file, Kernels kernels, int prompts) throws IOException, InterruptedException {
         Path tool = tool();
-        try (Model model = Model.load(file);
+        try (Model model = Model.load(file, ModelOptions.defaults().withKernels(kernels));
                 Context context = model.newContext(ContextOptions.defaults().withContextSize(512).withThreads(THREADS))) {
             for (String prompt : PROMPTS.subList(0, prompts)) {
                 try (Sequence sequence = context.newSequence()) {
-                    Completion theirs = complete(tool, file, prompt);
+                    Completion theirs = complete(tool, file, kernels, prompt);
                     int[] tokens = model.vocabulary().tokenize(prompt, true, false);
                     assertThat(tokens).as("tokens of \"%s\"", prompt).isEqualTo(theirs.promptTokens());
                     byte[] ours = generate(sequence, tokens);
@@ -107,15 +110,20 @@ class DifferentialTest {
     private record Completion(int[] promptTokens, byte[] output) { }
 
     /// The raw continuation: no chat template, no sampler but the best token, control tokens shown.
-    private Completion complete(Path tool, Path model, String prompt) throws IOException, InterruptedException {
+    private Completion complete(Path tool, Path model, Kernels kernels, String prompt) throws IOException, InterruptedException {
         Path promptFile = Files.writeString(directory.resolve("prompt"), prompt);
         Path output = directory.resolve("output");
         Path errors = directory.resolve("errors");
-        Process process = new ProcessBuilder(tool.toString(), "-m", model.toString(), "-bf", promptFile.toString(),
+        ProcessBuilder builder = new ProcessBuilder(tool.toString(), "-m", model.toString(), "-bf", promptFile.toString(),
                 "-n", String.valueOf(TOKENS), "-t", String.valueOf(THREADS), "-c", "512", "-b", "2048", "-ub", "512", "-s", "1",
                 "--temp", "0", "--samplers", "temperature", "-fa", "auto", "--swa-full", "-no-cnv", "--no-display-prompt", "--no-escape",
                 "--special", "--no-warmup", "--simple-io", "--verbose-prompt", "--offline")
-                .redirectInput(Path.of("/dev/null").toFile()).redirectOutput(output.toFile()).redirectError(errors.toFile()).start();
+                .redirectInput(Path.of("/dev/null").toFile()).redirectOutput(output.toFile()).redirectError(errors.toFile());
+        builder.environment().remove("GGML_BACKEND_PATH");
+        if (kernels == Kernels.ON) {
+            builder.environment().putAll(Map.of("GGML_BACKEND_PATH", kernelLibrary(), "CHASQUI_KERNELS", "on"));
+        }
+        Process process = builder.start();
         assertThat(process.waitFor(5, TimeUnit.MINUTES)).isTrue();
         String log = new String(Files.readAllBytes(errors), StandardCharsets.UTF_8);
         assertThat(process.exitValue()).as(log).isZero();
@@ -149,6 +157,10 @@ class DifferentialTest {
         float second = logits[TestModels.argmax(logits)];
         return "\"%s\": token %d of the answer differs, the two best logits are %.4f apart%nours:   %s%ntheirs: %s".formatted(prompt,
                 index - promptLength, best - second, new String(ours, StandardCharsets.UTF_8), new String(theirs, StandardCharsets.UTF_8));
+    }
+
+    private static String kernelLibrary() {
+        return Chasqui.devices().stream().filter(device -> device.backend().equals("Chasqui")).findFirst().orElseThrow().library();
     }
 
     private static Path tool() {

@@ -18,7 +18,7 @@ class ModelOptionsTest {
 
     @Test
     void defaults() {
-        assertThat(DEFAULTS).isEqualTo(new ModelOptions(-1, List.of(), LoadMode.AUTO, false, false, true, Map.of(), null));
+        assertThat(DEFAULTS).isEqualTo(new ModelOptions(-1, List.of(), LoadMode.AUTO, false, false, true, Kernels.AUTO, Map.of(), null));
     }
 
     @Test
@@ -26,8 +26,8 @@ class ModelOptionsTest {
         LoadListener listener = fraction -> true;
 
         assertThat(DEFAULTS.withGpuLayers(3).withDevices(List.of("CPU")).withLoadMode(LoadMode.READ).withVocabularyOnly(true)
-                .withCheckTensors(true).withRepack(false).withMetadataOverrides(Map.of("a", 1L)).withListener(listener))
-                .isEqualTo(new ModelOptions(3, List.of("CPU"), LoadMode.READ, true, true, false, Map.of("a", 1L), listener));
+                .withCheckTensors(true).withRepack(false).withKernels(Kernels.OFF).withMetadataOverrides(Map.of("a", 1L)).withListener(listener))
+                .isEqualTo(new ModelOptions(3, List.of("CPU"), LoadMode.READ, true, true, false, Kernels.OFF, Map.of("a", 1L), listener));
         assertThat(DEFAULTS.withListener(listener).withListener(null)).isEqualTo(DEFAULTS);
     }
 
@@ -69,6 +69,7 @@ class ModelOptionsTest {
     @Test
     void refusesNull() {
         assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withLoadMode(null));
+        assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withKernels(null));
         assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withDevices(null));
         assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withMetadataOverrides(null));
     }

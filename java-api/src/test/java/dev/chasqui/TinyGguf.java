@@ -2,6 +2,8 @@ package dev.chasqui;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -57,6 +59,7 @@ final class TinyGguf {
         private int feedForward = 128;
         private int contextLength = 512;
         private long seed = 42;
+        private GgmlType type = GgmlType.F32;
         private String chatTemplate = null;
 
         private Builder() {}
@@ -100,6 +103,12 @@ final class TinyGguf {
         /// Other weights for another seed.
         Builder seed(long value) {
             seed = value;
+            return this;
+        }
+
+        /// @param value of the matrices: F32, or Q8_0 where all sizes are multiples of 32
+        Builder type(GgmlType value) {
+            type = value;
             return this;
         }
 
@@ -211,13 +220,34 @@ final class TinyGguf {
         }
 
         /// Scaled so that activations keep their size from layer to layer and the logits spread over a few units.
-        private static void matrix(TinyGgufWriter out, Random random, String name, int inputs, int outputs) {
+        private void matrix(TinyGgufWriter out, Random random, String name, int inputs, int outputs) {
             float[] values = new float[inputs * outputs];
             float scale = (float) (2 / Math.sqrt(inputs));
             for (int i = 0; i < values.length; i++) {
                 values[i] = (float) random.nextGaussian() * scale;
             }
-            out.tensor(name, values, inputs, outputs);
+            switch (type) {
+                case F32 -> out.tensor(name, values, inputs, outputs);
+                case Q8_0 -> out.tensor(name, type, quantized(values), inputs, outputs);
+                default -> throw new IllegalArgumentException("matrices of type " + type);
+            }
+        }
+
+        /// Blocks of 32 values: a scale of 16 bits, then 8 bits for each.
+        private static byte[] quantized(float[] values) {
+            ByteBuffer bytes = ByteBuffer.allocate(values.length / 32 * 34).order(ByteOrder.LITTLE_ENDIAN);
+            for (int block = 0; block < values.length; block += 32) {
+                float largest = 0;
+                for (int i = block; i < block + 32; i++) {
+                    largest = Math.max(largest, Math.abs(values[i]));
+                }
+                float scale = largest / 127;
+                bytes.putShort(Float.floatToFloat16(scale));
+                for (int i = block; i < block + 32; i++) {
+                    bytes.put((byte) Math.round(values[i] / scale));
+                }
+            }
+            return bytes.array();
         }
 
         private void ones(TinyGgufWriter out, String name) {

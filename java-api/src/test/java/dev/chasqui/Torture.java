@@ -255,6 +255,8 @@ final class Torture {
 
     private void loading() {
         add("unknown device", () -> Model.load(file, ModelOptions.defaults().withDevices(List.of("NPU9"))).close(), IllegalArgumentException.class);
+        add("device that holds no layers", () -> Model.load(file, ModelOptions.defaults().withDevices(List.of("Chasqui"))).close(),
+                IllegalArgumentException.class);
         add("device with NUL", () -> Model.load(file, ModelOptions.defaults().withDevices(List.of("C\0PU"))).close(), IllegalArgumentException.class);
         add("listener that stops", () -> Model.load(file, ModelOptions.defaults().withListener(_ -> false)), CancelledException.class);
         add("listener that throws", () -> Model.load(file, ModelOptions.defaults().withListener(_ -> {

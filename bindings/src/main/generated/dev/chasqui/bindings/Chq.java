@@ -779,6 +779,68 @@ public class Chq extends Chq$shared {
         }
     }
 
+    private static class chq_kernels {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_LONG,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_kernels");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_kernels(char *text, size_t capacity, size_t *length)
+     * }
+     */
+    public static FunctionDescriptor chq_kernels$descriptor() {
+        return chq_kernels.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_kernels(char *text, size_t capacity, size_t *length)
+     * }
+     */
+    public static MethodHandle chq_kernels$handle() {
+        return chq_kernels.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_kernels(char *text, size_t capacity, size_t *length)
+     * }
+     */
+    public static MemorySegment chq_kernels$address() {
+        return chq_kernels.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_kernels(char *text, size_t capacity, size_t *length)
+     * }
+     */
+    public static int chq_kernels(MemorySegment text, long capacity, MemorySegment length) {
+        var mh$ = chq_kernels.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_kernels", text, capacity, length);
+            }
+            return (int)mh$.invokeExact(text, capacity, length);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class chq_physical_cores {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT    );
@@ -3969,12 +4031,40 @@ public class Chq extends Chq$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+    private static final int CHQ_KERNELS_AUTO = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_kernels_mode.CHQ_KERNELS_AUTO = 0
+     * }
+     */
+    public static int CHQ_KERNELS_AUTO() {
+        return CHQ_KERNELS_AUTO;
+    }
+    private static final int CHQ_KERNELS_ON = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_kernels_mode.CHQ_KERNELS_ON = 1
+     * }
+     */
+    public static int CHQ_KERNELS_ON() {
+        return CHQ_KERNELS_ON;
+    }
+    private static final int CHQ_KERNELS_OFF = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_kernels_mode.CHQ_KERNELS_OFF = 2
+     * }
+     */
+    public static int CHQ_KERNELS_OFF() {
+        return CHQ_KERNELS_OFF;
+    }
 
     private static class chq_model_load {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,
             Chq.C_POINTER,
             Chq.C_POINTER,
+            Chq.C_INT,
             Chq.C_POINTER
         );
 
@@ -3986,7 +4076,7 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * chq_status chq_model_load(const char *path, const struct llama_model_params *params, struct chq_model **out)
+     * chq_status chq_model_load(const char *path, const struct llama_model_params *params, int32_t kernels, struct chq_model **out)
      * }
      */
     public static FunctionDescriptor chq_model_load$descriptor() {
@@ -3996,7 +4086,7 @@ public class Chq extends Chq$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * chq_status chq_model_load(const char *path, const struct llama_model_params *params, struct chq_model **out)
+     * chq_status chq_model_load(const char *path, const struct llama_model_params *params, int32_t kernels, struct chq_model **out)
      * }
      */
     public static MethodHandle chq_model_load$handle() {
@@ -4006,7 +4096,7 @@ public class Chq extends Chq$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * chq_status chq_model_load(const char *path, const struct llama_model_params *params, struct chq_model **out)
+     * chq_status chq_model_load(const char *path, const struct llama_model_params *params, int32_t kernels, struct chq_model **out)
      * }
      */
     public static MemorySegment chq_model_load$address() {
@@ -4015,16 +4105,16 @@ public class Chq extends Chq$shared {
 
     /**
      * {@snippet lang=c :
-     * chq_status chq_model_load(const char *path, const struct llama_model_params *params, struct chq_model **out)
+     * chq_status chq_model_load(const char *path, const struct llama_model_params *params, int32_t kernels, struct chq_model **out)
      * }
      */
-    public static int chq_model_load(MemorySegment path, MemorySegment params, MemorySegment out) {
+    public static int chq_model_load(MemorySegment path, MemorySegment params, int kernels, MemorySegment out) {
         var mh$ = chq_model_load.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_model_load", path, params, out);
+                traceDowncall("chq_model_load", path, params, kernels, out);
             }
-            return (int)mh$.invokeExact(path, params, out);
+            return (int)mh$.invokeExact(path, params, kernels, out);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -27,6 +27,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t n_pos_per_embd;
  *     uint64_t n_params;
  *     uint64_t n_bytes;
+ *     uint64_t n_bytes_packed;
  *     int32_t token_bos;
  *     int32_t token_eos;
  *     int32_t token_eot;
@@ -71,6 +72,7 @@ public class chq_model_info {
         Chq.C_INT.withName("n_pos_per_embd"),
         Chq.C_LONG.withName("n_params"),
         Chq.C_LONG.withName("n_bytes"),
+        Chq.C_LONG.withName("n_bytes_packed"),
         Chq.C_INT.withName("token_bos"),
         Chq.C_INT.withName("token_eos"),
         Chq.C_INT.withName("token_eot"),
@@ -628,6 +630,50 @@ public class chq_model_info {
      */
     public static void n_bytes(MemorySegment struct, long fieldValue) {
         struct.set(n_bytes$LAYOUT, n_bytes$OFFSET, fieldValue);
+    }
+
+    private static final OfLong n_bytes_packed$LAYOUT = (OfLong)$LAYOUT.select(groupElement("n_bytes_packed"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint64_t n_bytes_packed
+     * }
+     */
+    public static final OfLong n_bytes_packed$layout() {
+        return n_bytes_packed$LAYOUT;
+    }
+
+    private static final long n_bytes_packed$OFFSET = $LAYOUT.byteOffset(groupElement("n_bytes_packed"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint64_t n_bytes_packed
+     * }
+     */
+    public static final long n_bytes_packed$offset() {
+        return n_bytes_packed$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint64_t n_bytes_packed
+     * }
+     */
+    public static long n_bytes_packed(MemorySegment struct) {
+        return struct.get(n_bytes_packed$LAYOUT, n_bytes_packed$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint64_t n_bytes_packed
+     * }
+     */
+    public static void n_bytes_packed(MemorySegment struct, long fieldValue) {
+        struct.set(n_bytes_packed$LAYOUT, n_bytes_packed$OFFSET, fieldValue);
     }
 
     private static final OfInt token_bos$LAYOUT = (OfInt)$LAYOUT.select(groupElement("token_bos"));

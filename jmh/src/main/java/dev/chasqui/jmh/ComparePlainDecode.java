@@ -126,7 +126,7 @@ public final class ComparePlainDecode {
             MethodHandle getMemory = handle(llama, "llama_get_memory", FunctionDescriptor.of(ADDRESS, ADDRESS));
 
             MemorySegment out = arena.allocate(ADDRESS);
-            check(Chq.chq_model_load(arena.allocateFrom(file.toString()), MemorySegment.NULL, out));
+            check(Chq.chq_model_load(arena.allocateFrom(file.toString()), MemorySegment.NULL, Chq.CHQ_KERNELS_AUTO(), out));
             MemorySegment model = out.get(ADDRESS, 0);
             MemorySegment params = Chq.llama_context_default_params(arena);
             llama_context_params.n_ctx(params, options.contextSize());
