@@ -33,7 +33,7 @@ rm -rf "$dest"
 folder=$dest/META-INF/chasqui/natives/$os-$arch
 mkdir -p "$folder"
 
-# The name by which the dynamic linker asks for library $1.
+# The name by which the dynamic linker asks for library $1; none for a backend that is loaded by its path.
 linked_name() {
     case $os in
         linux) objdump -p "$1" | awk '$1 == "SONAME" { print $2 }' ;;
@@ -58,7 +58,7 @@ for library in "$bin"/lib*.so "$bin"/lib*.dylib "$bin"/*.dll; do
         macos) strip -x "$folder/$name" ;;
     esac
 done
-for needed in ggml-base ggml llama llama-common mtmd chasqui; do
+for needed in ggml-base ggml ggml-chasqui llama llama-common mtmd chasqui; do
     ls "$folder" | grep -q "^\(lib\)\{0,1\}$needed\.[sd]" || {
         echo "stage.sh: $bin has no $needed, run native/build.sh $preset" >&2
         exit 1
