@@ -187,6 +187,7 @@ final class BenchCommand implements Callable<Integer> {
                 object.writeStringField("model_type", info.description());
                 object.writeNumberField("model_size", info.sizeInBytes());
                 object.writeNumberField("model_n_params", info.parameters());
+                object.writeNumberField("packed_bytes", info.packedBytes());
                 object.writeNumberField("n_batch", row.context().batchSize());
                 object.writeNumberField("n_ubatch", row.context().microBatchSize());
                 object.writeNumberField("n_threads", row.context().threads());

@@ -36,10 +36,13 @@ final class InfoCommand implements Callable<Integer> {
         out.println("java           " + Runtime.version());
         out.println("natives        " + Chasqui.libraryLocation());
         out.println("cpu features   " + Chasqui.cpuFeatures());
+        out.println("kernels        " + Chasqui.kernels().orElse("none"));
         out.println("cores          " + Chasqui.physicalCores());
         for (Device device : Chasqui.devices()) {
-            out.printf("device         %s: %s, %s of %s free%n", device.name(), device.description(),
-                    Bytes.text(device.freeMemory()), Bytes.text(device.totalMemory()));
+            // what only helps the CPU has no memory of its own
+            String memory = device.totalMemory() == 0 ? ""
+                    : ", " + Bytes.text(device.freeMemory()) + " of " + Bytes.text(device.totalMemory()) + " free";
+            out.println("device         " + device.name() + ": " + device.description() + memory);
             if (!device.library().isEmpty()) {
                 out.println("               " + device.library());
             }
@@ -53,6 +56,7 @@ final class InfoCommand implements Callable<Integer> {
             object.writeStringField("java", Runtime.version().toString());
             object.writeStringField("natives", Chasqui.libraryLocation());
             object.writeStringField("cpu_features", Chasqui.cpuFeatures());
+            object.writeStringField("kernels", Chasqui.kernels().orElse(null));
             object.writeNumberField("cores", Chasqui.physicalCores());
             object.writeArrayFieldStart("devices");
             for (Device device : Chasqui.devices()) {

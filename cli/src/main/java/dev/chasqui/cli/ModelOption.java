@@ -1,5 +1,6 @@
 package dev.chasqui.cli;
 
+import dev.chasqui.Kernels;
 import dev.chasqui.Model;
 import dev.chasqui.ModelOptions;
 import dev.chasqui.models.ModelStore;
@@ -19,6 +20,10 @@ final class ModelOption {
             description = "Layers to put on a GPU, negative for all (default: ${DEFAULT-VALUE}).")
     private int gpuLayers;
 
+    @Option(names = "--kernels", paramLabel = "auto|on|off", defaultValue = "auto",
+            description = "Chasqui's own kernels: auto where they are faster, on wherever they can be used, off (default: ${DEFAULT-VALUE}).")
+    private Kernels kernels;
+
     /// The file, fetched if need be, with progress on stderr.
     Path file() {
         try (DownloadProgress progress = new DownloadProgress()) {
@@ -27,7 +32,7 @@ final class ModelOption {
     }
 
     Model load() {
-        return load(ModelOptions.defaults().withGpuLayers(gpuLayers));
+        return load(ModelOptions.defaults().withGpuLayers(gpuLayers).withKernels(kernels));
     }
 
     /// Enough for tokenising.

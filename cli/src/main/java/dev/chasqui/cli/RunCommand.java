@@ -158,6 +158,7 @@ final class RunCommand implements Callable<Integer> {
             object.writeNumberField("drafted", stats.draftedTokens());
             object.writeNumberField("accepted", stats.acceptedTokens());
             object.writeNumberField("target_steps", stats.targetSteps());
+            object.writeNumberField("packed_bytes", sequence.context().model().info().packedBytes());
             object.writeStringField("finish_reason", stats.finishReason().name().toLowerCase(Locale.ROOT));
         });
     }

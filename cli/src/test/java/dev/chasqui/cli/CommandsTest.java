@@ -3,6 +3,7 @@ package dev.chasqui.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.chasqui.Chasqui;
 import dev.chasqui.Context;
 import dev.chasqui.ContextOptions;
 import dev.chasqui.Model;
@@ -21,6 +22,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -62,6 +64,16 @@ class CommandsTest {
         assertThat((double) answer.get("ttft_ms")).isPositive();
         assertThat((double) answer.get("decode_tps")).isPositive();
         assertThat((long) answer.get("target_steps")).isBetween(23L, 24L);
+    }
+
+    @Test
+    void kernelsDecidesWhatIsPacked() {
+        String[] options = {"run", "--json", "--temp", "0", "-n", "4", "--raw", "--kernels"};
+        assertThat((long) only(Cli.run(with(options, "on", PROMPT))).get("packed_bytes")).isPositive();
+        assertThat(only(Cli.run(with(options, "off", PROMPT)))).containsEntry("packed_bytes", 0L);
+        assertThat(only(Cli.run(with(options, "AUTO", PROMPT)))).containsKey("packed_bytes");
+        assertThat(Cli.run("bench", "--json", "--kernels", "off", "-p", "8", "-n", "0", "-r", "1").json()).singleElement()
+                .satisfies(row -> assertThat(row).containsEntry("packed_bytes", 0L));
     }
 
     @Test
@@ -172,7 +184,12 @@ class CommandsTest {
         Map<String, Object> info = only(Cli.run("info", "--json"));
         assertThat((List<?>) info.get("devices")).isNotEmpty();
         assertThat((long) info.get("cores")).isPositive();
-        assertThat(Cli.run("info").out()).contains("llama.cpp", "device");
+        assertThat(info).containsEntry("kernels", Chasqui.kernels().orElseThrow());
+        assertThat(Cli.run("info").out()).contains("llama.cpp", "device").contains("kernels        " + info.get("kernels"));
+    }
+
+    private static String[] with(String[] options, String... more) {
+        return Stream.of(options, more).flatMap(Stream::of).toArray(String[]::new);
     }
 
     private static Map<String, Object> only(Cli result) {

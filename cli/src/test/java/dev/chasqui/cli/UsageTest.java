@@ -33,13 +33,19 @@ class UsageTest {
         assertThat(help.out()).startsWith("Usage: chasqui " + command).contains("--json");
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"run", "bench", "perplexity"})
+    void whatLoadsWeightsTakesKernels(String command) {
+        assertThat(Cli.run(command, "--help").out()).contains("--kernels=auto|on|off");
+    }
+
     @Test
     void theVersionNamesBothParts() {
         assertThat(Cli.run("--version").out()).contains("chasqui", "llama.cpp");
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "nonsense", "run", "run --nonsense x", "run -n many x", "perplexity", "bench -o xml", "models pull"})
+    @ValueSource(strings = {"", "nonsense", "run", "run --nonsense x", "run -n many x", "perplexity", "bench -o xml", "run --kernels fast x", "bench --kernels", "models pull"})
     void usageErrorsEndWithTwo(String line) {
         Cli wrong = Cli.run(line.isEmpty() ? new String[0] : line.split(" "));
         assertThat(wrong.status()).isEqualTo(2);
