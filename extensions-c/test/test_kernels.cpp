@@ -1,12 +1,13 @@
 // The kernels alone: every instruction set of this CPU, every format, every small number of rows, odd shapes, against sums in double of
 // what ggml itself reads from the same weights.
-#include "check.h"
+#include "runner.h"
 
 #include "kernels/kernels.h"
 #include "kernels/pack.h"
 
 #include "ggml.h"
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <random>
@@ -129,6 +130,7 @@ TEST(every_set_format_and_number_of_rows_agrees_with_sums_in_double) {
     std::mt19937 random(1);
     int compared = 0;
     for (int s = 0; kernel_sets()[s]; s++) {
+        fprintf(stderr, "       %s\n", kernel_sets()[s]->name);
         for (const auto & format : FORMATS) {
             const int64_t block = columns_multiple(format.f);
             for (const int64_t blocks : { 1, 3, 9 }) {

@@ -14,7 +14,8 @@ struct bits_256 {
     using pairs = __m256i;
     using real  = __m256;
 
-    static constexpr int PARTS = 2;
+    static constexpr int  PARTS = 2;
+    static constexpr auto BY    = EACH;
 
     CHQ_INLINE bytes load(const uint8_t * p)            { return _mm256_load_si256((const __m256i *) p); }
     CHQ_INLINE void  store(uint8_t * p, bytes v)        { _mm256_store_si256((__m256i *) p, v); }

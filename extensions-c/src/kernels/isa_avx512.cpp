@@ -19,6 +19,7 @@ struct avx512 {
     static constexpr int  TILES       = 2;
     static constexpr int  SLAB        = 6;
     static constexpr int  ALONE       = 8;
+    static constexpr auto BY          = EACH;
     static constexpr int  SIGNED_BIAS = 128;
 
     CHQ_INLINE bytes load(const uint8_t * p)            { return _mm512_load_si512(p); }

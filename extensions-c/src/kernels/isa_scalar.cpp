@@ -17,6 +17,7 @@ struct scalar {
     static constexpr int  TILES       = 1;
     static constexpr int  SLAB        = 4;
     static constexpr int  ALONE       = 4;
+    static constexpr auto BY          = EACH;
     static constexpr int  SIGNED_BIAS = 0;
 
     template <class V, class Function>

@@ -11,6 +11,11 @@
 //     total            sums of parts times integer scales
 //     scale            integer scales, as flush wants them
 //     chain(kind)      how many quads a part may sum
+//   BY               how wide sets take more than one row of activations:
+//     EACH             dot: one row of activations, its quad beside every row of weights
+//     LANE             dot_lane: one of four rows, whose quads are one vector; fewer than four like EACH
+//     PAIR             dot_square: two rows of activations by two rows of weights, 8 columns of each. A `square` is the four sums;
+//                      interleave() turns the low and the high quads of a part into the 8 columns of its first and of its last rows
 //   SIGNED_BIAS      what unpacking adds to signed codes
 //   PANEL            unpacking costs more than keeping a block's unpacked codes in the first-level cache for several slabs
 #pragma once
@@ -37,6 +42,8 @@
 #endif
 
 namespace chq::kernels {
+
+enum rows_by { EACH, LANE, PAIR };
 
 template <format F>
 constexpr int code_bias(int signed_bias) {
@@ -80,8 +87,9 @@ struct tile_kernel {
 
     template <bool PREFETCHES>
     struct packed_codes {
-        static constexpr bool AHEAD = PREFETCHES;
-        static constexpr int  STEP  = group_bytes(KIND);
+        static constexpr bool AHEAD       = PREFETCHES;
+        static constexpr bool INTERLEAVED = false;
+        static constexpr int  STEP        = group_bytes(KIND);
         CHQ_INLINE void pair(const uint8_t * at, int v, bytes * low_quads, bytes * high_quads) {
             CHQ_UNROLL for (int h = 0; h < PARTS; h++) {
                 if constexpr (KIND == SIGNED_BYTE) {
@@ -111,8 +119,9 @@ struct tile_kernel {
     };
 
     struct panel_codes {
-        static constexpr bool AHEAD = false;
-        static constexpr int  STEP  = QUADS * VECTOR;
+        static constexpr bool AHEAD       = false;
+        static constexpr bool INTERLEAVED = I::BY == PAIR;
+        static constexpr int  STEP        = QUADS * VECTOR;
         CHQ_INLINE void pair(const uint8_t * at, int v, bytes * low_quads, bytes * high_quads) {
             CHQ_UNROLL for (int h = 0; h < PARTS; h++) {
                 low_quads[h]  = I::load(at + (2*v)     * VECTOR + h * PIECE);
@@ -127,6 +136,9 @@ struct tile_kernel {
             bytes high[PARTS];
             packed_codes<false>::pair(group, v, low, high);
             CHQ_UNROLL for (int h = 0; h < PARTS; h++) {
+                if constexpr (I::BY == PAIR) {
+                    I::interleave(low[h], high[h]);
+                }
                 I::store(to + (2*v)     * VECTOR + h * PIECE, low[h]);
                 I::store(to + (2*v + 1) * VECTOR + h * PIECE, high[h]);
             }
@@ -206,18 +218,69 @@ struct tile_kernel {
     // The quads [FROM, TO) of a group in 32 bits: sums[j] += codes . q[j]
     template <int T, int N, class Source, int FROM, int TO>
     CHQ_INLINE void dot_wide(const uint8_t * const (&codes)[T], int at, const slab_view<I, F, N> & x, int g, typename I::ints (&sums)[N][T * PARTS]) {
+        if constexpr (I::BY == PAIR && (N > 1 || Source::INTERLEAVED)) {
+            dot_paired<T, N, Source, FROM, TO>(codes, at, x, g, sums);
+            return;
+        }
         CHQ_UNROLL for (int v = FROM / 2; v < TO / 2; v++) {
             bytes w[2][T * PARTS];
             CHQ_UNROLL for (int t = 0; t < T; t++) {
                 Source::pair(codes[t] + at, v, w[0] + t * PARTS, w[1] + t * PARTS);
             }
             CHQ_UNROLL for (int i = 0; i < 2; i++) {
-                CHQ_UNROLL for (int j = 0; j < N; j++) {
-                    const bytes a = I::quad(x.quad(g, 2*v + i, j));
-                    CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
-                        sums[j][p] = I::dot(sums[j][p], w[i][p], a);
+                if constexpr (I::BY == LANE && N == 4) {
+                    const bytes a = I::quads(x.quad(g, 2*v + i, 0));
+                    CHQ_UNROLL for (int j = 0; j < N; j++) {
+                        CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                            sums[j][p] = I::dot_lane(sums[j][p], w[i][p], a, j);
+                        }
+                    }
+                } else {
+                    CHQ_UNROLL for (int j = 0; j < N; j++) {
+                        const bytes a = I::quad(x.quad(g, 2*v + i, j));
+                        CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                            sums[j][p] = I::dot(sums[j][p], w[i][p], a);
+                        }
                     }
                 }
+            }
+        }
+    }
+
+    // The same by pairs of rows. The partner of a last odd row is whatever lies behind it in memory, and what comes of that is dropped.
+    template <int T, int N, class Source, int FROM, int TO>
+    CHQ_INLINE void dot_paired(const uint8_t * const (&codes)[T], int at, const slab_view<I, F, N> & x, int g, typename I::ints (&sums)[N][T * PARTS]) {
+        constexpr int COUNT = (N + 1) / 2;
+        typename I::ints   dropped = I::zero();
+        typename I::square s[COUNT][T * PARTS][2];
+        CHQ_UNROLL for (int k = 0; k < COUNT; k++) {
+            CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                I::to_squares(sums[2*k][p], 2*k + 1 < N ? sums[2*k + 1][p] : dropped, s[k][p][0], s[k][p][1]);
+            }
+        }
+        CHQ_UNROLL for (int v = FROM / 2; v < TO / 2; v++) {
+            bytes w[2][T * PARTS];
+            CHQ_UNROLL for (int t = 0; t < T; t++) {
+                Source::pair(codes[t] + at, v, w[0] + t * PARTS, w[1] + t * PARTS);
+            }
+            bytes a[COUNT];
+            CHQ_UNROLL for (int k = 0; k < COUNT; k++) {
+                a[k] = I::quads_of_two(x.quad(g, 2*v, 2*k), x.quad(g, 2*v + 1, 2*k));
+            }
+            CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                if constexpr (!Source::INTERLEAVED) {
+                    I::interleave(w[0][p], w[1][p]);
+                }
+                CHQ_UNROLL for (int i = 0; i < 2; i++) {
+                    CHQ_UNROLL for (int k = 0; k < COUNT; k++) {
+                        s[k][p][i] = I::dot_square(s[k][p][i], w[i][p], a[k]);
+                    }
+                }
+            }
+        }
+        CHQ_UNROLL for (int k = 0; k < COUNT; k++) {
+            CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
+                I::from_squares(s[k][p][0], s[k][p][1], sums[2*k][p], 2*k + 1 < N ? sums[2*k + 1][p] : dropped);
             }
         }
     }
