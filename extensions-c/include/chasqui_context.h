@@ -78,6 +78,17 @@ CHQ_API chq_status chq_decode_batch(struct chq_context * context, const struct l
 // Rows of logits that the last decode left, in the order of its tokens: *data is [*n_rows, n_vocab], valid until the next decode.
 CHQ_API chq_status chq_logits(struct chq_context * context, const float ** data, int32_t * n_rows);
 
+// Most tokens of chq_context_set_top_k.
+#define CHQ_TOP_K_MAX 64
+
+// From now on decodes leave the k best tokens of each row instead of its logits (chq_top_k; chq_logits and chq_sample fail): the kernels pick
+// them while they multiply, so that rows times n_vocab floats are neither written nor read. k = 0: logits again. Every sequence must be empty.
+// CHQ_STATUS_UNSUPPORTED where the kernels do not compute the model's last product, or where something follows it.
+CHQ_API chq_status chq_context_set_top_k(struct chq_context * context, int32_t k);
+
+// What the last decode left: *tokens and *logits are [*n_rows, *k], best first, equals by token; valid until the next decode.
+CHQ_API chq_status chq_top_k(struct chq_context * context, const int32_t ** tokens, const float ** logits, int32_t * n_rows, int32_t * k);
+
 // Number of cells that a sequence can still take in the best case.
 CHQ_API chq_status chq_context_room(struct chq_context * context, int32_t seq_id, int32_t * n_cells);
 

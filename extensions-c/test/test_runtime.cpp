@@ -79,7 +79,7 @@ static uint64_t bytes_packed(const std::string & path, int32_t kernels, const ll
 
 TEST(the_mode_of_the_kernels_is_of_one_load) {
     tiny_options options;
-    options.type = GGML_TYPE_Q8_0;
+    options.types = { GGML_TYPE_Q8_0 };
     const std::string path = temporary_path("q8.gguf");
     write_tiny_gguf(path, options);
     const std::string plain = temporary_path("f32.gguf");

@@ -16,9 +16,10 @@ struct writer {
     gguf_context * gguf;
     ggml_context * ggml;
     std::mt19937   random;
-    ggml_type      type;
+    std::vector<ggml_type> types; // of matrices, in turn
+    size_t         n_matrices = 0;
 
-    writer(uint32_t seed, size_t n_bytes, ggml_type type) : random(seed), type(type) {
+    writer(uint32_t seed, size_t n_bytes, std::vector<ggml_type> types) : random(seed), types(std::move(types)) {
         gguf = gguf_init_empty();
         ggml_init_params params = { n_bytes, nullptr, false };
         ggml = ggml_init(params);
@@ -40,19 +41,26 @@ struct writer {
         gguf_add_tensor(gguf, t);
     }
 
-    void matrix(const std::string & name, int64_t n_in, int64_t n_out) {
+    // [n_in, n_out], or n_planes of them
+    void matrix(const std::string & name, int64_t n_in, int64_t n_out, float deviation = 0, int64_t n_planes = 0) {
+        const ggml_type type = types[n_matrices++ % types.size()];
+        std::vector<int64_t> shape { n_in, n_out };
+        if (n_planes > 0) {
+            shape.push_back(n_planes);
+        }
+        deviation = deviation > 0 ? deviation : 1.0f / std::sqrt((float) n_in);
         if (type == GGML_TYPE_F32) {
-            tensor(name + ".weight", { n_in, n_out }, 0, 1.0f / std::sqrt((float) n_in));
+            tensor(name + ".weight", shape, 0, deviation);
             return;
         }
-        std::normal_distribution<float> normal(0, 1.0f / std::sqrt((float) n_in));
-        std::vector<float> values((size_t) (n_in * n_out));
+        ggml_tensor * t = ggml_new_tensor(ggml, type, (int) shape.size(), shape.data());
+        std::normal_distribution<float> normal(0, deviation);
+        std::vector<float> values((size_t) ggml_nelements(t));
         for (float & v : values) {
             v = normal(random);
         }
-        ggml_tensor * t = ggml_new_tensor_2d(ggml, type, n_in, n_out);
         ggml_set_name(t, (name + ".weight").c_str());
-        ggml_quantize_chunk(type, values.data(), t->data, 0, n_out, n_in, nullptr);
+        ggml_quantize_chunk(type, values.data(), t->data, 0, ggml_nrows(t), n_in, nullptr);
         gguf_add_tensor(gguf, t);
     }
 
@@ -150,6 +158,13 @@ void write_attention(writer & w, const tiny_options & o, const std::string & blo
 }
 
 void write_feed_forward(writer & w, const tiny_options & o, const std::string & block) {
+    if (o.n_expert > 0) {
+        w.tensor(block + "ffn_gate_inp.weight", { o.n_embd, o.n_expert }, 0, 0.2f);
+        w.matrix(block + "ffn_gate_exps", o.n_embd, o.n_ff, 0, o.n_expert);
+        w.matrix(block + "ffn_up_exps",   o.n_embd, o.n_ff, 0, o.n_expert);
+        w.matrix(block + "ffn_down_exps", o.n_ff,   o.n_embd, 0, o.n_expert);
+        return;
+    }
     w.matrix(block + "ffn_gate", o.n_embd, o.n_ff);
     w.matrix(block + "ffn_up",   o.n_embd, o.n_ff);
     w.matrix(block + "ffn_down", o.n_ff,   o.n_embd);
@@ -163,6 +178,10 @@ void write_transformer(writer & w, const tiny_options & o) {
     gguf_set_val_u32(w.gguf, key("feed_forward_length").c_str(),     o.n_ff);
     gguf_set_val_u32(w.gguf, key("rope.dimension_count").c_str(),    o.n_embd / o.n_head);
     gguf_set_val_f32(w.gguf, key("attention.layer_norm_rms_epsilon").c_str(), 1e-5f);
+    if (o.n_expert > 0) {
+        gguf_set_val_u32(w.gguf, key("expert_count").c_str(),      o.n_expert);
+        gguf_set_val_u32(w.gguf, key("expert_used_count").c_str(), 2);
+    }
     if (gemma) {
         gguf_set_val_u32(w.gguf, key("attention.sliding_window").c_str(), o.n_swa);
         gguf_set_val_u32(w.gguf, key("attention.key_length").c_str(),   o.n_embd / o.n_head);
@@ -186,7 +205,7 @@ void write_transformer(writer & w, const tiny_options & o) {
     }
     w.norm("output_norm", o.n_embd);
     if (!gemma) {
-        w.tensor("output.weight", { o.n_embd, N_VOCAB }, 0, 0.5f);
+        w.matrix("output", o.n_embd, N_VOCAB, 0.5f);
     }
 }
 
@@ -223,7 +242,7 @@ void write_mamba(writer & w, const tiny_options & o) {
 } // namespace
 
 void write_tiny_gguf(const std::string & path, const tiny_options & o) {
-    writer w(o.seed, 64u << 20, o.type);
+    writer w(o.seed, 64u << 20, o.types);
     const auto key = [&](const char * name) { return o.arch + "." + name; };
     gguf_set_val_str(w.gguf, "general.architecture", o.arch.c_str());
     gguf_set_val_str(w.gguf, "general.name", "tiny");
@@ -238,6 +257,23 @@ void write_tiny_gguf(const std::string & path, const tiny_options & o) {
         write_mamba(w, o);
     } else {
         write_transformer(w, o);
+    }
+    if (!gguf_write_to_file(w.gguf, path.c_str(), false)) {
+        throw std::runtime_error("cannot write " + path);
+    }
+}
+
+void write_tiny_lora(const std::string & path, const tiny_options & o) {
+    writer w(o.seed + 1, 16u << 20, { GGML_TYPE_F32 });
+    constexpr int64_t RANK = 4;
+    gguf_set_val_str(w.gguf, "general.architecture", o.arch.c_str());
+    gguf_set_val_str(w.gguf, "general.type", "adapter");
+    gguf_set_val_str(w.gguf, "adapter.type", "lora");
+    gguf_set_val_f32(w.gguf, "adapter.lora.alpha", 8);
+    for (int il = 0; il < o.n_layer; ++il) {
+        const std::string weight = "blk." + std::to_string(il) + ".ffn_down.weight";
+        w.tensor(weight + ".lora_a", { o.n_ff, RANK }, 0, 0.1f);
+        w.tensor(weight + ".lora_b", { RANK, o.n_embd }, 0, 0.1f);
     }
     if (!gguf_write_to_file(w.gguf, path.c_str(), false)) {
         throw std::runtime_error("cannot write " + path);

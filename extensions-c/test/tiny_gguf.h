@@ -17,12 +17,16 @@ struct tiny_options {
     int32_t     n_ctx      = 2048;
     int32_t     n_swa      = 64;      // gemma2
     uint32_t    seed       = 1;
-    ggml_type   type       = GGML_TYPE_F32; // of the weights that are multiplied with; every number of columns a multiple of its block
+    int32_t     n_expert   = 0;       // experts of a mixture, two of which are used; 0 = none
+    std::vector<ggml_type> types { GGML_TYPE_F32 }; // of the weights that are multiplied with, in turn; columns come in multiples of their blocks
     bool        bpe        = false;   // a GPT-2 vocabulary instead of SentencePiece
     std::string chat_template;
 };
 
 void write_tiny_gguf(const std::string & path, const tiny_options & options = {});
+
+// An adapter for the feed-forward part of such a model.
+void write_tiny_lora(const std::string & path, const tiny_options & options);
 
 // A file name of this process's own in the working directory; removed when the process ends.
 std::string temporary_path(const std::string & name);

@@ -276,10 +276,13 @@ llama_memory_t check_memory(const chq_context * context) {
 }
 
 const float * logits_of(chq_context * context) {
-    if (!context->rows_data && context->n_rows > 0) {
+    if (context->n_rows == 0 || context->top_k > 0) {
+        return nullptr;
+    }
+    if (!context->rows_data) {
         context->rows_data = llama_get_logits(context->llama);
     }
-    return context->n_rows > 0 ? context->rows_data : nullptr;
+    return context->rows_data;
 }
 
 void forget_rows(chq_context * context) {
@@ -302,6 +305,7 @@ chq_status chq_context_create(struct chq_model * model, const struct llama_conte
         auto context = std::make_unique<chq_context>();
         context->model = model;
         context->poll  = poll;
+        params.n_outputs_max_per_seq = 0; // as many as there may be: chq_context_set_top_k has samplers inside the graph
         params.cb_eval             = nullptr;
         params.cb_eval_user_data   = nullptr;
         params.abort_callback      = on_compute_poll;

@@ -2,6 +2,7 @@
 
 #include "chasqui_context.h"
 #include "guard/guard.h"
+#include "kernels/reduction.h"
 #include "model/model.h"
 
 #include <atomic>
@@ -70,6 +71,13 @@ struct chq_context : chq::handle {
     int32_t       n_rows    = 0;
     const float * rows_data = nullptr;
 
+    // chq_context_set_top_k: what the kernels fill in instead of logits
+    int32_t                     top_k = 0;
+    chq::kernels::reduction     reduction = {};
+    std::vector<int32_t>        top_tokens;
+    std::vector<float>          top_logits;
+    std::vector<std::unique_ptr<llama_sampler, void (*)(llama_sampler *)>> no_logits; // one for each sequence
+
     // Positions forgotten in the middle of a sequence: cells that its range of positions does not account for.
     std::vector<int32_t> n_holes;
 
@@ -104,6 +112,9 @@ void update_memory(chq_context * context);
 void share_cells  (chq_context * context, int32_t a, int32_t b);
 void unshare_cells(chq_context * context, int32_t seq_id);
 bool shares_cells (const chq_context * context, int32_t seq_id);
+
+// llama_decode, with the kernels' reduction of the outputs where chq_context_set_top_k asks for it. n_outputs: rows that the batch asks for.
+int32_t decode_batch(chq_context * context, const llama_batch & batch, int32_t n_outputs);
 
 // See chq_context_room.
 int32_t room_of(const chq_context * context, int32_t seq_id);

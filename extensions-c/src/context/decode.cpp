@@ -142,7 +142,7 @@ chq_status decode_tokens(chq_context * context, int32_t seq_id, const int32_t * 
             /*.seq_id   =*/ context->batch_seq.data(),
             /*.logits   =*/ context->batch_output.data(),
         };
-        const int32_t code = llama_decode(context->llama, batch);
+        const int32_t code = decode_batch(context, batch, all ? n : last && output == CHQ_OUTPUT_LAST ? 1 : 0);
         context->needs_update &= code == -1; // any other batch got past the update
         if (code == 0) {
             context->retired_pools.clear(); // it has computed with the new ones
@@ -258,7 +258,7 @@ chq_status chq_decode_batch(struct chq_context * context, const struct llama_bat
             fail(CHQ_STATUS_ARGUMENT, "%d rows of output are more than n_outputs_max = %d", n_outputs, context->n_outputs_max);
         }
         forget_rows(context);
-        const int32_t code = llama_decode(context->llama, *batch);
+        const int32_t code = decode_batch(context, *batch, n_outputs);
         context->needs_update &= code == -1;
         if (code == 1) {
             fail(CHQ_STATUS_CONTEXT_FULL, "the context is full: the KV cache has no room for a batch of %d tokens", batch->n_tokens);

@@ -60,7 +60,7 @@ static ggml_status compute(ggml_backend_t backend, ggml_cgraph * graph) {
     for (int i = 0; i < ggml_graph_n_nodes(graph); i++) {
         const ggml_tensor * op = ggml_graph_node(graph, i);
         if (is_product(op)) {
-            needed = std::max(needed, scratch_bytes(best_kernels(), op));
+            needed = std::max(needed, scratch_bytes(best_kernels(), op, self->threads->count()));
         }
     }
     if (self->scratch.size() < needed) {
@@ -182,6 +182,9 @@ static void * registration_function(ggml_backend_reg_t, const char * name) {
     }
     if (strcmp(name, "chasqui_kernels_reset") == 0) {
         return (void *) reset_mode;
+    }
+    if (strcmp(name, "chasqui_kernels_reduce") == 0) {
+        return (void *) reduce_on;
     }
     if (strcmp(name, "chasqui_kernels_bytes_packed") == 0) {
         return (void *) bytes_packed;

@@ -33,8 +33,8 @@ struct guest : ggml::cpu::extra_buffer_type, ggml::cpu::tensor_traits {
         return op->src[0] && is_packed(op->src[0]) && is_product(op) ? this : nullptr;
     }
 
-    bool work_size(int, const ggml_tensor * op, size_t & size) override {
-        size = scratch_bytes(best_kernels(), op);
+    bool work_size(int threads, const ggml_tensor * op, size_t & size) override {
+        size = scratch_bytes(best_kernels(), op, threads);
         return true;
     }
 

@@ -1,5 +1,13 @@
 #include "product.h"
 
+#include "best.h"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <utility>
+#include <vector>
+
 namespace chq::kernels {
 
 format format_of(ggml_type type) {
@@ -39,6 +47,11 @@ bool is_product(const ggml_tensor * op) {
 
 static size_t padded(size_t n) { return (n + VECTOR - 1) / VECTOR * VECTOR; }
 
+// The product whose outputs are the logits.
+static bool is_head(const ggml_tensor * op) { return op->op == GGML_OP_MUL_MAT && strcmp(op->name, "result_output") == 0; }
+
+constexpr int64_t PIECE_STRIPS = 8;
+
 // What lies in the scratch memory.
 struct scratch {
     size_t           row;         // bytes of a row of activations
@@ -48,9 +61,13 @@ struct scratch {
     int32_t        * starts;      // MUL_MAT_ID: where each expert's rows start, one more at the end
     int32_t        * used;        // MUL_MAT_ID: experts that have rows
     int32_t        * n_used;
+    float         ** piece_rows;  // reductions: for each thread and row where its piece starts
+    float          * pieces;      // reductions: for each thread and row PIECE_STRIPS strips of outputs
+    int32_t        * best_index;  // reductions: for each thread and row REDUCTION_MOST places
+    float          * best_value;
     size_t           bytes;
 
-    scratch(const kernel_set & kernels, const ggml_tensor * op, void * memory) {
+    scratch(const kernel_set & kernels, const ggml_tensor * op, void * memory, int threads) {
         const size_t n       = (size_t) ggml_nrows(op);
         const size_t experts = (size_t) op->src[0]->ne[2];
         row = activation_row_bytes(format_of(op->src[0]->type), kernels.wide, op->src[0]->ne[0]);
@@ -67,12 +84,17 @@ struct scratch {
         starts      = (int32_t *) take((experts + 1) * sizeof(int32_t));
         used        = (int32_t *) take(experts * sizeof(int32_t));
         n_used      = (int32_t *) take(sizeof(int32_t));
+        const size_t lists = is_head(op) ? n * (size_t) threads : 0;
+        piece_rows  = (float **) take(lists * sizeof(void *));
+        pieces      = (float *) take(lists * PIECE_STRIPS * STRIP * sizeof(float));
+        best_index  = (int32_t *) take(lists * REDUCTION_MOST * sizeof(int32_t));
+        best_value  = (float *) take(lists * REDUCTION_MOST * sizeof(float));
         bytes       = (size_t) (at - start) + VECTOR;
     }
 };
 
-size_t scratch_bytes(const kernel_set & kernels, const ggml_tensor * op) {
-    return scratch(kernels, op, nullptr).bytes;
+size_t scratch_bytes(const kernel_set & kernels, const ggml_tensor * op, int threads) {
+    return scratch(kernels, op, nullptr, threads).bytes;
 }
 
 // Address of row r of a tensor, counted over all its dimensions but the first.
@@ -121,6 +143,85 @@ static void group_by_expert(const ggml_tensor * op, scratch & s) {
     s.starts[0] = 0;
 }
 
+// ---- reductions
+
+static std::mutex                                         reductions_mutex;
+static std::vector<std::pair<const void *, reduction *>>  reductions;
+
+void reduce_on(const void * pool, reduction * r) {
+    std::lock_guard<std::mutex> lock(reductions_mutex);
+    reductions.erase(std::remove_if(reductions.begin(), reductions.end(), [&](const auto & entry) { return entry.first == pool; }), reductions.end());
+    if (r) {
+        reductions.emplace_back(pool, r);
+    }
+}
+
+// The request that this product is to serve, NULL if there is none or no room for its rows.
+static reduction * reduction_for(const team & team, const ggml_tensor * op) {
+    if (!is_head(op)) {
+        return nullptr;
+    }
+    std::lock_guard<std::mutex> lock(reductions_mutex);
+    for (const auto & [pool, r] : reductions) {
+        if (pool == team.pool) {
+            return ggml_nrows(op) <= r->capacity - r->rows && r->k <= op->ne[0] ? r : nullptr;
+        }
+    }
+    return nullptr;
+}
+
+// What follows the quantization of the activations: each thread takes pieces of the vocabulary and keeps its best of every row.
+static void reduce(const kernel_set & kernels, const team & team, const ggml_tensor * op, const scratch & s, reduction & r) {
+    const ggml_tensor * w = op->src[0];
+    const format  f       = format_of(w->type);
+    const int64_t columns = w->ne[0];
+    const int64_t n_rows  = w->ne[1];
+    const int     n       = (int) ggml_nrows(op);
+    const int     k       = r.k;
+    const auto list = [&](int thread, int row) {
+        const size_t at = ((size_t) thread * (size_t) n + (size_t) row) * REDUCTION_MOST;
+        return best { k, s.best_index + at, s.best_value + at };
+    };
+    for (int row = 0; row < n; row++) {
+        list(team.index, row).clear();
+    }
+    constexpr int64_t PIECE = PIECE_STRIPS * STRIP;
+    float * const pieces = s.pieces + (size_t) team.index * (size_t) n * PIECE;
+    float ** const outs = s.piece_rows + (size_t) team.index * (size_t) n;
+    for (int row = 0; row < n; row++) {
+        outs[row] = pieces + (size_t) row * PIECE;
+    }
+    const int64_t items = (n_rows + PIECE - 1) / PIECE;
+    for (int64_t item = team.index; item < items; item = team.take_next(team.pool, 1)) {
+        const int64_t first = item * PIECE;
+        const int64_t count = std::min(PIECE, n_rows - first);
+        kernels.multiply[f]((const uint8_t *) w->data + (size_t) (item * PIECE_STRIPS) * strip_bytes(f, columns), count, columns,
+            0, strips_of(count), s.activations, outs, n);
+        for (int row = 0; row < n; row++) {
+            list(team.index, row).offer_all(outs[row], (int) count, (int32_t) first);
+        }
+    }
+    team.barrier(team.pool);
+
+    for (int row = team.index; row < n; row += team.count) {
+        const size_t at = (size_t) (r.rows + row) * (size_t) k;
+        best all { k, r.index + at, r.value + at };
+        all.clear();
+        for (int thread = 0; thread < team.count; thread++) {
+            const best some = list(thread, row);
+            for (int i = 0; i < k && some.index[i] != INT32_MAX; i++) {
+                all.offer(some.index[i], some.value[i]);
+            }
+        }
+    }
+    team.barrier(team.pool);
+    if (team.index == 0) {
+        r.rows += n;
+    }
+}
+
+// ---- products
+
 void product(const kernel_set & kernels, const team & team, ggml_tensor * op) {
     const ggml_tensor * w = op->src[0];
     const ggml_tensor * x = op->src[1];
@@ -128,7 +229,8 @@ void product(const kernel_set & kernels, const team & team, ggml_tensor * op) {
     const int64_t columns = w->ne[0];
     const int64_t n_rows  = w->ne[1];
     const bool    by_id   = op->op == GGML_OP_MUL_MAT_ID;
-    scratch s(kernels, op, team.scratch);
+    scratch s(kernels, op, team.scratch, team.count);
+    reduction * const reduced = reduction_for(team, op);
 
     if (by_id) {
         if (team.index == 0) {
@@ -156,6 +258,11 @@ void product(const kernel_set & kernels, const team & team, ggml_tensor * op) {
         team.set_next(team.pool, team.count);
     }
     team.barrier(team.pool);
+
+    if (reduced) {
+        reduce(kernels, team, op, s, *reduced);
+        return;
+    }
 
     // Some pieces more than threads, so that one that is held up leaves its share to the others.
     const int64_t strips = strips_of(n_rows);

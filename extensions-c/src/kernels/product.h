@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels.h"
+#include "reduction.h"
 #include "ggml.h"
 
 namespace chq::kernels {
@@ -15,7 +16,7 @@ size_t packed_bytes(const ggml_tensor * weight);
 
 // Whether this is an operation that product() computes, provided that src[0] is packed.
 bool   is_product(const ggml_tensor * op);
-size_t scratch_bytes(const kernel_set & kernels, const ggml_tensor * op);
+size_t scratch_bytes(const kernel_set & kernels, const ggml_tensor * op, int threads);
 
 // Threads that compute one operation together. Each of them calls product() with its own index.
 struct team {
@@ -27,6 +28,9 @@ struct team {
     void (*set_next)(void * pool, int item); // one thread calls it before the barrier
     int  (*take_next)(void * pool, int n);  // adds n, gives what was there
 };
+
+// See reduction.h.
+void reduce_on(const void * pool, reduction * r);
 
 void product(const kernel_set & kernels, const team & team, ggml_tensor * op);
 
