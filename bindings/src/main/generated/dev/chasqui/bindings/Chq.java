@@ -23,6 +23,15 @@ public class Chq extends Chq$shared {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
+    private static final int CHQ_TOP_K_MAX = (int)64L;
+    /**
+     * {@snippet lang=c :
+     * #define CHQ_TOP_K_MAX 64
+     * }
+     */
+    public static int CHQ_TOP_K_MAX() {
+        return CHQ_TOP_K_MAX;
+    }
     private static final int CHQ_STATUS_OK = (int)0L;
     /**
      * {@snippet lang=c :
@@ -5387,6 +5396,131 @@ public class Chq extends Chq$shared {
                 traceDowncall("chq_logits", context, data, n_rows);
             }
             return (int)mh$.invokeExact(context, data, n_rows);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_context_set_top_k {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_context_set_top_k");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_context_set_top_k(struct chq_context *context, int32_t k)
+     * }
+     */
+    public static FunctionDescriptor chq_context_set_top_k$descriptor() {
+        return chq_context_set_top_k.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_context_set_top_k(struct chq_context *context, int32_t k)
+     * }
+     */
+    public static MethodHandle chq_context_set_top_k$handle() {
+        return chq_context_set_top_k.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_context_set_top_k(struct chq_context *context, int32_t k)
+     * }
+     */
+    public static MemorySegment chq_context_set_top_k$address() {
+        return chq_context_set_top_k.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_context_set_top_k(struct chq_context *context, int32_t k)
+     * }
+     */
+    public static int chq_context_set_top_k(MemorySegment context, int k) {
+        var mh$ = chq_context_set_top_k.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_context_set_top_k", context, k);
+            }
+            return (int)mh$.invokeExact(context, k);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_top_k {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_top_k");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_top_k(struct chq_context *context, const int32_t **tokens, const float **logits, int32_t *n_rows, int32_t *k)
+     * }
+     */
+    public static FunctionDescriptor chq_top_k$descriptor() {
+        return chq_top_k.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_top_k(struct chq_context *context, const int32_t **tokens, const float **logits, int32_t *n_rows, int32_t *k)
+     * }
+     */
+    public static MethodHandle chq_top_k$handle() {
+        return chq_top_k.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_top_k(struct chq_context *context, const int32_t **tokens, const float **logits, int32_t *n_rows, int32_t *k)
+     * }
+     */
+    public static MemorySegment chq_top_k$address() {
+        return chq_top_k.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_top_k(struct chq_context *context, const int32_t **tokens, const float **logits, int32_t *n_rows, int32_t *k)
+     * }
+     */
+    public static int chq_top_k(MemorySegment context, MemorySegment tokens, MemorySegment logits, MemorySegment n_rows, MemorySegment k) {
+        var mh$ = chq_top_k.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_top_k", context, tokens, logits, n_rows, k);
+            }
+            return (int)mh$.invokeExact(context, tokens, logits, n_rows, k);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
