@@ -109,7 +109,7 @@ int main(int argc, char ** argv) {
                 const double start = now();
                 for (int i = 0; i < times; i++) {
                     for (int j = 0; j < n; j++) {
-                        set->quantize(format.f, x.data() + j * columns, columns, n, j, activations.data());
+                        set->quantize(format.f, x.data() + j * columns, columns, 0, blocks_of(columns), n, j, activations.data());
                     }
                     set->multiply[format.f](packed + i * bytes, rows, columns, 0, strips_of(rows), activations.data(), outs.data(), n);
                 }

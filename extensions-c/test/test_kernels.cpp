@@ -89,7 +89,9 @@ static void compare(const kernel_set & set, const matrix & w, int n, int64_t str
     aligned_bytes activations(row * n, 4); // 4 is what they are promised
     memset(activations.data, 0xa5, row * n);
     for (int j = 0; j < n; j++) {
-        set.quantize(w.f, x.data() + j * w.columns, w.columns, n, j, activations.data);
+        const int64_t part = j % (blocks_of(w.columns) + 1); // in two parts, in any order
+        set.quantize(w.f, x.data() + j * w.columns, w.columns, part, blocks_of(w.columns), n, j, activations.data);
+        set.quantize(w.f, x.data() + j * w.columns, w.columns, 0, part, n, j, activations.data);
     }
     constexpr float UNTOUCHED = 12345.5f;
     std::vector<float> out(n * (w.rows + 1), UNTOUCHED);
@@ -199,7 +201,7 @@ TEST(extreme_codes_do_not_overflow) {
                 }
                 const std::vector<float> x(512, byte == 0x80 ? -1.0f : 1.0f);
                 aligned_bytes activations(activation_row_bytes(w.f, kernel_sets()[s]->wide, 512));
-                kernel_sets()[s]->quantize(w.f, x.data(), 512, 1, 0, activations.data);
+                kernel_sets()[s]->quantize(w.f, x.data(), 512, 0, blocks_of(512), 1, 0, activations.data);
                 std::vector<float> out(32);
                 float * outs = out.data();
                 kernel_sets()[s]->multiply[w.f](w.packed.data, 32, 512, 0, 1, activations.data, &outs, 1);
@@ -231,12 +233,12 @@ TEST(rows_do_not_depend_on_their_company) {
             std::vector<float *> outs;
             for (int j = 0; j < 20; j++) {
                 float * out = alone.data() + j * 48;
-                set.quantize(format.f, x.data() + j * 768, 768, 1, 0, activations.data);
+                set.quantize(format.f, x.data() + j * 768, 768, 0, blocks_of(768), 1, 0, activations.data);
                 set.multiply[format.f](w.packed.data, 48, 768, 0, 2, activations.data, &out, 1);
                 outs.push_back(together.data() + j * 48);
             }
             for (int j = 0; j < 20; j++) {
-                set.quantize(format.f, x.data() + j * 768, 768, 20, j, activations.data);
+                set.quantize(format.f, x.data() + j * 768, 768, 0, blocks_of(768), 20, j, activations.data);
             }
             set.multiply[format.f](w.packed.data, 48, 768, 0, 2, activations.data, outs.data(), 20);
             CHECK(memcmp(alone.data(), together.data(), alone.size() * sizeof(float)) == 0);

@@ -65,6 +65,7 @@ constexpr size_t block_bytes(format f, int groups) {
 }
 constexpr int columns_multiple(format f) { return is_k(f) ? BLOCK : GROUP; }
 
+constexpr int64_t blocks_of(int64_t columns) { return (columns + BLOCK - 1) / BLOCK; }
 constexpr size_t strip_bytes(format f, int64_t columns) {
     const int rest = (int) (columns % BLOCK) / GROUP;
     return STRIP / TILE * ((size_t) (columns / BLOCK) * block_bytes(f, BLOCK / GROUP) + (rest ? block_bytes(f, rest) : 0));

@@ -10,8 +10,8 @@ struct kernel_set {
     const char * name;
     bool         wide;  // see format.h
 
-    // Writes row `row` of n into the activations at `to`, activation_row_bytes * n bytes, aligned to 4.
-    void (*quantize)(format f, const float * x, int64_t columns, int n, int row, uint8_t * to);
+    // Writes the blocks [block0, block1) of row `row` of n into the activations at `to`, activation_row_bytes * n bytes, aligned to 4.
+    void (*quantize)(format f, const float * x, int64_t columns, int64_t block0, int64_t block1, int n, int row, uint8_t * to);
 
     // outs[j][r] = sum over c of weight[r][c] * row j[c], for the n >= 1 rows of the activations and the strips [strip0, strip1).
     // Rows of the last strip from n_rows on are not stored.

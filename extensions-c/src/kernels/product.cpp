@@ -52,11 +52,13 @@ static bool is_head(const ggml_tensor * op) { return op->op == GGML_OP_MUL_MAT &
 
 constexpr int64_t PIECE_STRIPS = 8;
 
+constexpr int ROWS_TO_SHARE = 24; // for each thread: from here on slabs that two threads write into are few
+
 // What lies in the scratch memory.
 struct scratch {
     size_t           row;         // bytes of a row of activations
     uint8_t        * activations; // for each row of dst; MUL_MAT_ID: grouped by expert
-    const float   ** inputs;      // the rows of src1 that they are made of
+    const float   ** inputs;      // MUL_MAT_ID: the rows of src1 that they are made of
     float         ** outputs;
     int32_t        * starts;      // MUL_MAT_ID: where each expert's rows start, one more at the end
     int32_t        * used;        // MUL_MAT_ID: experts that have rows
@@ -243,15 +245,23 @@ void product(const kernel_set & kernels, const team & team, ggml_tensor * op) {
     const auto expert_of = [&](int batch) { return by_id ? s.used[batch] : 0; };
     const auto first_of  = [&](int batch) { return by_id ? s.starts[s.used[batch]] : 0; };
     const auto count_of  = [&](int batch) { return by_id ? s.starts[s.used[batch] + 1] - s.starts[s.used[batch]] : (int) n; };
+    // Rows are neighbours in a slab, blocks lie apart: threads share the blocks, of large batches the rows.
+    const int64_t blocks = blocks_of(columns);
     for (int batch = 0; batch < batches; batch++) {
-        const int first = first_of(batch);
-        const int count = count_of(batch);
-        for (int r = team.index; r < count; r += team.count) {
-            if (!by_id) {
-                s.inputs[r]  = (const float *) row_of(x, r);
+        const int  first   = first_of(batch);
+        const int  count   = count_of(batch);
+        const bool by_rows = count >= ROWS_TO_SHARE * team.count;
+        const auto share   = [&](int64_t of, int i) { return of * i / team.count; };
+        const int64_t row0   = by_rows ? share(count, team.index)      : 0;
+        const int64_t row1   = by_rows ? share(count, team.index + 1)  : count;
+        const int64_t block0 = by_rows ? 0      : share(blocks, team.index);
+        const int64_t block1 = by_rows ? blocks : share(blocks, team.index + 1);
+        for (int64_t r = row0; r < row1; r++) {
+            const float * from = by_id ? s.inputs[first + r] : (const float *) row_of(x, r);
+            kernels.quantize(f, from, columns, block0, block1, count, (int) r, s.activations + (size_t) first * s.row);
+            if (!by_id && block0 == 0 && block1 > 0) {
                 s.outputs[r] = (float *) row_of(op, r);
             }
-            kernels.quantize(f, s.inputs[first + r], columns, count, r, s.activations + (size_t) first * s.row);
         }
     }
     if (team.index == 0) {

@@ -17,7 +17,8 @@ struct range {
     uintptr_t to;
 };
 
-// Drops the part of r that is a mapped file. MADV_DONTNEED would destroy anonymous memory, so /proc/self/maps is asked at this moment.
+// Drops what is a shared mapping of a file now, whatever was there before: that loses nothing, as the page cache still has it. In anonymous
+// memory and in private mappings (a library's relocated pages) MADV_DONTNEED would destroy data.
 static void drop(const std::vector<range> & ranges) {
     FILE * maps = fopen("/proc/self/maps", "re");
     if (!maps) {
@@ -29,7 +30,7 @@ static void drop(const std::vector<range> & ranges) {
         unsigned long to;
         unsigned long inode;
         char kind[5];
-        if (sscanf(line, "%lx-%lx %4s %*x %*s %lu", &from, &to, kind, &inode) != 4 || inode == 0 || kind[1] == 'w') {
+        if (sscanf(line, "%lx-%lx %4s %*x %*s %lu", &from, &to, kind, &inode) != 4 || inode == 0 || kind[3] != 's') {
             continue;
         }
         for (const range & r : ranges) {

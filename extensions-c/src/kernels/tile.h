@@ -707,7 +707,7 @@ struct rounding {
 };
 
 template <class I, format F>
-static void quantize_row(const float * x, int64_t columns, int n, int row, uint8_t * to) {
+static void quantize_row(const float * x, int64_t columns, int64_t block0, int64_t block1, int n, int row, uint8_t * to) {
     constexpr correction CORRECTION = correction_of(F, I::WIDE);
     constexpr int        BIAS       = code_bias<F>(I::SIGNED_BIAS);
     const slabs cut(n, I::ALONE, I::SLAB);
@@ -715,7 +715,8 @@ static void quantize_row(const float * x, int64_t columns, int n, int row, uint8
     const int   first = cut.first(slab);
     const int   N     = cut.first(slab + 1) - first;
     const int   j     = row - first;
-    for (int64_t column = 0; column < columns; column += BLOCK) {
+    to += (size_t) block0 * activation_bytes(F, I::WIDE, BLOCK / GROUP) * (size_t) n;
+    for (int64_t column = block0 * BLOCK; column < columns && column < block1 * BLOCK; column += BLOCK) {
         const int    width  = columns - column < BLOCK ? (int) (columns - column) : BLOCK;
         const int    groups = width / GROUP;
         const size_t bytes  = activation_bytes(F, I::WIDE, groups);
@@ -765,16 +766,16 @@ static void quantize_row(const float * x, int64_t columns, int n, int row, uint8
 }
 
 template <class I>
-static void quantize(format f, const float * x, int64_t columns, int n, int row, uint8_t * to) {
+static void quantize(format f, const float * x, int64_t columns, int64_t block0, int64_t block1, int n, int row, uint8_t * to) {
     switch (f) {
-        case Q4_0:   quantize_row<I, Q4_0>  (x, columns, n, row, to); break;
-        case Q4_1:   quantize_row<I, Q4_1>  (x, columns, n, row, to); break;
-        case IQ4_NL: quantize_row<I, IQ4_NL>(x, columns, n, row, to); break;
-        case Q5_0:   quantize_row<I, Q5_0>  (x, columns, n, row, to); break;
-        case Q8_0:   quantize_row<I, Q8_0>  (x, columns, n, row, to); break;
-        case Q4_K:   quantize_row<I, Q4_K>  (x, columns, n, row, to); break;
-        case Q5_K:   quantize_row<I, Q5_K>  (x, columns, n, row, to); break;
-        case Q6_K:   quantize_row<I, Q6_K>  (x, columns, n, row, to); break;
+        case Q4_0:   quantize_row<I, Q4_0>  (x, columns, block0, block1, n, row, to); break;
+        case Q4_1:   quantize_row<I, Q4_1>  (x, columns, block0, block1, n, row, to); break;
+        case IQ4_NL: quantize_row<I, IQ4_NL>(x, columns, block0, block1, n, row, to); break;
+        case Q5_0:   quantize_row<I, Q5_0>  (x, columns, block0, block1, n, row, to); break;
+        case Q8_0:   quantize_row<I, Q8_0>  (x, columns, block0, block1, n, row, to); break;
+        case Q4_K:   quantize_row<I, Q4_K>  (x, columns, block0, block1, n, row, to); break;
+        case Q5_K:   quantize_row<I, Q5_K>  (x, columns, block0, block1, n, row, to); break;
+        case Q6_K:   quantize_row<I, Q6_K>  (x, columns, block0, block1, n, row, to); break;
         default:     break;
     }
 }
