@@ -2,6 +2,7 @@
 
 #ifdef __linux__
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <mutex>
@@ -45,10 +46,13 @@ static void drop(const std::vector<range> & ranges) {
 }
 
 void release_source(const void * data, size_t size) {
-    constexpr size_t BATCH = 32 << 20; // looking at the maps costs a millisecond
+    // Looking at the maps costs a millisecond: the larger the model, the more is dropped at a time.
+    constexpr size_t LEAST = 4 << 20;
+    constexpr size_t MOST  = 32 << 20;
     static std::mutex         mutex;
     static std::vector<range> waiting;
     static size_t             bytes = 0;
+    static size_t             dropped = 0;
 
     const uintptr_t page = (uintptr_t) sysconf(_SC_PAGESIZE);
     const uintptr_t from = ((uintptr_t) data + page - 1) / page * page;
@@ -59,9 +63,10 @@ void release_source(const void * data, size_t size) {
     std::lock_guard<std::mutex> lock(mutex);
     waiting.push_back({ from, to });
     bytes += to - from;
-    if (bytes >= BATCH) {
+    if (bytes >= std::clamp(dropped / 16, LEAST, MOST)) {
         drop(waiting);
         waiting.clear();
+        dropped += bytes;
         bytes = 0;
     }
 }

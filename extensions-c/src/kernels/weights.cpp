@@ -31,26 +31,40 @@ void   forget_bytes_packed() { packed_so_far = 0; }
 
 constexpr size_t BYTES_PER_THREAD = 1 << 20; // less is not worth a thread
 
-// Runs convert(f, bytes of ggml's plane, rows, columns, strip of the plane, the packed strip) for all strips of a tensor, on several threads.
+// The strips of a tensor, plane by plane, and where their rows begin in ggml's format.
+struct strip_list {
+    format  f;
+    int64_t columns;
+    int64_t rows;      // of a plane
+    int64_t per_plane;
+    int64_t count;
+    size_t  plane;     // bytes in ggml's format
+
+    explicit strip_list(const ggml_tensor * t)
+        : f(format_of(t->type)), columns(t->ne[0]), rows(t->ne[1]), per_plane(strips_of(rows)), count(t->ne[2] * per_plane),
+          plane((size_t) rows * source_row_bytes(f, columns)) {}
+
+    size_t source_of(int64_t strip) const {
+        return (size_t) (strip / per_plane) * plane + (size_t) (strip % per_plane) * STRIP * source_row_bytes(f, columns);
+    }
+};
+
+// Runs convert(format, bytes of ggml's plane, rows, columns, strip of the plane, the packed strip) for the strips [first, end) of a tensor, on
+// several threads.
 template <class Plane, class Convert>
-static void each_strip(const ggml_tensor * t, Plane * source, Convert convert) {
-    const format  f         = format_of(t->type);
-    const int64_t columns   = t->ne[0];
-    const int64_t rows      = t->ne[1];
-    const int64_t per_plane = strips_of(rows);
-    const int64_t strips    = t->ne[2] * per_plane;
-    const size_t  plane     = (size_t) rows * source_row_bytes(f, columns);
-    std::atomic<int64_t> next { 0 };
+static void each_strip(const ggml_tensor * t, const strip_list & list, int64_t first, int64_t end, Plane * source, Convert convert) {
+    std::atomic<int64_t> next { first };
     const auto work = [&] {
         constexpr int64_t STEP = 8;
-        for (int64_t i; (i = next.fetch_add(STEP)) < strips;) {
-            for (int64_t strip = i; strip < std::min(i + STEP, strips); strip++) {
-                convert(f, source + (size_t) (strip / per_plane) * plane, rows, columns, strip % per_plane,
-                    (uint8_t *) t->data + (size_t) strip * strip_bytes(f, columns));
+        for (int64_t i; (i = next.fetch_add(STEP)) < end;) {
+            for (int64_t strip = i; strip < std::min(i + STEP, end); strip++) {
+                convert(list.f, source + (size_t) (strip / list.per_plane) * list.plane, list.rows, list.columns, strip % list.per_plane,
+                    (uint8_t *) t->data + (size_t) strip * strip_bytes(list.f, list.columns));
             }
         }
     };
-    const size_t limit = std::min<size_t>(std::thread::hardware_concurrency(), packed_bytes(t) / BYTES_PER_THREAD);
+    const size_t bytes = (size_t) (end - first) * strip_bytes(list.f, list.columns);
+    const size_t limit = std::min<size_t>(std::thread::hardware_concurrency(), bytes / BYTES_PER_THREAD);
     std::vector<std::thread> helpers;
     try {
         while (helpers.size() + 1 < limit) {
@@ -65,6 +79,25 @@ static void each_strip(const ggml_tensor * t, Plane * source, Convert convert) {
     }
 }
 
+// Piece by piece, so that of a large tensor the two copies are never there at once.
+static void pack(const ggml_tensor * t, const uint8_t * data) {
+    constexpr size_t PIECE = 8 << 20;
+    const strip_list list(t);
+    const int64_t step = std::max<int64_t>(1, (int64_t) (PIECE / strip_bytes(list.f, list.columns)));
+    for (int64_t first = 0; first < list.count; first += step) {
+        const int64_t end = std::min(first + step, list.count);
+        each_strip(t, list, first, end, data, pack_strip);
+        release_source(data + list.source_of(first), list.source_of(end) - list.source_of(first));
+    }
+}
+
+static void unpack(const ggml_tensor * t, uint8_t * data) {
+    const strip_list list(t);
+    each_strip(t, list, 0, list.count, data, [](format f, uint8_t * plane, int64_t rows, int64_t columns, int64_t strip, const uint8_t * packed) {
+        unpack_strip(f, packed, rows, columns, strip, plane);
+    });
+}
+
 // ---- the buffer
 
 static void buffer_free(ggml_backend_buffer_t buffer) {
@@ -76,12 +109,6 @@ static void buffer_free(ggml_backend_buffer_t buffer) {
 }
 
 static void * buffer_base(ggml_backend_buffer_t buffer) { return buffer->context; }
-
-static void unpack(const ggml_tensor * t, uint8_t * data) {
-    each_strip(t, data, [](format f, uint8_t * plane, int64_t rows, int64_t columns, int64_t strip, const uint8_t * packed) {
-        unpack_strip(f, packed, rows, columns, strip, plane);
-    });
-}
 
 // In a buffer of weights tensors are packed, all of them; in one that holds results (see alone() in backend.cpp)
 // those that are not quantized lie as they are.
@@ -102,9 +129,8 @@ static void buffer_set(ggml_backend_buffer_t, ggml_tensor * t, const void * data
         return;
     }
     GGML_ASSERT(offset == 0 && size == ggml_nbytes(t));
-    each_strip(t, (const uint8_t *) data, pack_strip);
+    pack(t, (const uint8_t *) data);
     packed_so_far += packed_bytes(t);
-    release_source(data, size);
 }
 
 static void buffer_get(ggml_backend_buffer_t, const ggml_tensor * t, void * data, size_t offset, size_t size) {
