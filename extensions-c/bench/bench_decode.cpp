@@ -31,6 +31,7 @@ static double median(std::vector<double> v) {
 struct side {
     llama_model   * model = nullptr;
     llama_context * ctx   = nullptr;
+    bool            own   = false; // with Chasqui's kernels
     double          load_seconds = 0;
 };
 
@@ -39,8 +40,12 @@ static int  depth     = 512;
 static bool all_rows  = true;
 static llama_flash_attn_type flash_attention = LLAMA_FLASH_ATTN_TYPE_AUTO;
 
-static side load(const char * path, ggml_threadpool * pool) {
+static ggml_threadpool * pool = nullptr;
+static void (*set_attention)(const void * pool, int on) = nullptr;
+
+static side load(const char * path, bool own) {
     side s;
+    s.own = own;
     const double start = now();
     s.model = llama_model_load_from_file(path, llama_model_default_params());
     s.load_seconds = now() - start;
@@ -77,6 +82,7 @@ static double decode(side & s, llama_batch & batch, int p0, int n, bool all) {
         batch.seq_id[i][0] = 0;
         batch.logits[i]    = all || i == n - 1;
     }
+    set_attention(pool, s.own);
     const double start = now();
     if (llama_decode(s.ctx, batch) != 0) {
         fprintf(stderr, "decode failed\n");
@@ -166,7 +172,8 @@ int main(int argc, char ** argv) {
     ggml_backend_load_all();
     ggml_backend_reg_t reg = ggml_backend_load(kernels.c_str());
     auto set_mode = reg ? (void (*)(int)) ggml_backend_reg_get_proc_address(reg, "chasqui_kernels_set_mode") : nullptr;
-    if (!set_mode) {
+    set_attention = reg ? (void (*)(const void *, int)) ggml_backend_reg_get_proc_address(reg, "chasqui_kernels_set_attention") : nullptr;
+    if (!set_mode || !set_attention) {
         fprintf(stderr, "%s cannot be loaded\n", kernels.c_str());
         return 1;
     }
@@ -174,13 +181,13 @@ int main(int argc, char ** argv) {
     auto new_pool  = (decltype(ggml_threadpool_new) *)  ggml_backend_reg_get_proc_address(cpu, "ggml_threadpool_new");
     auto free_pool = (decltype(ggml_threadpool_free) *) ggml_backend_reg_get_proc_address(cpu, "ggml_threadpool_free");
     ggml_threadpool_params pool_params = ggml_threadpool_params_default(threads);
-    ggml_threadpool * pool = new_pool(&pool_params);
+    pool = new_pool(&pool_params);
 
     // both from the page cache, in turns as well
     set_mode(2);
-    side stock = load(path.c_str(), pool);
+    side stock = load(path.c_str(), false);
     set_mode(mode);
-    side ours = load(path.c_str(), pool);
+    side ours = load(path.c_str(), true);
     const std::string name = path.substr(path.find_last_of('/') + 1);
     if (!json) {
         printf("%s, %d threads, depth %d, logits of %s rows, %d rounds; load %.2f s stock, %.2f s ours\n", name.c_str(), threads, depth,

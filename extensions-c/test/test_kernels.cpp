@@ -267,4 +267,80 @@ TEST(unpacking_gives_the_same_bytes) {
     }
 }
 
+static uint16_t half(float x) { return ggml_fp32_to_fp16(x); }
+
+TEST(attention_agrees_with_sums_in_double) {
+    std::mt19937 random(7);
+    std::normal_distribution<float> normal(0, 1);
+    aligned_bytes scratch(ATTENTION_SCRATCH * sizeof(float), 64);
+    for (int s = 0; kernel_sets()[s]; s++) {
+        for (const auto & [d, dv] : { std::pair<int, int> { 16, 16 }, { 64, 64 }, { 80, 48 }, { 128, 128 }, { 256, 192 } }) {
+            for (const int n_keys : { 1, 5, 63, 64, 65, 200 }) {
+                for (const int rows : { 1, 2, 3, 4, 7, 32 }) {
+                    std::vector<uint16_t> keys(n_keys * d);
+                    std::vector<uint16_t> values(n_keys * (dv + 16)); // rows lie apart
+                    std::vector<float>    q(rows * d);
+                    std::vector<uint16_t> mask(rows * n_keys);
+                    std::vector<float>    out(rows * dv, -1);
+                    for (auto & x : keys)   { x = half(normal(random)); }
+                    for (auto & x : values) { x = half(normal(random)); }
+                    for (auto & x : q)      { x = normal(random); }
+                    attention_job job;
+                    job.rows         = rows;
+                    job.d            = d;
+                    job.dv           = dv;
+                    job.n_keys       = n_keys;
+                    job.scale        = 1 / std::sqrt((float) d);
+                    job.keys         = (const uint8_t *) keys.data();
+                    job.values       = (const uint8_t *) values.data();
+                    job.key_stride   = d * 2;
+                    job.value_stride = (dv + 16) * 2;
+                    job.scratch      = (float *) scratch.data;
+                    for (int r = 0; r < rows; r++) {
+                        for (int i = 0; i < n_keys; i++) {
+                            // row 2 sees nothing, row 3 nothing before key 100; some keys are only made less likely
+                            const bool hidden = r == 2 || (r == 3 && i < 100) || random() % 4 == 0;
+                            mask[r * n_keys + i] = hidden ? 0xfc00 : half(random() % 5 == 0 ? -2.0f : 0.0f);
+                        }
+                        job.q[r]    = q.data() + r * d;
+                        job.mask[r] = mask.data() + r * n_keys;
+                        job.outs[r] = out.data() + r * dv;
+                    }
+                    kernel_sets()[s]->attend(job);
+                    for (int r = 0; r < rows; r++) {
+                        std::vector<double> weight(n_keys);
+                        double most = -INFINITY;
+                        for (int i = 0; i < n_keys; i++) {
+                            double dot = 0;
+                            for (int c = 0; c < d; c++) {
+                                dot += (double) q[r * d + c] * ggml_fp16_to_fp32(keys[i * d + c]);
+                            }
+                            weight[i] = dot * job.scale + ggml_fp16_to_fp32(mask[r * n_keys + i]);
+                            most = std::max(most, weight[i]);
+                        }
+                        double total = 0;
+                        for (double & w : weight) {
+                            w = std::isinf(most) ? 0 : std::exp(w - most);
+                            total += w;
+                        }
+                        for (int c = 0; c < dv; c++) {
+                            double expected = 0;
+                            for (int i = 0; i < n_keys; i++) {
+                                expected += total > 0 ? weight[i] / total * ggml_fp16_to_fp32(values[i * (dv + 16) + c]) : 0;
+                            }
+                            if (!(std::fabs(out[r * dv + c] - expected) < 1e-5)) {
+                                std::ostringstream what;
+                                what << kernel_sets()[s]->name << ", widths " << d << " and " << dv << ", " << n_keys << " keys, row " << r << " of " << rows
+                                     << ": " << c << " is " << out[r * dv + c] << ", expected " << expected;
+                                check::report(__FILE__, __LINE__, what.str());
+                                return;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 MAIN

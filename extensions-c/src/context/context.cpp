@@ -27,8 +27,16 @@ thread_pool::thread_pool(int32_t n_threads, int32_t poll) {
     }
 }
 
+// The kernels compute attention on the pools of models that they multiply for, and on no others. A pool that is gone is forgotten.
+static void set_attention(ggml_threadpool_t pool, int what) {
+    if (auto * set = kernels_function<void (*)(const void *, int)>("chasqui_kernels_set_attention")) {
+        set(pool, what);
+    }
+}
+
 thread_pool::~thread_pool() {
     if (pool) {
+        set_attention(pool, -1);
         using free_fn = void (*)(ggml_threadpool_t);
         auto release = (free_fn) cpu_function("ggml_threadpool_free");
         release(pool);
@@ -226,6 +234,11 @@ static void attach_pools(chq_context * context, int32_t n_threads, int32_t n_thr
     thread_pool pool_batch;
     if (n_threads != n_threads_batch) {
         pool_batch = thread_pool(n_threads_batch, context->poll);
+    }
+    for (ggml_threadpool_t one : { pool.get(), pool_batch.get() }) {
+        if (one) {
+            set_attention(one, context->model->n_bytes_packed > 0);
+        }
     }
     llama_attach_threadpool(context->llama, pool.get(), pool_batch.get() ? pool_batch.get() : pool.get());
     llama_set_n_threads(context->llama, n_threads, n_threads_batch);

@@ -28,8 +28,7 @@ static llama_sampler_i no_logits_interface() {
 }
 
 static kernels::set_reduction reduce_function() {
-    ggml_backend_reg_t reg = kernels_registration();
-    return reg ? (kernels::set_reduction) ggml_backend_reg_get_proc_address(reg, "chasqui_kernels_reduce") : nullptr;
+    return kernels_function<kernels::set_reduction>("chasqui_kernels_reduce");
 }
 
 static void end_reductions(chq_context * context) {

@@ -1,5 +1,6 @@
 #include "guest.h"
 
+#include "attention.h"
 #include "offer.h"
 #include "product.h"
 #include "traits.h" // ggml-cpu's own
@@ -30,15 +31,28 @@ struct guest : ggml::cpu::extra_buffer_type, ggml::cpu::tensor_traits {
     }
 
     ggml::cpu::tensor_traits * get_tensor_traits(const ggml_tensor * op) override {
+        if (is_attention(op)) {
+            return this;
+        }
         return op->src[0] && is_packed(op->src[0]) && is_product(op) ? this : nullptr;
     }
 
     bool work_size(int threads, const ggml_tensor * op, size_t & size) override {
+        if (is_attention(op)) {
+            return false; // what ggml's own needs, which may be the one that computes
+        }
         size = scratch_bytes(best_kernels(), op, threads);
         return true;
     }
 
     bool compute_forward(ggml_compute_params * params, ggml_tensor * op) override {
+        if (is_attention(op)) {
+            if (!attends_on(params->threadpool, op->src[0]->ne[1])) {
+                return false;
+            }
+            attend(best_kernels(), params->ith, params->nth, op);
+            return true;
+        }
         team team;
         team.index     = params->ith;
         team.count     = params->nth;

@@ -6,6 +6,28 @@
 
 namespace chq::kernels {
 
+constexpr int ATTENTION_ROWS  = 32;  // of queries at most
+constexpr int ATTENTION_KEYS  = 64;  // in a tile
+constexpr int ATTENTION_WIDTH = 256; // of a head at most, a multiple of 16
+constexpr size_t ATTENTION_SCRATCH = (size_t) ATTENTION_ROWS * (2 * ATTENTION_WIDTH + ATTENTION_KEYS) + (size_t) ATTENTION_KEYS * 2 * ATTENTION_WIDTH;
+
+// outs[r] = the mean of the values, weighted by softmax(scale * q[r] . keys + mask[r])
+struct attention_job {
+    int              rows;
+    int              d;            // width of a query and a key
+    int              dv;           // width of a value
+    int64_t          n_keys;
+    float            scale;
+    const uint8_t  * keys;         // fp16
+    const uint8_t  * values;       // fp16
+    size_t           key_stride;   // bytes
+    size_t           value_stride; // bytes
+    const float    * q[ATTENTION_ROWS];
+    const uint16_t * mask[ATTENTION_ROWS];  // fp16
+    float          * outs[ATTENTION_ROWS];
+    float          * scratch;      // ATTENTION_SCRATCH floats, aligned to 64 bytes
+};
+
 struct kernel_set {
     const char * name;
     bool         wide;  // see format.h
@@ -24,6 +46,8 @@ struct kernel_set {
             const uint8_t * activations,
             float * const * outs,
             int             n);
+
+    void (*attend)(const attention_job & job);
 };
 
 // Sets compiled into this library that this CPU can run, best first; the scalar one is always last.

@@ -2,8 +2,12 @@
 
 #include "trial.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
+#include <utility>
+#include <vector>
 
 namespace chq::kernels {
 
@@ -44,6 +48,35 @@ bool offered(format f) {
     const bool wins = wins_trial(f);
     forget_bytes_packed(); // the trial's own: a loader asks about all of its weights before it fills the first
     return wins;
+}
+
+static std::mutex                               attention_mutex;
+static std::vector<std::pair<const void *, int>> attention_pools;
+
+void set_attention(const void * pool, int what) {
+    std::lock_guard<std::mutex> lock(attention_mutex);
+    attention_pools.erase(std::remove_if(attention_pools.begin(), attention_pools.end(), [&](const auto & entry) { return entry.first == pool; }),
+        attention_pools.end());
+    if (what != ATTENTION_DEFAULT) {
+        attention_pools.emplace_back(pool, what);
+    }
+}
+
+bool attends_on(const void * pool, int64_t queries) {
+    const int tried = attention_in_trial();
+    if (tried != ATTENTION_DEFAULT) {
+        return tried == ATTENTION_ON;
+    }
+    bool wanted = any_packed();
+    {
+        std::lock_guard<std::mutex> lock(attention_mutex);
+        for (const auto & [owner, what] : attention_pools) {
+            if (owner == pool) {
+                wanted = what == ATTENTION_ON;
+            }
+        }
+    }
+    return wanted && attention_wins_trial(queries);
 }
 
 } // namespace chq::kernels

@@ -19,6 +19,12 @@ mode current_mode();
 // Whether a format's weights are to be packed: what the mode says, and for auto whether the kernels win the trial.
 bool offered(format f);
 
+// Whether attention on a thread pool of ggml's is to be ours: what its owner said (ATTENTION_DEFAULT ends that), else whether any weights are
+// packed in this process. For a number of queries that lose the trial it never is.
+enum { ATTENTION_DEFAULT = -1, ATTENTION_OFF = 0, ATTENTION_ON = 1 };
+void set_attention(const void * pool, int what);
+bool attends_on(const void * pool, int64_t queries);
+
 // Whether a tensor lies in a buffer of packed weights.
 bool is_packed(const ggml_tensor * tensor);
 
@@ -31,5 +37,8 @@ ggml_backend_buffer_type_t packed_buffer_type();
 // Bytes of weights that the calling thread packed since the last set_mode.
 size_t bytes_packed();
 void   forget_bytes_packed();
+
+// Whether any buffer of packed weights is there.
+bool any_packed();
 
 } // namespace chq::kernels

@@ -41,6 +41,8 @@
 #    define CHQ_INLINE_MEMBER inline __attribute__((always_inline))
 #endif
 
+#include "attention_tile.h"
+
 namespace chq::kernels {
 
 enum rows_by { EACH, LANE, PAIR };
@@ -784,7 +786,8 @@ template <class I>
 constexpr kernel_set kernel_set_of(const char * name) {
     return { name, I::WIDE, quantize<I>, {
         tile_kernel<I, Q4_0>::multiply, tile_kernel<I, Q4_1>::multiply, tile_kernel<I, IQ4_NL>::multiply, tile_kernel<I, Q5_0>::multiply,
-        tile_kernel<I, Q8_0>::multiply, tile_kernel<I, Q4_K>::multiply, tile_kernel<I, Q5_K>::multiply, tile_kernel<I, Q6_K>::multiply } };
+        tile_kernel<I, Q8_0>::multiply, tile_kernel<I, Q4_K>::multiply, tile_kernel<I, Q5_K>::multiply, tile_kernel<I, Q6_K>::multiply },
+        attention_kernel<I>::attend };
 }
 
 } // namespace chq::kernels

@@ -48,6 +48,22 @@ static ggml_backend_buffer_type_t stock_type(ggml_backend_dev_t cpu, ggml_tensor
     return ggml_backend_dev_buffer_type(cpu);
 }
 
+// Seconds of the fastest of some computations. A negative number if it fails.
+static double fastest_run(ggml_backend_t backend, ggml_cgraph * graph) {
+    double best = -1;
+    for (int i = 0; i <= REPETITIONS; i++) {
+        const auto start = std::chrono::steady_clock::now();
+        if (ggml_backend_graph_compute(backend, graph) != GGML_STATUS_SUCCESS) {
+            return -1;
+        }
+        const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        if (i > 0) { // the first one warms up
+            best = best < 0 ? seconds : std::min(best, seconds);
+        }
+    }
+    return best;
+}
+
 // Seconds of the fastest of some products with n rows on one thread. A negative number if it cannot be measured.
 static double fastest(ggml_backend_t backend, ggml_backend_dev_t cpu, bool packed, ggml_type type, const std::vector<uint8_t> & weights, int n) {
     const ggml_init_params params = { ggml_tensor_overhead() * 8 + ggml_graph_overhead(), nullptr, true };
@@ -75,18 +91,7 @@ static double fastest(ggml_backend_t backend, ggml_backend_dev_t cpu, bool packe
     }
     ggml_backend_tensor_set(x, values.data(), 0, values.size() * sizeof(float));
 
-    double best = -1;
-    for (int i = 0; i <= REPETITIONS; i++) {
-        const auto start = std::chrono::steady_clock::now();
-        if (ggml_backend_graph_compute(backend, graph) != GGML_STATUS_SUCCESS) {
-            return -1;
-        }
-        const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-        if (i > 0) { // the first one warms up
-            best = best < 0 ? seconds : std::min(best, seconds);
-        }
-    }
-    return best;
+    return fastest_run(backend, graph);
 }
 
 static ggml_backend_ptr single_thread(ggml_backend_dev_t device) {
@@ -141,6 +146,52 @@ bool wins_trial(format f) {
         wins[f] = measure(f);
     });
     return wins[f];
+}
+
+// ---- attention
+
+static thread_local int measuring = ATTENTION_DEFAULT;
+
+int attention_in_trial() { return measuring; }
+
+static bool measure_attention(int queries) {
+    ggml_backend_dev_t device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+    const ggml_backend_ptr cpu = device ? single_thread(device) : nullptr;
+    const ggml_init_params params = { ggml_tensor_overhead() * 8 + ggml_graph_overhead(), nullptr, true };
+    const ggml_context_ptr context(ggml_init(params));
+    if (!cpu || !context) {
+        return false;
+    }
+    constexpr int64_t WIDTH = 64;
+    constexpr int64_t KEYS  = 512;
+    constexpr int64_t HEADS = 2; // each of them for two heads of queries
+    ggml_context * c = context.get();
+    ggml_tensor * q    = ggml_new_tensor_3d(c, GGML_TYPE_F32, WIDTH, queries, 2 * HEADS);
+    ggml_tensor * k    = ggml_new_tensor_3d(c, GGML_TYPE_F16, WIDTH, KEYS, HEADS);
+    ggml_tensor * v    = ggml_new_tensor_3d(c, GGML_TYPE_F16, WIDTH, KEYS, HEADS);
+    ggml_tensor * mask = ggml_new_tensor_2d(c, GGML_TYPE_F16, KEYS, queries);
+    ggml_cgraph * graph = ggml_new_graph(c);
+    ggml_build_forward_expand(graph, ggml_flash_attn_ext(c, q, k, v, mask, 0.125f, 0, 0));
+    const ggml_backend_buffer_ptr memory(ggml_backend_alloc_ctx_tensors_from_buft(c, ggml_backend_dev_buffer_type(device)));
+    if (!memory) {
+        return false;
+    }
+    ggml_backend_buffer_clear(memory.get(), 0);
+    measuring = ATTENTION_OFF;
+    const double stock = fastest_run(cpu.get(), graph);
+    measuring = ATTENTION_ON;
+    const double own = fastest_run(cpu.get(), graph);
+    measuring = ATTENTION_DEFAULT;
+    const bool wins = stock > 0 && own > 0 && own <= stock;
+    GGML_LOG_INFO("chasqui-kernels: attention with %s: %.2f times the speed of ggml's own for %d queries%s\n", best_kernels().name,
+        own > 0 ? stock / own : 0, queries, wins ? "" : ", not used");
+    return wins;
+}
+
+bool attention_wins_trial(int64_t queries) {
+    // one, a few as in trees of drafts, many as in prompts
+    static const bool wins[] = { measure_attention(1), measure_attention(8), measure_attention(64) };
+    return wins[queries == 1 ? 0 : queries < 32 ? 1 : 2];
 }
 
 } // namespace chq::kernels

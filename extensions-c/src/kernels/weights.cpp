@@ -5,6 +5,7 @@
 #include "offer.h"
 #include "pack.h"
 #include "product.h"
+#include "trial.h"
 
 #include "ggml-backend-impl.h"
 
@@ -100,7 +101,12 @@ static void unpack(const ggml_tensor * t, uint8_t * data) {
 
 // ---- the buffer
 
+static std::atomic<int> buffers { 0 };
+
+bool any_packed() { return buffers.load(std::memory_order_relaxed) > 0; }
+
 static void buffer_free(ggml_backend_buffer_t buffer) {
+    buffers--;
 #ifdef _WIN32
     _aligned_free(buffer->context);
 #else
@@ -152,6 +158,7 @@ static void buffer_clear(ggml_backend_buffer_t buffer, uint8_t value) { memset(b
 static const char * type_name(ggml_backend_buffer_type_t) { return "Chasqui"; }
 
 static ggml_backend_buffer_t type_alloc(ggml_backend_buffer_type_t type, size_t size) {
+    attention_wins_trial(1); // now rather than in the middle of the first decode
     constexpr size_t LARGE = 2 << 20; // large pages: a matrix is read end to end for every token
     const size_t align = size >= LARGE ? LARGE : VECTOR;
     const size_t bytes = (size + PREFETCH + align - 1) / align * align;
@@ -176,6 +183,7 @@ static ggml_backend_buffer_t type_alloc(ggml_backend_buffer_type_t type, size_t 
     buffer.set_tensor    = buffer_set;
     buffer.get_tensor    = buffer_get;
     buffer.clear         = buffer_clear;
+    buffers++;
     return ggml_backend_buffer_init(type, buffer, memory, size);
 }
 

@@ -17,6 +17,13 @@ void * cpu_function(const char * name);
 // The registration of Chasqui's kernels; NULL if they are not loaded.
 ggml_backend_reg_t kernels_registration();
 
+// A function that the kernels' registration gives by name, as a pointer of type F; NULL if they are not loaded.
+template <class F>
+F kernels_function(const char * name) {
+    ggml_backend_reg_t reg = kernels_registration();
+    return reg ? (F) ggml_backend_reg_get_proc_address(reg, name) : nullptr;
+}
+
 // The callback for llama_log_set and its like.
 void on_log(ggml_log_level level, const char * text, void * user);
 

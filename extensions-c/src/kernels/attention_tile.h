@@ -1,0 +1,202 @@
+// Attention of a few query rows that share their keys and values, as templates over the instruction set (see tile.h). Keys and values are
+// fp16, sums are fp32. Tile by tile of the keys, with the softmax kept up to date as it goes (Milakov and Gimelshein, "Online normalizer
+// calculation for softmax", 2018; Dao et al., "FlashAttention", 2022).
+#pragma once
+
+#include "kernels.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace chq::kernels {
+
+template <class I>
+struct attention_kernel {
+    using real = typename I::real;
+    static constexpr int LANES  = TILE / I::PARTS;
+    static constexpr int CHUNK  = LANES == 16 ? 4 : 2; // vectors that are summed side by side
+    static constexpr int ROWS   = 4;                   // query rows that are summed side by side
+    static constexpr int KEYS   = ATTENTION_KEYS;
+
+    // sums[r][c * LANES ..] = sum over i of a[r][i] * b[i][c * LANES ..], added to what is there if `add`
+    template <int R, int C>
+    CHQ_INLINE void product(const float * a, int a_stride, const float * b, int b_stride, int n, float * sums, int sums_stride, bool add) {
+        real s[R][C];
+        CHQ_UNROLL for (int r = 0; r < R; r++) {
+            CHQ_UNROLL for (int c = 0; c < C; c++) {
+                s[r][c] = add ? I::reals(sums + r * sums_stride + c * LANES) : I::all(0);
+            }
+        }
+        for (int i = 0; i < n; i++) {
+            real w[C];
+            CHQ_UNROLL for (int c = 0; c < C; c++) {
+                w[c] = I::reals(b + i * b_stride + c * LANES);
+            }
+            CHQ_UNROLL for (int r = 0; r < R; r++) {
+                const real x = I::all(a[r * a_stride + i]);
+                CHQ_UNROLL for (int c = 0; c < C; c++) {
+                    s[r][c] = I::fma(x, w[c], s[r][c]);
+                }
+            }
+        }
+        CHQ_UNROLL for (int r = 0; r < R; r++) {
+            CHQ_UNROLL for (int c = 0; c < C; c++) {
+                I::put(sums + r * sums_stride + c * LANES, s[r][c]);
+            }
+        }
+    }
+
+    // All `rows` rows and `width` columns, a multiple of 16.
+    static void multiply(const float * a, int a_stride, const float * b, int b_stride, int n, float * sums, int sums_stride, int rows, int width, bool add) {
+        for (int c = 0; c < width;) {
+            const bool whole = c + CHUNK * LANES <= width;
+            int r = 0;
+            for (; r + ROWS <= rows; r += ROWS) {
+                if (whole) {
+                    product<ROWS, CHUNK>(a + r * a_stride, a_stride, b + c, b_stride, n, sums + r * sums_stride + c, sums_stride, add);
+                } else {
+                    product<ROWS, 1>(a + r * a_stride, a_stride, b + c, b_stride, n, sums + r * sums_stride + c, sums_stride, add);
+                }
+            }
+            for (; r < rows; r++) {
+                if (whole) {
+                    product<1, CHUNK>(a + r * a_stride, a_stride, b + c, b_stride, n, sums + r * sums_stride + c, sums_stride, add);
+                } else {
+                    product<1, 1>(a + r * a_stride, a_stride, b + c, b_stride, n, sums + r * sums_stride + c, sums_stride, add);
+                }
+            }
+            c += whole ? CHUNK * LANES : LANES;
+        }
+    }
+
+    CHQ_INLINE void convert(const uint16_t * from, int n, float * to) {
+        for (int i = 0; i < n; i += LANES) {
+            I::put(to + i, I::halves(from + i));
+        }
+    }
+
+    // x = exp(x - most) for KEYS values, none above `most`; gives their sum. Relative error below 2e-7; a compiler vectorises it.
+    static float exponentials(float * x, float most) {
+        float lanes[16] = {};
+        for (int i = 0; i < KEYS; i += 16) {
+            for (int j = 0; j < 16; j++) {
+                const float low = x[i + j] - most;
+                const float y   = low < -87.0f ? -87.0f : low;            // minus infinity as well
+                const float n   = y * 1.44269504f + 0x1.8p23f;            // the low bits are the nearest power of two
+                const float k   = n - 0x1.8p23f;
+                const float r   = (y - k * 0.693359375f) + k * 2.12194440e-4f;
+                float p = 1.0f / 720;
+                p = p * r + 1.0f / 120;
+                p = p * r + 1.0f / 24;
+                p = p * r + 1.0f / 6;
+                p = p * r + 0.5f;
+                p = p * r + 1.0f;
+                p = p * r + 1.0f;
+                int32_t bits;
+                int32_t power;
+                memcpy(&bits, &p, 4);
+                memcpy(&power, &n, 4);
+                bits += (int32_t) ((uint32_t) power << 23);
+                float e;
+                memcpy(&e, &bits, 4);
+                e = low < -87.0f ? 0.0f : e;
+                x[i + j] = e;
+                lanes[j] += e;
+            }
+        }
+        float sum = 0;
+        for (float lane : lanes) {
+            sum += lane;
+        }
+        return sum;
+    }
+
+    static void attend(const attention_job & k) {
+        // scratch, all of it on cache lines
+        float * const q      = k.scratch;                                 // [rows][d], scaled
+        float * const sums   = q    + ATTENTION_ROWS * k.d;               // [rows][dv]
+        float * const scores = sums + ATTENTION_ROWS * k.dv;              // [rows][KEYS]
+        float * const keys   = scores + ATTENTION_ROWS * KEYS;            // [KEYS][d], then transposed [d][KEYS]
+        float * const turned = keys + KEYS * (k.d > k.dv ? k.d : k.dv);
+        float most[ATTENTION_ROWS];
+        float total[ATTENTION_ROWS];
+        for (int r = 0; r < k.rows; r++) {
+            for (int i = 0; i < k.d; i++) {
+                q[r * k.d + i] = k.q[r][i] * k.scale;
+            }
+            most[r]  = -std::numeric_limits<float>::infinity();
+            total[r] = 0;
+        }
+        memset(sums, 0, sizeof(float) * (size_t) k.rows * (size_t) k.dv);
+
+        for (int64_t key = 0; key < k.n_keys; key += KEYS) {
+            const int count = (int) (k.n_keys - key < KEYS ? k.n_keys - key : KEYS);
+            // what the mask leaves of this tile
+            bool any = false;
+            for (int r = 0; r < k.rows; r++) {
+                for (int i = 0; i < count && !any; i++) {
+                    any = k.mask[r][key + i] != MINUS_INFINITY;
+                }
+            }
+            if (!any) {
+                continue;
+            }
+            for (int i = 0; i < count; i++) {
+                convert((const uint16_t *) (k.keys + (size_t) (key + i) * k.key_stride), k.d, keys + i * k.d);
+            }
+            for (int i = 0; i < k.d; i++) {
+                for (int j = 0; j < count; j++) {
+                    turned[i * KEYS + j] = keys[j * k.d + i];
+                }
+                for (int j = count; j < KEYS; j++) {
+                    turned[i * KEYS + j] = 0;
+                }
+            }
+            multiply(q, k.d, turned, KEYS, k.d, scores, KEYS, k.rows, KEYS, false);
+
+            float * const values = keys; // [KEYS][dv]
+            for (int i = 0; i < count; i++) {
+                convert((const uint16_t *) (k.values + (size_t) (key + i) * k.value_stride), k.dv, values + i * k.dv);
+            }
+            for (int r = 0; r < k.rows; r++) {
+                float * const s = scores + r * KEYS;
+                float bias[KEYS];
+                for (int i = 0; i + LANES <= count; i += LANES) {
+                    I::put(bias + i, I::halves(k.mask[r] + key + i));
+                }
+                for (int i = count / LANES * LANES; i < KEYS; i++) {
+                    bias[i] = i < count ? from_half(k.mask[r][key + i]) : -std::numeric_limits<float>::infinity();
+                }
+                float largest = most[r];
+                for (int i = 0; i < KEYS; i++) {
+                    s[i] += bias[i];
+                    largest = s[i] > largest ? s[i] : largest;
+                }
+                if (largest == -std::numeric_limits<float>::infinity()) {
+                    memset(s, 0, sizeof(float) * KEYS); // nothing seen so far
+                    continue;
+                }
+                const float fade = most[r] == largest ? 1 : std::exp(most[r] - largest);
+                most[r]  = largest;
+                total[r] = total[r] * fade + exponentials(s, largest);
+                if (fade != 1) {
+                    for (int i = 0; i < k.dv; i++) {
+                        sums[r * k.dv + i] *= fade;
+                    }
+                }
+            }
+            multiply(scores, KEYS, values, k.dv, count, sums, k.dv, k.rows, k.dv, true);
+        }
+        for (int r = 0; r < k.rows; r++) {
+            const float inverse = total[r] == 0 ? 0 : 1 / total[r];
+            for (int i = 0; i < k.dv; i++) {
+                k.outs[r][i] = sums[r * k.dv + i] * inverse;
+            }
+        }
+    }
+
+    static constexpr uint16_t MINUS_INFINITY = 0xfc00; // fp16
+};
+
+} // namespace chq::kernels
