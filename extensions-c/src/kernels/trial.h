@@ -5,7 +5,7 @@
 
 namespace chq::kernels {
 
-// Whether the kernels are not slower for one row, a few and many. Measured at the first call for a format, some milliseconds each.
+// Whether the kernels are clearly faster for one row, a few and many. Measured at the first call for a format, some milliseconds each.
 bool wins_trial(format f);
 
 // The same for attention with so many queries.
