@@ -39,8 +39,6 @@ void set_mode(mode m) {
 
 void reset_mode() { set_mode(first_mode()); }
 
-mode current_mode() { return thread_mode; }
-
 bool offered(format f) {
     if (thread_mode != MODE_AUTO) {
         return thread_mode == MODE_ON;

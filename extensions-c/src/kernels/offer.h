@@ -14,7 +14,6 @@ const kernel_set & best_kernels();
 // Of the models that the calling thread loads from now on. The process starts with what CHASQUI_KERNELS says (auto, on, off).
 void set_mode(mode m);
 void reset_mode();
-mode current_mode();
 
 // Whether a format's weights are to be packed: what the mode says, and for auto whether the kernels win the trial.
 bool offered(format f);

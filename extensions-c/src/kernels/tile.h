@@ -55,8 +55,6 @@ constexpr int code_bias(int signed_bias) {
 // One slab of activations in one block.
 template <class I, format F, int N>
 struct slab_view {
-    static constexpr correction CORRECTION = correction_of(F, I::WIDE);
-
     const int8_t  * q;
     const float   * d;
     const uint8_t * more;

@@ -62,15 +62,8 @@ static void check_params(const llama_model_params & params) {
 
 // What Chasqui's kernels pack while this thread loads a model. Before and after, its mode is the environment's.
 class packing {
-    ggml_backend_reg_t registration = kernels_registration();
-
-    template <typename F>
-    F * function(const char * name) const {
-        return registration ? (F *) ggml_backend_reg_get_proc_address(registration, name) : nullptr;
-    }
-
-    void reset() const {
-        if (auto * reset_mode = function<void()>("chasqui_kernels_reset")) {
+    static void reset() {
+        if (auto * reset_mode = kernels_function<void (*)()>("chasqui_kernels_reset")) {
             reset_mode();
         }
     }
@@ -78,7 +71,7 @@ class packing {
 public:
     explicit packing(int32_t kernels) {
         reset();
-        auto * set_mode = function<void(int)>("chasqui_kernels_set_mode");
+        auto * set_mode = kernels_function<void (*)(int)>("chasqui_kernels_set_mode");
         if (set_mode && kernels != CHQ_KERNELS_AUTO) {
             set_mode(kernels);
         }
@@ -89,7 +82,7 @@ public:
     packing(const packing &) = delete;
 
     uint64_t bytes() const {
-        auto * bytes_packed = function<size_t()>("chasqui_kernels_bytes_packed");
+        auto * bytes_packed = kernels_function<size_t (*)()>("chasqui_kernels_bytes_packed");
         return bytes_packed ? bytes_packed() : 0;
     }
 };
