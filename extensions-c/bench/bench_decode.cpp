@@ -8,25 +8,19 @@
 // -p 0 leaves pp512 out. -f: flash attention off or on, default llama.cpp's choice.
 //
 // KERNELS: path of libggml-chasqui, default the one beside this program's folder. --auto: formats that lose the trial stay with the stock kernels.
+#include "timing.h"
+
 #include "ggml-backend.h"
 #include "ggml-cpu.h"
 #include "llama.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
 #include <thread>
 #include <vector>
-
-static double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-static double median(std::vector<double> v) {
-    std::sort(v.begin(), v.end());
-    return v.size() % 2 ? v[v.size() / 2] : (v[v.size() / 2 - 1] + v[v.size() / 2]) / 2;
-}
 
 struct side {
     llama_model   * model = nullptr;

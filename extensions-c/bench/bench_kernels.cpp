@@ -3,13 +3,14 @@
 //   bench_kernels [ISA [COLUMNS [ROWS]]]      ISA: a name as `chasqui info` prints it, default the best
 //
 // Peak: a loop of nothing but independent int8 dot products in registers, timed in the same process.
+#include "timing.h"
+
 #include "kernels/kernels.h"
 #include "kernels/pack.h"
 
 #include "ggml.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -21,8 +22,6 @@
 #endif
 
 using namespace chq::kernels;
-
-static double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 #if defined(__x86_64__)
 // Multiplications per second of a register-only loop.

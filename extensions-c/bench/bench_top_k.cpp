@@ -3,22 +3,15 @@
 //   bench_top_k MODEL [-t THREADS] [-r ROUNDS] [-d DEPTH] [-k K] [-n N,N,...] [-f 0|1] [--json]
 //
 // One context, in turns: logits, best tokens, logits, ... each turn computes DEPTH tokens and then all n. Medians over the rounds.
+#include "timing.h"
+
 #include "chasqui.h"
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
-
-static double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-static double median(std::vector<double> v) {
-    std::sort(v.begin(), v.end());
-    return v[v.size() / 2];
-}
 
 static void check(chq_status status) {
     if (status != CHQ_STATUS_OK) {

@@ -1,6 +1,7 @@
 #include "context/context.h"
 
 #include "chasqui_runtime.h"
+#include "kernels/offer.h"
 #include "runtime/runtime.h"
 
 #include <algorithm>
@@ -36,7 +37,7 @@ static void set_attention(ggml_threadpool_t pool, int what) {
 
 thread_pool::~thread_pool() {
     if (pool) {
-        set_attention(pool, -1);
+        set_attention(pool, kernels::ATTENTION_DEFAULT);
         using free_fn = void (*)(ggml_threadpool_t);
         auto release = (free_fn) cpu_function("ggml_threadpool_free");
         release(pool);
@@ -237,7 +238,7 @@ static void attach_pools(chq_context * context, int32_t n_threads, int32_t n_thr
     }
     for (ggml_threadpool_t one : { pool.get(), pool_batch.get() }) {
         if (one) {
-            set_attention(one, context->model->n_bytes_packed > 0);
+            set_attention(one, context->model->n_bytes_packed > 0 ? kernels::ATTENTION_ON : kernels::ATTENTION_OFF);
         }
     }
     llama_attach_threadpool(context->llama, pool.get(), pool_batch.get() ? pool_batch.get() : pool.get());

@@ -1,13 +1,10 @@
 #include "offer.h"
 
+#include "by_pool.h"
 #include "trial.h"
 
-#include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
-#include <utility>
-#include <vector>
 
 namespace chq::kernels {
 
@@ -48,16 +45,10 @@ bool offered(format f) {
     return wins;
 }
 
-static std::mutex                               attention_mutex;
-static std::vector<std::pair<const void *, int>> attention_pools;
+static by_pool<bool> attention;
 
 void set_attention(const void * pool, int what) {
-    std::lock_guard<std::mutex> lock(attention_mutex);
-    attention_pools.erase(std::remove_if(attention_pools.begin(), attention_pools.end(), [&](const auto & entry) { return entry.first == pool; }),
-        attention_pools.end());
-    if (what != ATTENTION_DEFAULT) {
-        attention_pools.emplace_back(pool, what);
-    }
+    attention.set(pool, what == ATTENTION_DEFAULT ? std::nullopt : std::optional<bool>(what == ATTENTION_ON));
 }
 
 bool attends_on(const void * pool, int64_t queries) {
@@ -65,16 +56,7 @@ bool attends_on(const void * pool, int64_t queries) {
     if (tried != ATTENTION_DEFAULT) {
         return tried == ATTENTION_ON;
     }
-    bool wanted = any_packed();
-    {
-        std::lock_guard<std::mutex> lock(attention_mutex);
-        for (const auto & [owner, what] : attention_pools) {
-            if (owner == pool) {
-                wanted = what == ATTENTION_ON;
-            }
-        }
-    }
-    return wanted && attention_wins_trial(queries);
+    return attention.of(pool).value_or(any_packed()) && attention_wins_trial(queries);
 }
 
 } // namespace chq::kernels

@@ -1,12 +1,10 @@
 #include "product.h"
 
 #include "best.h"
+#include "by_pool.h"
 
 #include <algorithm>
 #include <cstring>
-#include <mutex>
-#include <utility>
-#include <vector>
 
 namespace chq::kernels {
 
@@ -147,15 +145,10 @@ static void group_by_expert(const ggml_tensor * op, scratch & s) {
 
 // ---- reductions
 
-static std::mutex                                         reductions_mutex;
-static std::vector<std::pair<const void *, reduction *>>  reductions;
+static by_pool<reduction *> reductions;
 
 void reduce_on(const void * pool, reduction * r) {
-    std::lock_guard<std::mutex> lock(reductions_mutex);
-    reductions.erase(std::remove_if(reductions.begin(), reductions.end(), [&](const auto & entry) { return entry.first == pool; }), reductions.end());
-    if (r) {
-        reductions.emplace_back(pool, r);
-    }
+    reductions.set(pool, r ? std::optional<reduction *>(r) : std::nullopt);
 }
 
 // The request that this product is to serve, NULL if there is none or no room for its rows.
@@ -163,13 +156,8 @@ static reduction * reduction_for(const team & team, const ggml_tensor * op) {
     if (!is_head(op)) {
         return nullptr;
     }
-    std::lock_guard<std::mutex> lock(reductions_mutex);
-    for (const auto & [pool, r] : reductions) {
-        if (pool == team.pool) {
-            return ggml_nrows(op) <= r->capacity - r->rows && r->k <= op->ne[0] ? r : nullptr;
-        }
-    }
-    return nullptr;
+    reduction * const r = reductions.of(team.pool).value_or(nullptr);
+    return r && ggml_nrows(op) <= r->capacity - r->rows && r->k <= op->ne[0] ? r : nullptr;
 }
 
 // What follows the quantization of the activations: each thread takes pieces of the vocabulary and keeps its best of every row.

@@ -116,12 +116,11 @@ static void buffer_free(ggml_backend_buffer_t buffer) {
 
 static void * buffer_base(ggml_backend_buffer_t buffer) { return buffer->context; }
 
-// In a buffer of weights tensors are packed, all of them; in one that holds results (see alone() in backend.cpp)
-// those that are not quantized lie as they are.
-static bool lies_packed(const ggml_tensor * t) { return can_pack(t); }
+// In a buffer of weights tensors are packed, all of them; in one that holds results (see alone() in backend.cpp) those that cannot be lie as
+// they are.
 
 static void buffer_memset(ggml_backend_buffer_t, ggml_tensor * t, uint8_t value, size_t offset, size_t size) {
-    if (lies_packed(t)) {
+    if (can_pack(t)) {
         GGML_ASSERT(offset == 0 && size == ggml_nbytes(t) && value == 0); // the only value that means the same when packed
         memset(t->data, 0, packed_bytes(t));
     } else {
@@ -130,7 +129,7 @@ static void buffer_memset(ggml_backend_buffer_t, ggml_tensor * t, uint8_t value,
 }
 
 static void buffer_set(ggml_backend_buffer_t, ggml_tensor * t, const void * data, size_t offset, size_t size) {
-    if (!lies_packed(t)) {
+    if (!can_pack(t)) {
         memcpy((uint8_t *) t->data + offset, data, size);
         return;
     }
@@ -140,7 +139,7 @@ static void buffer_set(ggml_backend_buffer_t, ggml_tensor * t, const void * data
 }
 
 static void buffer_get(ggml_backend_buffer_t, const ggml_tensor * t, void * data, size_t offset, size_t size) {
-    if (!lies_packed(t)) {
+    if (!can_pack(t)) {
         memcpy(data, (const uint8_t *) t->data + offset, size);
         return;
     }
