@@ -16,7 +16,7 @@ struct attention_kernel {
     using real = typename I::real;
     static constexpr int LANES  = TILE / I::PARTS;
     static constexpr int CHUNK  = LANES == 16 ? 4 : 2; // vectors that are summed side by side
-    static constexpr int ROWS   = 4;                   // query rows that are summed side by side
+    static constexpr int ROWS   = LANES == 16 ? 6 : 4; // query rows that are summed side by side
     static constexpr int KEYS   = ATTENTION_KEYS;
 
     // sums[r][c * LANES ..] = sum over i of a[r][i] * b[i][c * LANES ..], added to what is there if `add`
@@ -47,23 +47,32 @@ struct attention_kernel {
         }
     }
 
-    // All `rows` rows and `width` columns, a multiple of 16.
+    template <int C>
+    CHQ_INLINE void some_rows(int count, const float * a, int a_stride, const float * b, int b_stride, int n, float * sums, int sums_stride, bool add) {
+        static_assert(ROWS <= 6, "one case for each");
+        switch (count) {
+            case 1: product<1, C>(a, a_stride, b, b_stride, n, sums, sums_stride, add); break;
+            case 2: product<2, C>(a, a_stride, b, b_stride, n, sums, sums_stride, add); break;
+            case 3: product<3, C>(a, a_stride, b, b_stride, n, sums, sums_stride, add); break;
+            case 4: product<4, C>(a, a_stride, b, b_stride, n, sums, sums_stride, add); break;
+            case 5: if constexpr (ROWS >= 5) { product<5, C>(a, a_stride, b, b_stride, n, sums, sums_stride, add); } break;
+            case 6: if constexpr (ROWS >= 6) { product<6, C>(a, a_stride, b, b_stride, n, sums, sums_stride, add); } break;
+            default: break;
+        }
+    }
+
+    // All `rows` rows and `width` columns, a multiple of 16. Rows go in turns as even as can be.
     static void multiply(const float * a, int a_stride, const float * b, int b_stride, int n, float * sums, int sums_stride, int rows, int width, bool add) {
+        const int turns = (rows + ROWS - 1) / ROWS;
         for (int c = 0; c < width;) {
             const bool whole = c + CHUNK * LANES <= width;
-            int r = 0;
-            for (; r + ROWS <= rows; r += ROWS) {
+            for (int turn = 0; turn < turns; turn++) {
+                const int r     = rows * turn / turns;
+                const int count = rows * (turn + 1) / turns - r;
                 if (whole) {
-                    product<ROWS, CHUNK>(a + r * a_stride, a_stride, b + c, b_stride, n, sums + r * sums_stride + c, sums_stride, add);
+                    some_rows<CHUNK>(count, a + r * a_stride, a_stride, b + c, b_stride, n, sums + r * sums_stride + c, sums_stride, add);
                 } else {
-                    product<ROWS, 1>(a + r * a_stride, a_stride, b + c, b_stride, n, sums + r * sums_stride + c, sums_stride, add);
-                }
-            }
-            for (; r < rows; r++) {
-                if (whole) {
-                    product<1, CHUNK>(a + r * a_stride, a_stride, b + c, b_stride, n, sums + r * sums_stride + c, sums_stride, add);
-                } else {
-                    product<1, 1>(a + r * a_stride, a_stride, b + c, b_stride, n, sums + r * sums_stride + c, sums_stride, add);
+                    some_rows<1>(count, a + r * a_stride, a_stride, b + c, b_stride, n, sums + r * sums_stride + c, sums_stride, add);
                 }
             }
             c += whole ? CHUNK * LANES : LANES;
@@ -73,6 +82,22 @@ struct attention_kernel {
     CHQ_INLINE void convert(const uint16_t * from, int n, float * to) {
         for (int i = 0; i < n; i += LANES) {
             I::put(to + i, I::halves(from + i));
+        }
+    }
+
+    // to[i][j] = element i of row j, for KEYS rows of which those from `count` on are zero. width: a multiple of 16
+    static void turn(const uint8_t * rows, size_t stride, int count, int width, float * to) {
+        for (int j = 0; j < KEYS; j += LANES) {
+            for (int i = 0; i < width; i += LANES) {
+                real block[LANES];
+                CHQ_UNROLL for (int l = 0; l < LANES; l++) {
+                    block[l] = j + l < count ? I::halves((const uint16_t *) (rows + (size_t) (j + l) * stride) + i) : I::all(0);
+                }
+                I::transpose(block);
+                CHQ_UNROLL for (int l = 0; l < LANES; l++) {
+                    I::put(to + (i + l) * KEYS + j, block[l]);
+                }
+            }
         }
     }
 
@@ -117,8 +142,8 @@ struct attention_kernel {
         float * const q      = k.scratch;                                 // [rows][d], scaled
         float * const sums   = q    + ATTENTION_ROWS * k.d;               // [rows][dv]
         float * const scores = sums + ATTENTION_ROWS * k.dv;              // [rows][KEYS]
-        float * const keys   = scores + ATTENTION_ROWS * KEYS;            // [KEYS][d], then transposed [d][KEYS]
-        float * const turned = keys + KEYS * (k.d > k.dv ? k.d : k.dv);
+        float * const keys   = scores + ATTENTION_ROWS * KEYS;            // [d][KEYS]
+        float * const values = keys;                                      // [KEYS][dv]
         float most[ATTENTION_ROWS];
         float total[ATTENTION_ROWS];
         for (int r = 0; r < k.rows; r++) {
@@ -142,20 +167,9 @@ struct attention_kernel {
             if (!any) {
                 continue;
             }
-            for (int i = 0; i < count; i++) {
-                convert((const uint16_t *) (k.keys + (size_t) (key + i) * k.key_stride), k.d, keys + i * k.d);
-            }
-            for (int i = 0; i < k.d; i++) {
-                for (int j = 0; j < count; j++) {
-                    turned[i * KEYS + j] = keys[j * k.d + i];
-                }
-                for (int j = count; j < KEYS; j++) {
-                    turned[i * KEYS + j] = 0;
-                }
-            }
-            multiply(q, k.d, turned, KEYS, k.d, scores, KEYS, k.rows, KEYS, false);
+            turn(k.keys + (size_t) key * k.key_stride, k.key_stride, count, k.d, keys);
+            multiply(q, k.d, keys, KEYS, k.d, scores, KEYS, k.rows, KEYS, false);
 
-            float * const values = keys; // [KEYS][dv]
             for (int i = 0; i < count; i++) {
                 convert((const uint16_t *) (k.values + (size_t) (key + i) * k.value_stride), k.dv, values + i * k.dv);
             }

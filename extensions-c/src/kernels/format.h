@@ -42,12 +42,30 @@ constexpr int bias_of(format f)         { return f == Q4_0 ? 8 : f == Q5_0 ? 16 
 constexpr int group_bytes(code_kind c)  { return VECTOR * (c == SIGNED_BYTE ? 8 : c == SIX_BITS ? 6 : c == FIVE_BITS ? 5 : 4); }
 
 // Q4_K, Q5_K: weight = d * scale * code - dmin * min
+struct k_scales {
+    uint8_t scale[8][TILE];     // by group
+    uint8_t min[4][TILE][2];    // by pair of groups
+};
+
+// Their 256 values have six bits, as many in memory: those of the first three quarters in the low bits of `packed`, those of the last quarter
+// two by two in the bits above.
 struct k_header {
     uint16_t d[TILE];           // fp16
     uint16_t dmin[TILE];        // fp16
-    uint8_t  scale[8][TILE];    // by group
-    uint8_t  min[4][TILE][2];   // by pair of groups
+    uint8_t  packed[3][sizeof(k_scales) / 4];
 };
+
+// A compiler vectorises it.
+static inline void unpack_scales(const k_header & header, k_scales & to) {
+    constexpr int QUARTER = sizeof(header.packed[0]);
+    auto * value = (uint8_t *) &to;
+    for (int i = 0; i < QUARTER; i++) {
+        value[i]               = header.packed[0][i] & 63;
+        value[QUARTER + i]     = header.packed[1][i] & 63;
+        value[2 * QUARTER + i] = header.packed[2][i] & 63;
+        value[3 * QUARTER + i] = (uint8_t) (header.packed[0][i] >> 6 | header.packed[1][i] >> 6 << 2 | header.packed[2][i] >> 6 << 4);
+    }
+}
 
 // Q6_K: weight = d * scale * (code - 32), a scale for 16 columns
 struct k6_header {

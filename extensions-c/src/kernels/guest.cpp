@@ -47,7 +47,9 @@ struct guest : ggml::cpu::extra_buffer_type, ggml::cpu::tensor_traits {
 
     bool compute_forward(ggml_compute_params * params, ggml_tensor * op) override {
         if (is_attention(op)) {
-            if (!attends_on(params->threadpool, op->src[0]->ne[1])) {
+            const ggml_tensor * q = op->src[0];
+            const bool shared_out = q->ne[1] * q->ne[2] >= params->nth; // a row for each thread; ggml's can share out the keys as well
+            if (!shared_out || !attends_on(params->threadpool, q->ne[1])) {
                 return false;
             }
             attend(best_kernels(), params->ith, params->nth, op);

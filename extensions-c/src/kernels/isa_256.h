@@ -49,6 +49,25 @@ struct bits_256 {
     CHQ_INLINE real  sub(real a, real b)                { return _mm256_sub_ps(a, b); }
     CHQ_INLINE real  fma(real a, real b, real c)        { return _mm256_fmadd_ps(a, b, c); }
     CHQ_INLINE void  put(float * p, real v)             { _mm256_storeu_ps(p, v); }
+    CHQ_INLINE void  transpose(real (&rows)[8]) {
+        // pairs of rows in turns, then pairs of pairs within 128 bits, then the halves
+        real pairs[8];
+        CHQ_UNROLL for (int i = 0; i < 8; i += 2) {
+            pairs[i]     = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
+            pairs[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
+        }
+        real fours[8]; // column c (and c + 4 in the upper half) of rows 0..3 in [c], of rows 4..7 in [4 + c]
+        CHQ_UNROLL for (int i = 0; i < 8; i += 4) {
+            CHQ_UNROLL for (int c = 0; c < 2; c++) {
+                fours[i + 2*c]     = _mm256_shuffle_ps(pairs[i + c], pairs[i + 2 + c], 0x44);
+                fours[i + 2*c + 1] = _mm256_shuffle_ps(pairs[i + c], pairs[i + 2 + c], 0xee);
+            }
+        }
+        CHQ_UNROLL for (int c = 0; c < 4; c++) {
+            rows[c]     = _mm256_permute2f128_ps(fours[c], fours[4 + c], 0x20);
+            rows[c + 4] = _mm256_permute2f128_ps(fours[c], fours[4 + c], 0x31);
+        }
+    }
 };
 
 } // namespace

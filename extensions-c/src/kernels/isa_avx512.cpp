@@ -61,6 +61,31 @@ struct avx512 {
     CHQ_INLINE real  sub(real a, real b)                { return _mm512_sub_ps(a, b); }
     CHQ_INLINE real  fma(real a, real b, real c)        { return _mm512_fmadd_ps(a, b, c); }
     CHQ_INLINE void  put(float * p, real v)             { _mm512_storeu_ps(p, v); }
+    CHQ_INLINE void  transpose(real (&rows)[16]) {
+        // pairs of rows in turns, then pairs of pairs within 128 bits, then the four parts of 128 bits
+        real pairs[16];
+        CHQ_UNROLL for (int i = 0; i < 16; i += 2) {
+            pairs[i]     = _mm512_unpacklo_ps(rows[i], rows[i + 1]);
+            pairs[i + 1] = _mm512_unpackhi_ps(rows[i], rows[i + 1]);
+        }
+        real fours[16]; // column 4p + c of rows 4k..4k+3 in part p of [4k + c]
+        CHQ_UNROLL for (int i = 0; i < 16; i += 4) {
+            CHQ_UNROLL for (int c = 0; c < 2; c++) {
+                fours[i + 2*c]     = _mm512_shuffle_ps(pairs[i + c], pairs[i + 2 + c], 0x44);
+                fours[i + 2*c + 1] = _mm512_shuffle_ps(pairs[i + c], pairs[i + 2 + c], 0xee);
+            }
+        }
+        CHQ_UNROLL for (int c = 0; c < 4; c++) {
+            const real a = _mm512_shuffle_f32x4(fours[c],     fours[4 + c],  0x88); // parts 0 and 2 of rows 0..3, of rows 4..7
+            const real b = _mm512_shuffle_f32x4(fours[c],     fours[4 + c],  0xdd); // parts 1 and 3
+            const real d = _mm512_shuffle_f32x4(fours[8 + c], fours[12 + c], 0x88);
+            const real e = _mm512_shuffle_f32x4(fours[8 + c], fours[12 + c], 0xdd);
+            rows[c]      = _mm512_shuffle_f32x4(a, d, 0x88);
+            rows[4 + c]  = _mm512_shuffle_f32x4(b, e, 0x88);
+            rows[8 + c]  = _mm512_shuffle_f32x4(a, d, 0xdd);
+            rows[12 + c] = _mm512_shuffle_f32x4(b, e, 0xdd);
+        }
+    }
 
   private:
     CHQ_INLINE __m512i broadcast(const void * four_bytes) {

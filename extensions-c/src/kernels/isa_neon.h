@@ -74,6 +74,14 @@ struct neon {
     CHQ_INLINE real  sub(real a, real b)                { return vsubq_f32(a, b); }
     CHQ_INLINE real  fma(real a, real b, real c)        { return vfmaq_f32(c, a, b); }
     CHQ_INLINE void  put(float * p, real v)             { vst1q_f32(p, v); }
+    CHQ_INLINE void  transpose(real (&rows)[4]) {
+        const float32x4x2_t low  = vtrnq_f32(rows[0], rows[1]);
+        const float32x4x2_t high = vtrnq_f32(rows[2], rows[3]);
+        for (int i = 0; i < 2; i++) {
+            rows[i]     = vcombine_f32(vget_low_f32(low.val[i]), vget_low_f32(high.val[i]));
+            rows[i + 2] = vcombine_f32(vget_high_f32(low.val[i]), vget_high_f32(high.val[i]));
+        }
+    }
 };
 
 } // namespace

@@ -84,6 +84,15 @@ struct scalar {
     static real  sub(const real & a, const real & b) { return each<real>([&](int r) { return a.at[r] - b.at[r]; }); }
     static real  fma(const real & a, const real & b, const real & c) { return each<real>([&](int r) { return a.at[r] * b.at[r] + c.at[r]; }); }
     static void  put(float * p, const real & v)     { memcpy(p, v.at, sizeof(v.at)); }
+    static void  transpose(real (&rows)[TILE]) {
+        for (int i = 0; i < TILE; i++) {
+            for (int j = 0; j < i; j++) {
+                const float x = rows[i].at[j];
+                rows[i].at[j] = rows[j].at[i];
+                rows[j].at[i] = x;
+            }
+        }
+    }
 };
 
 } // namespace

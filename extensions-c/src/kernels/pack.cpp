@@ -190,6 +190,16 @@ static void encode_scales(const uint8_t scale[8], const uint8_t min[8], uint8_t 
     }
 }
 
+static void put_scales(const k_scales & scales, k_header & header) {
+    constexpr int QUARTER = sizeof(header.packed[0]);
+    const auto * value = (const uint8_t *) &scales;
+    for (int i = 0; i < QUARTER; i++) {
+        for (int k = 0; k < 3; k++) {
+            header.packed[k][i] |= (uint8_t) (value[k * QUARTER + i] | (value[3 * QUARTER + i] >> 2*k & 3) << 6);
+        }
+    }
+}
+
 static void pack_k_block(format f, const uint8_t * block, int row, uint8_t * to) {
     uint8_t codes[GROUP];
     uint8_t * group = to + header_bytes(f, 8);
@@ -221,9 +231,10 @@ static void pack_k_block(format f, const uint8_t * block, int row, uint8_t * to)
     decode_scales(b4->scales, scale, min);
     header->d[row]    = b4->d;
     header->dmin[row] = b4->dmin;
+    k_scales of_row = {};
     for (int g = 0; g < 8; g++) {
-        header->scale[g][row]           = scale[g];
-        header->min[g / 2][row][g % 2]  = min[g];
+        of_row.scale[g][row]          = scale[g];
+        of_row.min[g / 2][row][g % 2] = min[g];
         for (int i = 0; i < GROUP; i++) {
             const uint8_t pair = qs[g / 2 * 32 + i];
             codes[i] = g % 2 ? pair >> 4 : pair & 15;
@@ -233,6 +244,7 @@ static void pack_k_block(format f, const uint8_t * block, int row, uint8_t * to)
         }
         put_codes(code_of(f), codes, row, group + g * stride);
     }
+    put_scales(of_row, *header);
 }
 
 static void pack_block(format f, const uint8_t * block, int groups, int row, uint8_t * to) {
@@ -282,9 +294,11 @@ static void unpack_k_block(format f, const uint8_t * from, int row, uint8_t * bl
     uint8_t min[8];
     b4->d    = header->d[row];
     b4->dmin = header->dmin[row];
+    k_scales scales;
+    unpack_scales(*header, scales);
     for (int g = 0; g < 8; g++) {
-        scale[g] = header->scale[g][row];
-        min[g]   = header->min[g / 2][row][g % 2];
+        scale[g] = scales.scale[g][row];
+        min[g]   = scales.min[g / 2][row][g % 2];
         take_codes(code_of(f), group + g * stride, row, codes);
         for (int i = 0; i < GROUP; i++) {
             qs[g / 2 * 32 + i] |= (uint8_t) ((codes[i] & 15) << (g % 2 ? 4 : 0));

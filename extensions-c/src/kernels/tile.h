@@ -166,6 +166,10 @@ struct tile_kernel {
     template <int T>
     CHQ_INLINE void prepare(const uint8_t * const (&block)[T], int groups, prepared<T> & w) {
         CHQ_UNROLL for (int t = 0; t < T; t++) {
+            alignas(VECTOR) k_scales k;
+            if constexpr (is_k(F) && F != Q6_K) {
+                unpack_scales(*(const k_header *) block[t], k);
+            }
             CHQ_UNROLL for (int h = 0; h < PARTS; h++) {
                 const int p = t * PARTS + h;
                 if constexpr (F == Q6_K) {
@@ -192,13 +196,13 @@ struct tile_kernel {
                     w.m[0][p] = I::halves(header->dmin + h * LANES);
                     for (int g = 0; g < 8; g++) {
                         if constexpr (I::WIDE) {
-                            w.s[g][0][p] = I::mul(I::real_scales(header->scale[g] + h * LANES), d);
+                            w.s[g][0][p] = I::mul(I::real_scales(k.scale[g] + h * LANES), d);
                         } else {
-                            w.s[g][0][p] = w.s[g][1][p] = I::scales(header->scale[g] + h * LANES);
+                            w.s[g][0][p] = w.s[g][1][p] = I::scales(k.scale[g] + h * LANES);
                         }
                     }
                     for (int g = 0; g < 4; g++) {
-                        w.by[g][p] = I::unsigned_pairs(header->min[g] + h * LANES);
+                        w.by[g][p] = I::unsigned_pairs(k.min[g] + h * LANES);
                     }
                 } else {
                     const auto * d = (const uint16_t *) block[t] + h * LANES;

@@ -166,9 +166,9 @@ static bool measure_attention(int queries) {
     }
     constexpr int64_t WIDTH = 64;
     constexpr int64_t KEYS  = 512;
-    constexpr int64_t HEADS = 2; // each of them for two heads of queries
+    constexpr int64_t HEADS = 4; // none of them for several heads of queries, which would favour us
     ggml_context * c = context.get();
-    ggml_tensor * q    = ggml_new_tensor_3d(c, GGML_TYPE_F32, WIDTH, queries, 2 * HEADS);
+    ggml_tensor * q    = ggml_new_tensor_3d(c, GGML_TYPE_F32, WIDTH, queries, HEADS);
     ggml_tensor * k    = ggml_new_tensor_3d(c, GGML_TYPE_F16, WIDTH, KEYS, HEADS);
     ggml_tensor * v    = ggml_new_tensor_3d(c, GGML_TYPE_F16, WIDTH, KEYS, HEADS);
     ggml_tensor * mask = ggml_new_tensor_2d(c, GGML_TYPE_F16, KEYS, queries);
