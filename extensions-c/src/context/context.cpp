@@ -243,6 +243,9 @@ static void attach_pools(chq_context * context, int32_t n_threads, int32_t n_thr
     }
     llama_attach_threadpool(context->llama, pool.get(), pool_batch.get() ? pool_batch.get() : pool.get());
     llama_set_n_threads(context->llama, n_threads, n_threads_batch);
+    context->n_threads       = n_threads;
+    context->n_threads_batch = n_threads_batch;
+    context->crowd           = crowd(context->model->offloads ? 1 : n_threads);
     context->pool      .swap(pool);
     context->pool_batch.swap(pool_batch);
     context->retired_pools.push_back(std::move(pool));
@@ -397,8 +400,8 @@ chq_status chq_context_get_info(struct chq_context * context, struct chq_context
         info.n_batch         = (uint32_t) context->n_batch;
         info.n_ubatch        = (uint32_t) context->n_ubatch;
         info.n_seq_max       = (uint32_t) context->n_seq_max;
-        info.n_threads       = llama_n_threads(context->llama);
-        info.n_threads_batch = llama_n_threads_batch(context->llama);
+        info.n_threads       = context->n_threads;
+        info.n_threads_batch = context->n_threads_batch;
         info.kv_unified      = context->kv_unified;
         info.can_shift       = context->can_shift && context->model->n_pos_per_embd == 1;
         info.causal          = context->causal;
@@ -414,7 +417,7 @@ chq_status chq_context_set_threads(struct chq_context * context, int32_t n_threa
         check_context(context);
         n_threads       = threads_or_default(n_threads,       "n_threads");
         n_threads_batch = threads_or_default(n_threads_batch, "n_threads_batch");
-        if (n_threads != llama_n_threads(context->llama) || n_threads_batch != llama_n_threads_batch(context->llama)) {
+        if (n_threads != context->n_threads || n_threads_batch != context->n_threads_batch) {
             llama_synchronize(context->llama);
             attach_pools(context, n_threads, n_threads_batch);
         }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "chasqui_context.h"
+#include "context/crowd.h"
 #include "guard/guard.h"
 #include "kernels/reduction.h"
 #include "model/model.h"
@@ -43,6 +44,11 @@ struct chq_context : chq::handle {
     // ggml pauses the pool it used last when it is given another one: replaced pools live until it has.
     std::vector<chq::thread_pool> retired_pools;
     int32_t          poll = 50;
+
+    // What the caller asked for; llama.cpp may be told less for a while.
+    int32_t    n_threads       = 0;
+    int32_t    n_threads_batch = 0;
+    chq::crowd crowd;
 
     std::atomic<bool> cancelled { false };
 
@@ -115,6 +121,9 @@ bool shares_cells (const chq_context * context, int32_t seq_id);
 
 // llama_decode, with the kernels' reduction of the outputs where chq_context_set_top_k asks for it. n_outputs: rows that the batch asks for.
 int32_t decode_batch(chq_context * context, const llama_batch & batch, int32_t n_outputs);
+
+// llama_decode with as many threads as pay (crowd.h).
+int32_t decode_in_crowd(chq_context * context, const llama_batch & batch);
 
 // See chq_context_room.
 int32_t room_of(const chq_context * context, int32_t seq_id);

@@ -4,6 +4,7 @@
 #include "sampler/sampler.h"
 
 #include <algorithm>
+#include <chrono>
 #include <climits>
 #include <cstring>
 
@@ -59,6 +60,27 @@ int32_t room_of(const chq_context * context, int32_t seq_id) {
     }
     const int32_t room = context->n_ctx_seq - cells_of(context, seq_id) - cells_of_others(context, seq_id);
     return std::min(std::max(0, room), INT32_MAX - 1 - last);
+}
+
+int32_t decode_in_crowd(chq_context * context, const llama_batch & batch) {
+    constexpr int32_t FEW = 32; // rows whose threads mostly wait for each other; more share out their work
+    const auto threads_for = [&](int32_t wanted) { return batch.n_tokens <= FEW ? std::min(wanted, context->crowd.threads()) : wanted; };
+    // A context that offloads has no crowd: its one thread is not to limit the caller's.
+    if (!context->model->offloads) {
+        llama_set_n_threads(context->llama, threads_for(context->n_threads), threads_for(context->n_threads_batch));
+    }
+    if (batch.n_tokens != 1 || context->model->offloads) {
+        return llama_decode(context->llama, batch);
+    }
+    const auto   start   = std::chrono::steady_clock::now();
+    const double cpu     = process_cpu_seconds();
+    const int32_t code   = llama_decode(context->llama, batch);
+    const double used    = process_cpu_seconds() - cpu;
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    if (code == 0) {
+        context->crowd.record(seconds.count(), used);
+    }
+    return code;
 }
 
 [[noreturn]] static void fail_full(int32_t needed, int32_t available) {

@@ -66,7 +66,7 @@ struct standing_request {
 
 int32_t decode_batch(chq_context * context, const llama_batch & batch, int32_t n_outputs) {
     if (context->top_k == 0) {
-        return llama_decode(context->llama, batch);
+        return decode_in_crowd(context, batch);
     }
     const size_t needed = (size_t) n_outputs * (size_t) context->top_k;
     if (context->top_tokens.size() < needed) {
@@ -75,7 +75,7 @@ int32_t decode_batch(chq_context * context, const llama_batch & batch, int32_t n
     }
     context->reduction = { context->top_k, n_outputs, 0, context->top_tokens.data(), context->top_logits.data() };
     const standing_request request(reduce_function(), context);
-    const int32_t code = llama_decode(context->llama, batch);
+    const int32_t code = decode_in_crowd(context, batch);
     if (code == 0) {
         llama_synchronize(context->llama);
     }
