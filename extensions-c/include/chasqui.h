@@ -7,6 +7,7 @@
 //   chasqui_model.h     models, their vocabulary and metadata
 //   chasqui_context.h   contexts: decode, sequences, logits, cancel, state
 //   chasqui_sampler.h   sampler chains and grammars
+//   chasqui_speculation.h  several tokens for one pass
 //   chasqui_rows.h      argmax, top-k, log-sum-exp and logprobs over many rows of logits
 //   chasqui_chat.h      chat templates
 //
@@ -17,5 +18,6 @@
 #include "chasqui_model.h"
 #include "chasqui_context.h"
 #include "chasqui_sampler.h"
+#include "chasqui_speculation.h"
 #include "chasqui_rows.h"
 #include "chasqui_chat.h"

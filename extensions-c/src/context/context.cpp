@@ -264,6 +264,7 @@ static void read_constants(chq_context * context, const llama_context_params & p
     context->kv_unified    = params.kv_unified;
     context->causal        = params.attention_type == LLAMA_ATTENTION_TYPE_UNSPECIFIED ? context->model->causal : params.attention_type == LLAMA_ATTENTION_TYPE_CAUSAL;
     context->embeddings    = params.embeddings;
+    context->swa_full      = params.swa_full;
     context->can_shift     = context->memory && llama_memory_can_shift(context->memory);
     context->type_k        = params.type_k;
     context->type_v        = params.type_v;

@@ -62,6 +62,7 @@ struct chq_context : chq::handle {
     bool    kv_unified    = false;
     bool    causal        = true;
     bool    embeddings    = false;
+    bool    swa_full      = true;
     bool    can_shift     = false;
     ggml_type type_k      = GGML_TYPE_F16;
     ggml_type type_v      = GGML_TYPE_F16;

@@ -191,6 +191,13 @@ const chq_abi_field sampled_fields[] = {
     FIELD(chq_sampled, is_end),
 };
 
+const chq_abi_field speculation_stats_fields[] = {
+    FIELD(chq_speculation_stats, steps),
+    FIELD(chq_speculation_stats, tokens),
+    FIELD(chq_speculation_stats, drafted),
+    FIELD(chq_speculation_stats, accepted),
+};
+
 const chq_abi_field device_info_fields[] = {
     FIELD(chq_device_info, name),
     FIELD(chq_device_info, description),
@@ -263,6 +270,7 @@ const struct chq_abi_struct * chq_abi_structs(uint32_t * n) {
         describe<chq_token_info>                  ("chq_token_info",                   token_info_fields),
         describe<chq_context_info>                ("chq_context_info",                 context_info_fields),
         describe<chq_sampled>                     ("chq_sampled",                      sampled_fields),
+        describe<chq_speculation_stats>           ("chq_speculation_stats",            speculation_stats_fields),
         describe<chq_chat_message>                ("chq_chat_message",                 chat_message_fields),
         describe<chq_device_info>                 ("chq_device_info",                  device_info_fields),
         describe<mtmd_context_params>             ("mtmd_context_params",              mtmd_params_fields),

@@ -44,10 +44,11 @@ struct handle {
 };
 
 enum : uint32_t {
-    KIND_MODEL   = 0x4c444d51, // "QMDL"
-    KIND_CONTEXT = 0x58544351, // "QCTX"
-    KIND_SAMPLER = 0x504d5351, // "QSMP"
-    KIND_FREED   = 0x44414551, // "QEAD"
+    KIND_MODEL       = 0x4c444d51, // "QMDL"
+    KIND_CONTEXT     = 0x58544351, // "QCTX"
+    KIND_SAMPLER     = 0x504d5351, // "QSMP"
+    KIND_SPECULATION = 0x43505351, // "QSPC"
+    KIND_FREED       = 0x44414551, // "QEAD"
 };
 
 void check_handle(const handle * h, uint32_t kind, const char * what);

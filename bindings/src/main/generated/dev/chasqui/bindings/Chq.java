@@ -32,6 +32,15 @@ public class Chq extends Chq$shared {
     public static int CHQ_TOP_K_MAX() {
         return CHQ_TOP_K_MAX;
     }
+    private static final int CHQ_DRAFT_MAX = (int)15L;
+    /**
+     * {@snippet lang=c :
+     * #define CHQ_DRAFT_MAX 15
+     * }
+     */
+    public static int CHQ_DRAFT_MAX() {
+        return CHQ_DRAFT_MAX;
+    }
     private static final int CHQ_STATUS_OK = (int)0L;
     /**
      * {@snippet lang=c :
@@ -7839,6 +7848,380 @@ public class Chq extends Chq$shared {
                 traceDowncall("chq_sampler_add_grammar_lazy", sampler, gbnf, root, trigger_patterns, n_trigger_patterns, trigger_tokens, n_trigger_tokens);
             }
             return (int)mh$.invokeExact(sampler, gbnf, root, trigger_patterns, n_trigger_patterns, trigger_tokens, n_trigger_tokens);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_speculation_create {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_speculation_create");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_create(struct chq_context *context, struct chq_speculation **out)
+     * }
+     */
+    public static FunctionDescriptor chq_speculation_create$descriptor() {
+        return chq_speculation_create.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_create(struct chq_context *context, struct chq_speculation **out)
+     * }
+     */
+    public static MethodHandle chq_speculation_create$handle() {
+        return chq_speculation_create.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_create(struct chq_context *context, struct chq_speculation **out)
+     * }
+     */
+    public static MemorySegment chq_speculation_create$address() {
+        return chq_speculation_create.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_speculation_create(struct chq_context *context, struct chq_speculation **out)
+     * }
+     */
+    public static int chq_speculation_create(MemorySegment context, MemorySegment out) {
+        var mh$ = chq_speculation_create.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_speculation_create", context, out);
+            }
+            return (int)mh$.invokeExact(context, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_speculation_free {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_speculation_free");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_free(struct chq_speculation *speculation)
+     * }
+     */
+    public static FunctionDescriptor chq_speculation_free$descriptor() {
+        return chq_speculation_free.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_free(struct chq_speculation *speculation)
+     * }
+     */
+    public static MethodHandle chq_speculation_free$handle() {
+        return chq_speculation_free.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_free(struct chq_speculation *speculation)
+     * }
+     */
+    public static MemorySegment chq_speculation_free$address() {
+        return chq_speculation_free.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_speculation_free(struct chq_speculation *speculation)
+     * }
+     */
+    public static int chq_speculation_free(MemorySegment speculation) {
+        var mh$ = chq_speculation_free.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_speculation_free", speculation);
+            }
+            return (int)mh$.invokeExact(speculation);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_speculation_limit {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_LONG,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_speculation_limit");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_limit(const struct chq_speculation *speculation, int32_t *n_draft, char *reason, size_t capacity, size_t *length)
+     * }
+     */
+    public static FunctionDescriptor chq_speculation_limit$descriptor() {
+        return chq_speculation_limit.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_limit(const struct chq_speculation *speculation, int32_t *n_draft, char *reason, size_t capacity, size_t *length)
+     * }
+     */
+    public static MethodHandle chq_speculation_limit$handle() {
+        return chq_speculation_limit.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_limit(const struct chq_speculation *speculation, int32_t *n_draft, char *reason, size_t capacity, size_t *length)
+     * }
+     */
+    public static MemorySegment chq_speculation_limit$address() {
+        return chq_speculation_limit.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_speculation_limit(const struct chq_speculation *speculation, int32_t *n_draft, char *reason, size_t capacity, size_t *length)
+     * }
+     */
+    public static int chq_speculation_limit(MemorySegment speculation, MemorySegment n_draft, MemorySegment reason, long capacity, MemorySegment length) {
+        var mh$ = chq_speculation_limit.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_speculation_limit", speculation, n_draft, reason, capacity, length);
+            }
+            return (int)mh$.invokeExact(speculation, n_draft, reason, capacity, length);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_speculation_begin {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_speculation_begin");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_begin(struct chq_speculation *speculation, const int32_t *tokens, int32_t n_tokens)
+     * }
+     */
+    public static FunctionDescriptor chq_speculation_begin$descriptor() {
+        return chq_speculation_begin.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_begin(struct chq_speculation *speculation, const int32_t *tokens, int32_t n_tokens)
+     * }
+     */
+    public static MethodHandle chq_speculation_begin$handle() {
+        return chq_speculation_begin.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_begin(struct chq_speculation *speculation, const int32_t *tokens, int32_t n_tokens)
+     * }
+     */
+    public static MemorySegment chq_speculation_begin$address() {
+        return chq_speculation_begin.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_speculation_begin(struct chq_speculation *speculation, const int32_t *tokens, int32_t n_tokens)
+     * }
+     */
+    public static int chq_speculation_begin(MemorySegment speculation, MemorySegment tokens, int n_tokens) {
+        var mh$ = chq_speculation_begin.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_speculation_begin", speculation, tokens, n_tokens);
+            }
+            return (int)mh$.invokeExact(speculation, tokens, n_tokens);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_spec_step {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_BOOL,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_spec_step");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_spec_step(struct chq_speculation *speculation, int32_t seq_id, struct chq_sampler *sampler, _Bool go_on, struct chq_sampled *out, int32_t capacity, int32_t *n_tokens)
+     * }
+     */
+    public static FunctionDescriptor chq_spec_step$descriptor() {
+        return chq_spec_step.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_spec_step(struct chq_speculation *speculation, int32_t seq_id, struct chq_sampler *sampler, _Bool go_on, struct chq_sampled *out, int32_t capacity, int32_t *n_tokens)
+     * }
+     */
+    public static MethodHandle chq_spec_step$handle() {
+        return chq_spec_step.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_spec_step(struct chq_speculation *speculation, int32_t seq_id, struct chq_sampler *sampler, _Bool go_on, struct chq_sampled *out, int32_t capacity, int32_t *n_tokens)
+     * }
+     */
+    public static MemorySegment chq_spec_step$address() {
+        return chq_spec_step.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_spec_step(struct chq_speculation *speculation, int32_t seq_id, struct chq_sampler *sampler, _Bool go_on, struct chq_sampled *out, int32_t capacity, int32_t *n_tokens)
+     * }
+     */
+    public static int chq_spec_step(MemorySegment speculation, int seq_id, MemorySegment sampler, boolean go_on, MemorySegment out, int capacity, MemorySegment n_tokens) {
+        var mh$ = chq_spec_step.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_spec_step", speculation, seq_id, sampler, go_on, out, capacity, n_tokens);
+            }
+            return (int)mh$.invokeExact(speculation, seq_id, sampler, go_on, out, capacity, n_tokens);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_speculation_get_stats {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_speculation_get_stats");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_get_stats(const struct chq_speculation *speculation, struct chq_speculation_stats *out)
+     * }
+     */
+    public static FunctionDescriptor chq_speculation_get_stats$descriptor() {
+        return chq_speculation_get_stats.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_get_stats(const struct chq_speculation *speculation, struct chq_speculation_stats *out)
+     * }
+     */
+    public static MethodHandle chq_speculation_get_stats$handle() {
+        return chq_speculation_get_stats.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_get_stats(const struct chq_speculation *speculation, struct chq_speculation_stats *out)
+     * }
+     */
+    public static MemorySegment chq_speculation_get_stats$address() {
+        return chq_speculation_get_stats.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_speculation_get_stats(const struct chq_speculation *speculation, struct chq_speculation_stats *out)
+     * }
+     */
+    public static int chq_speculation_get_stats(MemorySegment speculation, MemorySegment out) {
+        var mh$ = chq_speculation_get_stats.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_speculation_get_stats", speculation, out);
+            }
+            return (int)mh$.invokeExact(speculation, out);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

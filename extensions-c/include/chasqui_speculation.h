@@ -1,0 +1,57 @@
+// Speculative decoding: several tokens of an answer for one pass of the model, the same tokens as without.
+//
+// A speculation follows the text of one sequence. Each step guesses how the text goes on, computes the guess together with the last token in one
+// batch, and keeps what the sampler chain picks as well: with a chain that draws, the draws are those that plain decoding would have made.
+// How much is guessed follows from what passes of so many rows cost and from how often guesses came true, both measured as it goes;
+// where guessing would lose, a step is a plain one.
+//
+// A speculation is used by one thread at a time, the one that uses its context. Free it before the context.
+#pragma once
+
+#include "chasqui_context.h"
+#include "chasqui_sampler.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct chq_speculation;
+
+// Most tokens of a guess.
+#define CHQ_DRAFT_MAX 15
+
+// A model whose memory cannot forget its last tokens gets steps of one token; chq_speculation_limit tells why.
+CHQ_API chq_status chq_speculation_create(struct chq_context * context, struct chq_speculation ** out);
+CHQ_API chq_status chq_speculation_free(struct chq_speculation * speculation); // NULL is ignored
+
+// Most tokens of a guess here, 0 with the reason where there can be none. reason: as chq_sampler_describe's text.
+CHQ_API chq_status chq_speculation_limit(const struct chq_speculation * speculation, int32_t * n_draft, char * reason, size_t capacity, size_t * length);
+
+// The text so far, in place of what was there.
+CHQ_API chq_status chq_speculation_begin(struct chq_speculation * speculation, const int32_t * tokens, int32_t n_tokens);
+
+// The next tokens of the text, 1 to `capacity` of them, accepted by the sampler and added to the text. Before: the sequence holds all of the
+// text but its last token; after: again. A token that ends the generation is the last one given, unless go_on.
+// CHQ_STATUS_CONTEXT_FULL, CHQ_STATUS_CANCELLED, CHQ_STATUS_COMPUTE: nothing is changed. An error of the sampler after the first token
+// comes with the next call. out: pieces are not rendered, n_piece is 0.
+CHQ_API chq_status chq_spec_step(
+        struct chq_speculation * speculation,
+        int32_t                  seq_id,
+        struct chq_sampler     * sampler,
+        bool                     go_on,
+        struct chq_sampled     * out,
+        int32_t                  capacity,
+        int32_t                * n_tokens);
+
+struct chq_speculation_stats {
+    int64_t steps;    // passes of the model
+    int64_t tokens;   // that came of them
+    int64_t drafted;  // guessed and computed
+    int64_t accepted; // those of them that came true
+};
+
+CHQ_API chq_status chq_speculation_get_stats(const struct chq_speculation * speculation, struct chq_speculation_stats * out);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,25 @@
+// What a pass of the model over so many rows costs, learned from the passes that are made.
+#pragma once
+
+namespace chq {
+
+class pass_cost {
+public:
+    static constexpr int MOST = 16; // rows
+
+    // rows: 1..MOST
+    void   record(int rows, double seconds);
+
+    // Seconds; between numbers of rows that were measured on a line through them, beyond them as the nearest but never less per row than seen.
+    // 0 before the first record.
+    double of(int rows) const;
+
+    // A number of rows, at most `most`, that is to be measured before of() can be trusted there; 0 = none.
+    int    unmeasured(int most) const;
+
+private:
+    double seconds[MOST + 1] = {};
+    int    count[MOST + 1]   = {};
+};
+
+} // namespace chq

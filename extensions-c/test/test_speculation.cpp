@@ -1,0 +1,217 @@
+// Speculative steps against plain ones.
+#include "check.h"
+#include "tiny_gguf.h"
+
+#include <cmath>
+#include <functional>
+
+namespace {
+
+constexpr int32_t N_VOCAB = 300;
+
+using make_sampler = std::function<void(chq_sampler *)>;
+
+void greedy(chq_sampler * s) { CHECK_OK(chq_sampler_add_greedy(s)); }
+
+void drawn(chq_sampler * s) {
+    CHECK_OK(chq_sampler_add_penalties(s, 16, 1.1f, 0.1f, 0));
+    CHECK_OK(chq_sampler_add_top_k(s, 3));
+    CHECK_OK(chq_sampler_add_temperature(s, 0.3f));
+    CHECK_OK(chq_sampler_add_dist(s, 42));
+}
+
+void digits(chq_sampler * s) {
+    CHECK_OK(chq_sampler_add_grammar(s, "root ::= \"1\" [2-4] root", "root"));
+    CHECK_OK(chq_sampler_add_greedy(s));
+}
+
+struct sampler {
+    chq_sampler * chain = nullptr;
+    sampler(const tiny_model & model, const make_sampler & make) {
+        CHECK_OK(chq_sampler_create(model.model, &chain));
+        make(chain);
+    }
+    ~sampler() { chq_sampler_free(chain); }
+};
+
+struct speculation {
+    chq_speculation * it = nullptr;
+    explicit speculation(const tiny_context & context) { CHECK_OK(chq_speculation_create(context.context, &it)); }
+    ~speculation() { chq_speculation_free(it); }
+};
+
+// The text that plain steps make of the prompt, and the least distance of a pick from the second best.
+std::vector<int32_t> plain(const tiny_model & model, std::vector<int32_t> text, int n, const make_sampler & make) {
+    tiny_context context(model);
+    sampler s(model, make);
+    if (text.size() > 1) {
+        CHECK_OK(chq_decode(context.context, 0, text.data(), (int32_t) text.size() - 1, CHQ_OUTPUT_NONE, nullptr));
+    }
+    for (int i = 0; i < n; i++) {
+        chq_sampled sampled;
+        CHECK_OK(chq_step(context.context, 0, text.back(), s.chain, false, &sampled, nullptr, 0));
+        text.push_back(sampled.token);
+    }
+    return text;
+}
+
+std::vector<float> logits_after(chq_context * context, int32_t token) {
+    const float * data = nullptr;
+    int32_t rows = 0;
+    CHECK_OK(chq_decode(context, 0, &token, 1, CHQ_OUTPUT_LAST, nullptr));
+    CHECK_OK(chq_logits(context, &data, &rows));
+    return std::vector<float>(data, data + N_VOCAB);
+}
+
+// The same by speculative steps. Checks that the sequence afterwards is what computing the text anew gives.
+std::vector<int32_t> speculative(const tiny_model & model, std::vector<int32_t> text, int n, int32_t most, const make_sampler & make, chq_speculation_stats & stats) {
+    tiny_context context(model);
+    sampler s(model, make);
+    speculation spec(context);
+    if (text.size() > 1) {
+        CHECK_OK(chq_decode(context.context, 0, text.data(), (int32_t) text.size() - 1, CHQ_OUTPUT_NONE, nullptr));
+    }
+    CHECK_OK(chq_speculation_begin(spec.it, text.data(), (int32_t) text.size()));
+    const size_t wanted = text.size() + (size_t) n;
+    while (text.size() < wanted) {
+        std::vector<chq_sampled> next((size_t) most);
+        int32_t count = 0;
+        CHECK_OK(chq_spec_step(spec.it, 0, s.chain, true, next.data(), std::min<int32_t>(most, (int32_t) (wanted - text.size())), &count));
+        REQUIRE(count >= 1);
+        for (int32_t i = 0; i < count; i++) {
+            text.push_back(next[(size_t) i].token);
+        }
+        int32_t first = -1;
+        int32_t last  = -1;
+        CHECK_OK(chq_seq_range(context.context, 0, &first, &last));
+        CHECK_EQ(last, (int32_t) text.size() - 2);
+    }
+    CHECK_OK(chq_speculation_get_stats(spec.it, &stats));
+    CHECK_EQ(stats.tokens, (int64_t) n);
+    CHECK_EQ(stats.tokens, stats.steps + stats.accepted);
+
+    tiny_context fresh(model);
+    CHECK_OK(chq_decode(fresh.context, 0, text.data(), (int32_t) text.size() - 1, CHQ_OUTPUT_NONE, nullptr));
+    const std::vector<float> a = logits_after(context.context, text.back());
+    const std::vector<float> b = logits_after(fresh.context, text.back());
+    double difference = 0;
+    double norm       = 0;
+    for (int i = 0; i < N_VOCAB; i++) {
+        difference += (a[i] - b[i]) * (a[i] - b[i]);
+        norm       += a[i] * a[i];
+    }
+    REQUIRE(std::sqrt(difference / norm) < 2e-3); // rounding in an fp16 cache makes 7e-4 of it
+    return text;
+}
+
+void same(const make_sampler & make, bool guesses) {
+    int64_t accepted = 0;
+    for (uint32_t seed = 1; seed <= 5; seed++) {
+        tiny_options options;
+        options.seed = seed;
+        tiny_model model(options);
+        for (int32_t most : { 1, 4, 16 }) {
+            for (int32_t length : { 1, 30 }) {
+                const std::vector<int32_t> prompt = some_tokens(length, seed);
+                chq_speculation_stats stats;
+                const std::vector<int32_t> text = speculative(model, prompt, 200, most, make, stats);
+                CHECK(text == plain(model, prompt, 200, make));
+                CHECK(most > 1 || stats.drafted == 0);
+                accepted += stats.accepted;
+            }
+        }
+    }
+    CHECK(!guesses || accepted > 500); // or nothing was tested
+}
+
+} // namespace
+
+TEST(greedy_text_is_the_same) { same(greedy, true); }
+TEST(drawn_text_is_the_same)  { same(drawn, false); }
+TEST(text_by_a_grammar_is_the_same) { same(digits, true); }
+
+TEST(a_window_that_slides_is_no_obstacle_while_the_cache_keeps_all) {
+    tiny_options options;
+    options.arch = "gemma2";
+    options.n_swa = 16;
+    tiny_model model(options);
+    chq_speculation_stats stats;
+    const std::vector<int32_t> prompt = some_tokens(40);
+    CHECK(speculative(model, prompt, 200, 16, greedy, stats) == plain(model, prompt, 200, greedy));
+
+    tiny_context sliding(model, [](llama_context_params & p) { p.swa_full = false; });
+    speculation spec(sliding);
+    int32_t limit = -1;
+    size_t length = 0;
+    char reason[200];
+    CHECK_OK(chq_speculation_limit(spec.it, &limit, reason, sizeof(reason), &length));
+    CHECK_EQ(limit, 0);
+    CHECK(strstr(reason, "window") != nullptr);
+}
+
+TEST(a_recurrent_model_takes_single_steps) {
+    tiny_options options;
+    options.arch = "mamba";
+    tiny_model model(options);
+    chq_speculation_stats stats;
+    const std::vector<int32_t> prompt = some_tokens(10);
+    CHECK(speculative(model, prompt, 60, 16, greedy, stats) == plain(model, prompt, 60, greedy));
+    CHECK_EQ(stats.drafted, (int64_t) 0);
+}
+
+TEST(a_full_context_ends_with_a_status_and_loses_nothing) {
+    tiny_model model;
+    tiny_context context(model, [](llama_context_params & p) { p.n_ctx = 256; });
+    sampler s(model, greedy);
+    speculation spec(context);
+    std::vector<int32_t> text = some_tokens(10);
+    CHECK_OK(chq_decode(context.context, 0, text.data(), 9, CHQ_OUTPUT_NONE, nullptr));
+    CHECK_OK(chq_speculation_begin(spec.it, text.data(), 10));
+    chq_sampled tokens[16];
+    int32_t count = 0;
+    chq_status status;
+    while ((status = chq_spec_step(spec.it, 0, s.chain, true, tokens, 16, &count)) == CHQ_STATUS_OK) {
+        for (int32_t i = 0; i < count; i++) {
+            text.push_back(tokens[i].token);
+        }
+        REQUIRE(text.size() < 400);
+    }
+    CHECK_STATUS(status, CHQ_STATUS_CONTEXT_FULL);
+    CHECK_EQ((int) text.size(), 257);
+    int32_t first;
+    int32_t last;
+    CHECK_OK(chq_seq_range(context.context, 0, &first, &last));
+    CHECK_EQ(last, 255);
+}
+
+TEST(misuse_is_refused) {
+    tiny_model model;
+    tiny_context context(model);
+    sampler s(model, greedy);
+    speculation spec(context);
+    chq_sampled tokens[4];
+    int32_t count = 7;
+    chq_speculation * none = nullptr;
+    CHECK_STATUS(chq_speculation_create(nullptr, &none), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_speculation_create(context.context, nullptr), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_spec_step(nullptr, 0, s.chain, false, tokens, 4, &count), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_spec_step(spec.it, 0, s.chain, false, tokens, 4, &count), CHQ_STATUS_STATE); // no text yet
+    const int32_t text[] = { 5, 6, 7 };
+    const int32_t unknown = 1 << 20;
+    CHECK_STATUS(chq_speculation_begin(spec.it, &unknown, 1), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_speculation_begin(spec.it, nullptr, 3), CHQ_STATUS_ARGUMENT);
+    CHECK_OK(chq_speculation_begin(spec.it, text, 3));
+    CHECK_STATUS(chq_spec_step(spec.it, 0, s.chain, false, tokens, 4, &count), CHQ_STATUS_STATE); // nothing computed
+    CHECK_OK(chq_decode(context.context, 0, text, 2, CHQ_OUTPUT_NONE, nullptr));
+    CHECK_STATUS(chq_spec_step(spec.it, 1, s.chain, false, tokens, 4, &count), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_spec_step(spec.it, 0, nullptr, false, tokens, 4, &count), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_spec_step(spec.it, 0, s.chain, false, tokens, 0, &count), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_spec_step(spec.it, 0, s.chain, false, nullptr, 4, &count), CHQ_STATUS_ARGUMENT);
+    chq_context_cancel(context.context);
+    CHECK_STATUS(chq_spec_step(spec.it, 0, s.chain, false, tokens, 4, &count), CHQ_STATUS_CANCELLED);
+    chq_context_cancel_reset(context.context);
+    CHECK_OK(chq_spec_step(spec.it, 0, s.chain, false, tokens, 4, &count));
+    CHECK_EQ(count, 1);
+}
+
+MAIN
