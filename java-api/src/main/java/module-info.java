@@ -6,4 +6,5 @@ module dev.chasqui {
 
     exports dev.chasqui;
     exports dev.chasqui.models;
+    exports dev.chasqui.speculation;
 }

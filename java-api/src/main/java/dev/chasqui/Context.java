@@ -38,6 +38,7 @@ public final class Context implements AutoCloseable {
     private final Arena scratch = Arena.ofShared();
     private final MemorySegment sampled = scratch.allocate(chq_sampled.layout());
     private final MemorySegment piece = scratch.allocate(PIECE_BYTES);
+    private final MemorySegment pieceLength = scratch.allocate(ValueLayout.JAVA_LONG);
     private final MemorySegment count = scratch.allocate(ValueLayout.JAVA_INT);
     private final MemorySegment oneToken = scratch.allocate(ValueLayout.JAVA_INT);
 
@@ -238,12 +239,20 @@ public final class Context implements AutoCloseable {
         logitsOwner = sequence;
     }
 
+    NativeOwner handle() {
+        return handle;
+    }
+
     MemorySegment sampled() {
         return sampled;
     }
 
     MemorySegment piece() {
         return piece;
+    }
+
+    MemorySegment pieceLength() {
+        return pieceLength;
     }
 
     MemorySegment count() {

@@ -1,5 +1,6 @@
 package dev.chasqui;
 
+import dev.chasqui.speculation.Speculation;
 import java.time.Duration;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
@@ -14,7 +15,8 @@ import org.jspecify.annotations.Nullable;
 /// A running answer. Iterating it computes: each piece of text is handed out as soon as it is certain, characters always whole.
 ///
 /// It can be iterated once, by one thread at a time; [#cancel()] is safe from any thread and also stops the computation of a
-/// long prompt. Nothing runs before the first piece is asked for, and nothing runs ahead of the reader.
+/// long prompt. Nothing runs before the first piece is asked for, and nothing runs ahead of the reader but the rest of a speculative step,
+/// whose tokens join the sequence one by one as they are read.
 public final class Generation implements Iterable<String>, AutoCloseable {
 
     private final Sequence sequence;
@@ -25,6 +27,9 @@ public final class Generation implements Iterable<String>, AutoCloseable {
     private final int limit;
 
     private @Nullable SamplerChain chain;
+    private @Nullable SpeculativeSteps steps;
+    private SpeculativeSteps.Counts speculated = new SpeculativeSteps.Counts(0, 0, 0);
+    private int plainSteps;
     private @Nullable Consumer<String> whenDone;
     private @Nullable StringBuilder whole;
     private volatile boolean cancelled;
@@ -106,7 +111,7 @@ public final class Generation implements Iterable<String>, AutoCloseable {
         return new GenerationStats(promptTokens, cachedTokens, generated,
                 Duration.ofNanos(generated > 0 ? firstTokenAt - startedAt : 0),
                 Duration.ofNanos(generated > 0 ? lastTokenAt - firstTokenAt : 0),
-                Math.max(0, generated - 1), 0, 0, reason);
+                plainSteps + speculated.steps(), speculated.drafted(), speculated.accepted(), reason);
     }
 
     /// Gives up what the generation made for itself. The end of the iteration does so too. The sequence stays, unless it was made
@@ -119,6 +124,10 @@ public final class Generation implements Iterable<String>, AutoCloseable {
         closed = true;
         if (finishReason == null) {
             finishReason = FinishReason.CANCELLED;
+        }
+        if (steps != null) {
+            speculated = steps.counts();
+            steps.close();
         }
         if (chain != null) {
             chain.close();
@@ -193,7 +202,7 @@ public final class Generation implements Iterable<String>, AutoCloseable {
             return;
         }
         try {
-            sequence.next(Objects.requireNonNull(chain), options.specialTokens());
+            pick(Objects.requireNonNull(chain));
         } catch (CancelledException e) {
             end(FinishReason.CANCELLED);
             return;
@@ -214,6 +223,21 @@ public final class Generation implements Iterable<String>, AutoCloseable {
         } else if (generated >= limit) {
             end(FinishReason.LENGTH);
         }
+    }
+
+    /// Appends one token: of the last speculative step, of a new one, or of a plain step where the logits are there or one is asked for.
+    private void pick(SamplerChain chain) {
+        if (generated > 0 && options.speculation() != Speculation.OFF) {
+            if (steps == null) {
+                steps = new SpeculativeSteps(sequence.context());
+            }
+            if (sequence.ahead() > 0 || sequence.pickAhead(steps, chain, limit - generated, options.ignoreEnd())) {
+                sequence.takeAhead(steps, options.specialTokens());
+                return;
+            }
+        }
+        sequence.next(chain, options.specialTokens());
+        plainSteps += generated > 0 ? 1 : 0;
     }
 
     /// An interrupt counts as a cancel; the flag stays set for the caller.

@@ -1,5 +1,6 @@
 package dev.chasqui;
 
+import dev.chasqui.speculation.Speculation;
 import java.util.List;
 import java.util.Objects;
 
@@ -10,16 +11,19 @@ import java.util.Objects;
 /// @param stop            strings that end the answer; they are not part of it
 /// @param specialTokens   whether control tokens appear in the text
 /// @param ignoreEnd       goes on after the model ends its answer (for measuring)
-public record GenerationOptions(int maxTokens, Sampler sampler, List<String> stop, boolean specialTokens, boolean ignoreEnd) {
+/// @param speculation     whether tokens are guessed ahead; the answer is the same
+public record GenerationOptions(
+        int maxTokens, Sampler sampler, List<String> stop, boolean specialTokens, boolean ignoreEnd, Speculation speculation) {
 
     private static final GenerationOptions DEFAULTS =
-            new GenerationOptions(Integer.MAX_VALUE, Sampler.standard(), List.of(), false, false);
+            new GenerationOptions(Integer.MAX_VALUE, Sampler.standard(), List.of(), false, false, Speculation.auto());
 
     public GenerationOptions {
         if (maxTokens < 0) {
             throw new IllegalArgumentException("maxTokens is " + maxTokens + ", must be at least 0");
         }
         Objects.requireNonNull(sampler, "sampler");
+        Objects.requireNonNull(speculation, "speculation");
         stop = List.copyOf(stop);
         if (stop.stream().anyMatch(String::isEmpty)) {
             throw new IllegalArgumentException("a stop string is empty");
@@ -32,22 +36,26 @@ public record GenerationOptions(int maxTokens, Sampler sampler, List<String> sto
     }
 
     public GenerationOptions withMaxTokens(int value) {
-        return new GenerationOptions(value, sampler, stop, specialTokens, ignoreEnd);
+        return new GenerationOptions(value, sampler, stop, specialTokens, ignoreEnd, speculation);
     }
 
     public GenerationOptions withSampler(Sampler value) {
-        return new GenerationOptions(maxTokens, value, stop, specialTokens, ignoreEnd);
+        return new GenerationOptions(maxTokens, value, stop, specialTokens, ignoreEnd, speculation);
     }
 
     public GenerationOptions withStop(String... values) {
-        return new GenerationOptions(maxTokens, sampler, List.of(values), specialTokens, ignoreEnd);
+        return new GenerationOptions(maxTokens, sampler, List.of(values), specialTokens, ignoreEnd, speculation);
     }
 
     public GenerationOptions withSpecialTokens(boolean value) {
-        return new GenerationOptions(maxTokens, sampler, stop, value, ignoreEnd);
+        return new GenerationOptions(maxTokens, sampler, stop, value, ignoreEnd, speculation);
     }
 
     public GenerationOptions withIgnoreEnd(boolean value) {
-        return new GenerationOptions(maxTokens, sampler, stop, specialTokens, value);
+        return new GenerationOptions(maxTokens, sampler, stop, specialTokens, value, speculation);
+    }
+
+    public GenerationOptions withSpeculation(Speculation value) {
+        return new GenerationOptions(maxTokens, sampler, stop, specialTokens, ignoreEnd, value);
     }
 }

@@ -52,6 +52,11 @@ final class NativeOwner {
         uses.incrementAndGet();
     }
 
+    /// The address, for somebody who has a use of it; works after [#close()] too.
+    MemorySegment addressInUse() {
+        return address;
+    }
+
     void release() {
         if (uses.decrementAndGet() == 0) {
             int status = free.free(address);

@@ -26,6 +26,12 @@ public final class Sequence implements AutoCloseable {
     private int decoded;
     /// Which cell of the KV cache each decoded token is in; forks have the same numbers where they share cells.
     private int[] cells = new int[256];
+    /// Tokens that a speculative step picked beyond the text, from `tokens[length]` on, and which of the step's the next one is. Whatever
+    /// else is done with the sequence drops them.
+    private int ahead;
+    private int nextAhead;
+    /// Whether the speculative steps know the text up to the last token picked.
+    private boolean followed;
     private boolean closed;
 
     Sequence(Context context, int id) {
@@ -180,6 +186,65 @@ public final class Sequence implements AutoCloseable {
             ensureCapacity(length + 1);
             tokens[length++] = token;
             return token;
+        } finally {
+            context.exit();
+        }
+    }
+
+    /// Picks the tokens that follow in one speculative step, without appending them.
+    ///
+    /// @param most at least 1 token, at most so many
+    /// @return whether it did: not if the logits after the text are there already, for [#next] to use
+    boolean pickAhead(SpeculativeSteps steps, SamplerChain chain, int most, boolean goOn) {
+        MemorySegment address = enterAhead();
+        try {
+            if (ahead > 0 || length == 0 || decoded != length - 1) {
+                return false;
+            }
+            MemorySegment sampler = chain.enter();
+            int status;
+            try {
+                if (!followed) {
+                    steps.begin(tokens, length);
+                    followed = true;
+                }
+                status = steps.step(id, sampler, most, goOn);
+            } finally {
+                chain.exit();
+            }
+            if (status != CHQ_STATUS_OK()) {
+                followed = false;
+                throw stepFailure(address, status, true);
+            }
+            forgetLogits();
+            ahead = steps.count();
+            nextAhead = 0;
+            ensureCapacity(length + ahead);
+            for (int i = 0; i < ahead; i++) {
+                tokens[length + i] = steps.token(i);
+            }
+            decodedUpTo(length - 1 + ahead);
+            return true;
+        } finally {
+            context.exit();
+        }
+    }
+
+    int ahead() {
+        return ahead;
+    }
+
+    /// Appends the next token of the last [#pickAhead], as if [#next] had given it.
+    void takeAhead(SpeculativeSteps steps, boolean renderSpecial) {
+        enterAhead();
+        try {
+            int token = tokens[length];
+            chq_sampled.token(context.sampled(), token);
+            chq_sampled.is_end(context.sampled(), steps.isEnd(nextAhead));
+            chq_sampled.n_piece(context.sampled(), context.model().vocabulary().piece(token, renderSpecial, context.piece(), context.pieceLength()));
+            length++;
+            ahead--;
+            nextAhead++;
         } finally {
             context.exit();
         }
@@ -363,6 +428,22 @@ public final class Sequence implements AutoCloseable {
     // ---- below: inside enter() and exit() ----------------------------------------------------------------------------
 
     private MemorySegment enter() {
+        MemorySegment address = enterAhead();
+        followed = false;
+        if (ahead > 0) {
+            ahead = 0;
+            try {
+                forget(address, length);
+            } catch (Throwable e) {
+                context.exit();
+                throw e;
+            }
+        }
+        return address;
+    }
+
+    /// For those that know of the tokens ahead.
+    private MemorySegment enterAhead() {
         MemorySegment address = context.enter();
         if (closed) {
             context.exit();

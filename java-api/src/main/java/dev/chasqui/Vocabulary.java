@@ -172,6 +172,16 @@ public final class Vocabulary {
         }
     }
 
+    /// Writes the bytes of a token and gives their number; those that do not fit are not written. For callers whose context keeps the
+    /// model, which may be closed.
+    int piece(int token, boolean special, MemorySegment to, MemorySegment length) {
+        int status = chq_token_piece(model.addressInUse(), token, special, to, to.byteSize(), length);
+        if (status != CHQ_STATUS_BUFFER()) {
+            Status.check(status);
+        }
+        return (int) length.get(ValueLayout.JAVA_LONG, 0);
+    }
+
     /// @throws IllegalArgumentException if there is no such token
     public TokenInfo info(int token) {
         MemorySegment address = model.acquire();

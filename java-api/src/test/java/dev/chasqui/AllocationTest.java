@@ -57,6 +57,7 @@ class AllocationTest {
                 Generation generation = context.newSequence().generate(model.vocabulary().tokenize("Once upon a time"), options)) {
             Iterator<String> iterator = generation.iterator();
             iterator.next(); // with the prompt and the buffers
+            iterator.next(); // with what speculation needs
             long strings = 0;
             long before = threads.getCurrentThreadAllocatedBytes();
             while (iterator.hasNext()) {

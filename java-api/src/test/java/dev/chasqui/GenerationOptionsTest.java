@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.chasqui.speculation.Speculation;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Tag;
@@ -17,13 +18,14 @@ class GenerationOptionsTest {
 
     @Test
     void defaults() {
-        assertThat(DEFAULTS).isEqualTo(new GenerationOptions(Integer.MAX_VALUE, Sampler.standard(), List.of(), false, false));
+        assertThat(DEFAULTS).isEqualTo(new GenerationOptions(Integer.MAX_VALUE, Sampler.standard(), List.of(), false, false, Speculation.AUTO));
     }
 
     @Test
     void eachWithChangesItsOwnPartOnly() {
-        assertThat(DEFAULTS.withMaxTokens(5).withSampler(Sampler.greedy()).withStop("a", "b").withSpecialTokens(true).withIgnoreEnd(true))
-                .isEqualTo(new GenerationOptions(5, Sampler.greedy(), List.of("a", "b"), true, true));
+        assertThat(DEFAULTS.withMaxTokens(5).withSampler(Sampler.greedy()).withStop("a", "b").withSpecialTokens(true).withIgnoreEnd(true)
+                .withSpeculation(Speculation.OFF))
+                .isEqualTo(new GenerationOptions(5, Sampler.greedy(), List.of("a", "b"), true, true, Speculation.OFF));
         assertThat(DEFAULTS.withStop("a").withStop().stop()).isEmpty();
     }
 

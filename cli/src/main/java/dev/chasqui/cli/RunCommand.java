@@ -11,6 +11,7 @@ import dev.chasqui.GenerationStats;
 import dev.chasqui.Model;
 import dev.chasqui.Sampler;
 import dev.chasqui.Sequence;
+import dev.chasqui.speculation.Speculation;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
@@ -73,17 +74,14 @@ final class RunCommand implements Callable<Integer> {
     private List<String> stop = new ArrayList<>();
 
     @Option(names = "--speculation", paramLabel = "auto|off", defaultValue = "auto",
-            description = "Speculative decoding (default: ${DEFAULT-VALUE}).")
-    private SpeculationPolicy speculation;
+            description = "Guess tokens ahead where that pays; the answer is the same (default: ${DEFAULT-VALUE}).")
+    private Speculation speculation;
 
     @Option(names = "--raw", description = "Continue the prompt as it is, without the model's chat template.")
     private boolean raw;
 
     @Option(names = "--json", description = "Print one JSON object instead of the stream.")
     private boolean json;
-
-    /// What `--speculation` takes. No drafter is built in yet, so both decode one token at a time.
-    private enum SpeculationPolicy { AUTO, OFF }
 
     @Override
     public Integer call() throws IOException {
@@ -119,7 +117,8 @@ final class RunCommand implements Callable<Integer> {
     private GenerationOptions generationOptions() {
         Sampler sampler = temperature <= 0 ? Sampler.greedy()
                 : Sampler.builder().topK(topK).topP(topP).minP(minP).temperature(temperature).seed(seed).build();
-        return GenerationOptions.defaults().withMaxTokens(maxTokens).withSampler(sampler).withStop(stop.toArray(String[]::new));
+        return GenerationOptions.defaults().withMaxTokens(maxTokens).withSampler(sampler).withStop(stop.toArray(String[]::new))
+                .withSpeculation(speculation);
     }
 
     private int answer(Generation generation, int promptLength) {

@@ -139,7 +139,7 @@ class ModelStoreTest {
     void everySourceIsTriedAndEveryFailureTold() throws Exception {
         try (TestServer server = new TestServer((request, out) -> TestServer.write(out, switch (request.path()) {
             case "/gone" -> "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
-            case "/short" -> "HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n";
+            case "/short" -> "HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\nseventeen letters";
             default -> "nonsense\r\n\r\n";
         }))) {
             URI closed = closedPort();
