@@ -26,8 +26,8 @@ public final class Sequence implements AutoCloseable {
     private int decoded;
     /// Which cell of the KV cache each decoded token is in; forks have the same numbers where they share cells.
     private int[] cells = new int[256];
-    /// Tokens that a speculative step picked beyond the text, from `tokens[length]` on, and which of the step's the next one is. Whatever
-    /// else is done with the sequence drops them.
+    /// Tokens that a speculative step picked beyond the text, from `tokens[length]` on, and which of the step's the next one is. A change
+    /// of the text drops them.
     private int ahead;
     private int nextAhead;
     /// Whether the speculative steps know the text up to the last token picked.
@@ -100,6 +100,7 @@ public final class Sequence implements AutoCloseable {
                 throw new IllegalArgumentException("token " + token + " is not in the vocabulary of "
                         + context.model().vocabulary().size());
             }
+            ahead = 0;
             ensureCapacity(length + 1);
             tokens[length++] = token;
         } finally {
@@ -141,6 +142,7 @@ public final class Sequence implements AutoCloseable {
         try {
             forget(address, newLength);
             length = newLength;
+            ahead = 0;
         } finally {
             context.exit();
         }
@@ -183,6 +185,7 @@ public final class Sequence implements AutoCloseable {
                 chain.exit();
             }
             int token = chq_sampled.token(context.sampled());
+            ahead = 0;
             ensureCapacity(length + 1);
             tokens[length++] = token;
             return token;
@@ -198,8 +201,11 @@ public final class Sequence implements AutoCloseable {
     boolean pickAhead(SpeculativeSteps steps, SamplerChain chain, int most, boolean goOn) {
         MemorySegment address = enterAhead();
         try {
-            if (ahead > 0 || length == 0 || decoded != length - 1) {
+            if (ahead > 0 || length == 0 || decoded >= length) {
                 return false;
+            }
+            if (decoded < length - 1) {
+                compute(address, length - 1, CHQ_OUTPUT_NONE(), length);
             }
             MemorySegment sampler = chain.enter();
             int status;
@@ -392,6 +398,7 @@ public final class Sequence implements AutoCloseable {
             }
             tokens = ids.asSlice(0, 4L * count.get(ValueLayout.JAVA_INT, 0)).toArray(ValueLayout.JAVA_INT);
             length = tokens.length;
+            ahead = 0;
             decoded = 0;
             decodedUpTo(length);
             forgetLogits();
@@ -430,8 +437,7 @@ public final class Sequence implements AutoCloseable {
     private MemorySegment enter() {
         MemorySegment address = enterAhead();
         followed = false;
-        if (ahead > 0) {
-            ahead = 0;
+        if (decoded > length) {
             try {
                 forget(address, length);
             } catch (Throwable e) {
@@ -470,6 +476,7 @@ public final class Sequence implements AutoCloseable {
 
     private void add(int[] more, int from) {
         checkTokens(more, from);
+        ahead = 0;
         ensureCapacity(length + more.length - from);
         System.arraycopy(more, from, tokens, length, more.length - from);
         length += more.length - from;
