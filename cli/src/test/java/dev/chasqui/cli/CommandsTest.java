@@ -180,6 +180,35 @@ class CommandsTest {
     }
 
     @Test
+    void benchSpeculationComparesEachPrompt() throws IOException {
+        Path prompts = Files.writeString(directory.resolve("prompts.jsonl"), """
+                {"task_id": "a/1", "category": "repeat", "prompt": "Say ten times: one two three four five six.", "more": {"turns": [1]}}
+
+                {"question_id": 7, "turns": ["Name a river.", "And another."]}
+                """);
+        List<Map<String, Object>> rows = Cli.run("bench", "speculation", "--prompts", prompts.toString(), "-n", "24").json();
+        assertThat(rows).hasSize(5);
+        assertThat(rows.get(0)).containsEntry("id", "a/1").containsEntry("category", "repeat");
+        assertThat(rows.get(1)).containsEntry("id", "7").containsEntry("category", "");
+        for (Map<String, Object> row : rows.subList(0, 2)) {
+            assertThat((double) row.get("speedup")).isPositive();
+            assertThat((long) row.get("target_steps") + (long) row.get("accepted")).isEqualTo((long) row.get("tokens") - 1);
+            assertThat((boolean) row.get("identical") || (double) row.get("margin") < 0.5).isTrue();
+        }
+        assertThat(rows.stream().map(row -> row.get("summary")).skip(2)).containsExactly("repeat", "", "all");
+        assertThat(rows.get(4)).containsEntry("prompts", 2L);
+    }
+
+    @Test
+    void aPromptFileWithoutPromptsNamesTheLine() throws IOException {
+        Path prompts = Files.writeString(directory.resolve("prompts.jsonl"), "{\"prompt\": \"a\"}\n{\"text\": \"b\"}\n");
+        Cli result = Cli.run("bench", "speculation", "--prompts", prompts.toString());
+        assertThat(result.status()).isEqualTo(1);
+        assertThat(result.err()).contains("line 2", "neither prompt nor turns");
+        assertThat(Cli.run("bench", "speculation").status()).isEqualTo(2);
+    }
+
+    @Test
     void infoNamesTheDevices() {
         Map<String, Object> info = only(Cli.run("info", "--json"));
         assertThat((List<?>) info.get("devices")).isNotEmpty();
