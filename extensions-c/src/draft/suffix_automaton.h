@@ -13,7 +13,7 @@ namespace chq {
 class suffix_automaton {
 public:
     // limit: tokens that are remembered, at least 2; of a longer text the older half is forgotten now and then.
-    explicit suffix_automaton(size_t limit = 1 << 20);
+    explicit suffix_automaton(size_t limit = 1 << 18);
 
     void add(int32_t token);
     void clear();
