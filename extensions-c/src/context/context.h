@@ -5,6 +5,7 @@
 #include "guard/guard.h"
 #include "kernels/reduction.h"
 #include "model/model.h"
+#include "speculation/pass_cost.h"
 
 #include <atomic>
 #include <memory>
@@ -49,6 +50,8 @@ struct chq_context : chq::handle {
     int32_t    n_threads       = 0;
     int32_t    n_threads_batch = 0;
     chq::crowd crowd;
+
+    chq::pass_cost pass_cost; // of the speculative steps here
 
     std::atomic<bool> cancelled { false };
 

@@ -10,12 +10,9 @@ public:
     // rows: 1..MOST
     void   record(int rows, double seconds);
 
-    // Seconds; between numbers of rows that were measured on a line through them, beyond them as the nearest but never less per row than seen.
-    // 0 before the first record.
+    // Seconds; between numbers of rows that were measured on a line through them, beyond them by what such passes cost with Chasqui's kernels,
+    // until one is made. 0 before the first record.
     double of(int rows) const;
-
-    // A number of rows, at most `most`, that is to be measured before of() can be trusted there; 0 = none.
-    int    unmeasured(int most) const;
 
 private:
     double seconds[MOST + 1] = {};

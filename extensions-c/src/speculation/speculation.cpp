@@ -21,7 +21,6 @@ struct chq_speculation : chq::handle {
     int32_t                 last    = -1; // token of the text
     int32_t                 length  = 0;  // of the text
     chq::foresight          foresight;
-    chq::pass_cost          cost;
     chq_speculation_stats   stats   = {};
 };
 
@@ -45,10 +44,10 @@ static void add(chq_speculation * s, int32_t token, bool counts) {
 // The number of tokens to guess: the one whose pass gives most tokens a second.
 static int32_t choose_draft(const chq_speculation * s, int32_t most) {
     const int32_t match = s->text.match_length();
-    if (match == 0 || most == 0 || s->cost.of(1) == 0) {
+    if (match == 0 || most == 0 || s->context->pass_cost.of(1) == 0) {
         return 0;
     }
-    const double plain = 1 / s->cost.of(1);
+    const double plain = 1 / s->context->pass_cost.of(1);
     double expected = 1;
     double reached  = 1;
     double best     = plain;
@@ -56,16 +55,11 @@ static int32_t choose_draft(const chq_speculation * s, int32_t most) {
     for (int32_t i = 1; i <= most; i++) {
         reached  *= s->foresight.probability(match + i - 1);
         expected += reached;
-        const double speed = expected / s->cost.of(1 + i);
+        const double speed = expected / s->context->pass_cost.of(1 + i);
         if (speed > best) {
             best = speed;
             n    = i;
         }
-    }
-    // a pass of a size not measured yet says what it costs, where it is likely to give something
-    const int unmeasured = s->cost.unmeasured(most + 1);
-    if (unmeasured > 1 && s->foresight.probability(match) > 0.5) {
-        return unmeasured - 1;
     }
     return n;
 }
@@ -99,7 +93,7 @@ static int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, 
     if (!rows) {
         fail(CHQ_STATUS_STATE, "the decode left no logits");
     }
-    s->cost.record(n_rows, seconds.count());
+    s->context->pass_cost.record(n_rows, seconds.count());
 
     int32_t n = 0;
     try {
