@@ -11,6 +11,7 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
+import dev.chasqui.speculation.Speculation;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -104,7 +105,8 @@ class GenerationTest {
     @Test
     void statsCount() {
         sequence.append(Arrays.copyOf(prompt, 20));
-        Generation generation = sequence.generate(prompt, GREEDY.withMaxTokens(5).withIgnoreEnd(true));
+        Generation generation =
+                sequence.generate(prompt, GREEDY.withMaxTokens(5).withIgnoreEnd(true).withSpeculation(Speculation.OFF));
         generation.text();
         GenerationStats stats = generation.stats();
 
