@@ -245,7 +245,7 @@ static void attach_pools(chq_context * context, int32_t n_threads, int32_t n_thr
     llama_set_n_threads(context->llama, n_threads, n_threads_batch);
     context->n_threads       = n_threads;
     context->n_threads_batch = n_threads_batch;
-    context->crowd           = crowd(context->model->offloads ? 1 : n_threads);
+    context->crowd           = crowd(n_threads);
     context->pool      .swap(pool);
     context->pool_batch.swap(pool_batch);
     context->retired_pools.push_back(std::move(pool));

@@ -65,11 +65,11 @@ int32_t room_of(const chq_context * context, int32_t seq_id) {
 int32_t decode_in_crowd(chq_context * context, const llama_batch & batch) {
     constexpr int32_t FEW = 32; // rows whose threads mostly wait for each other; more share out their work
     const auto threads_for = [&](int32_t wanted) { return batch.n_tokens <= FEW ? std::min(wanted, context->crowd.threads()) : wanted; };
-    // A context that offloads has no crowd: its one thread is not to limit the caller's.
-    if (!context->model->offloads) {
-        llama_set_n_threads(context->llama, threads_for(context->n_threads), threads_for(context->n_threads_batch));
+    if (context->model->offloads) {
+        return llama_decode(context->llama, batch); // most of the time is another device's
     }
-    if (batch.n_tokens != 1 || context->model->offloads) {
+    llama_set_n_threads(context->llama, threads_for(context->n_threads), threads_for(context->n_threads_batch));
+    if (batch.n_tokens != 1) {
         return llama_decode(context->llama, batch);
     }
     const auto   start   = std::chrono::steady_clock::now();
@@ -350,10 +350,7 @@ static void check_sampling(const chq_context * context, const chq_sampler * samp
     if (capacity < 0 || (capacity > 0 && !piece)) {
         fail(CHQ_STATUS_ARGUMENT, "piece is NULL or its capacity negative");
     }
-    if (sampler->n_vocab != context->n_vocab) {
-        fail(CHQ_STATUS_ARGUMENT, "the sampler is for a vocabulary of %d, the context for one of %d", sampler->n_vocab, context->n_vocab);
-    }
-    check_ready(sampler);
+    check_picks_for(sampler, context->n_vocab);
 }
 
 chq_status chq_sample(

@@ -78,6 +78,13 @@ static void accept_token(chq_sampler * sampler, int32_t token) {
     accept();
 }
 
+void check_picks_for(const chq_sampler * sampler, int32_t n_vocab) {
+    if (sampler->n_vocab != n_vocab) {
+        fail(CHQ_STATUS_ARGUMENT, "the sampler is for a vocabulary of %d, the context for one of %d", sampler->n_vocab, n_vocab);
+    }
+    check_ready(sampler);
+}
+
 int32_t pick_token(chq_sampler * sampler, const float * logits, bool accept) {
     const int32_t n_vocab = sampler->n_vocab;
 

@@ -40,6 +40,9 @@ inline void check_sampler(const chq_sampler * sampler) {
 // Fails with CHQ_STATUS_STATE unless the chain ends with a stage that picks.
 void check_ready(const chq_sampler * sampler);
 
+// The same, and with CHQ_STATUS_ARGUMENT unless it picks from a vocabulary of n_vocab, a context's.
+void check_picks_for(const chq_sampler * sampler, int32_t n_vocab);
+
 // Runs the chain on n_vocab logits. accept = also tell the chain, as llama_sampler_sample does.
 int32_t pick_token(chq_sampler * sampler, const float * logits, bool accept);
 

@@ -212,10 +212,7 @@ chq_status chq_spec_step(
         if (capacity < 1) {
             fail(CHQ_STATUS_ARGUMENT, "capacity = %d", capacity);
         }
-        if (sampler->n_vocab != speculation->context->n_vocab) {
-            fail(CHQ_STATUS_ARGUMENT, "the sampler is for a vocabulary of %d, the context for one of %d", sampler->n_vocab, speculation->context->n_vocab);
-        }
-        check_ready(sampler);
+        check_picks_for(sampler, speculation->context->n_vocab);
         *n_tokens = step(speculation, seq_id, sampler, go_on, out, capacity);
         return CHQ_STATUS_OK;
     });

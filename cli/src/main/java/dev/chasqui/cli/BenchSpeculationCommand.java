@@ -161,12 +161,11 @@ final class BenchSpeculationCommand implements Callable<Integer> {
     /// @param category null for all
     private void summary(@Nullable String category, List<Result> results) {
         Json.line(spec.commandLine().getOut(), object -> {
-            double[] speedups = results.stream().mapToDouble(Result::speedup).sorted().toArray();
+            double[] speedups = results.stream().mapToDouble(Result::speedup).toArray();
             object.writeStringField("summary", category == null ? "all" : category);
             object.writeNumberField("prompts", speedups.length);
-            object.writeNumberField("median_speedup", speedups.length == 0 ? 0
-                    : (speedups[(speedups.length - 1) / 2] + speedups[speedups.length / 2]) / 2);
-            object.writeNumberField("worst_speedup", speedups.length == 0 ? 0 : speedups[0]);
+            object.writeNumberField("median_speedup", Statistics.median(speedups));
+            object.writeNumberField("worst_speedup", Arrays.stream(speedups).min().orElse(0));
             object.writeNumberField("mean_accepted", results.stream().mapToDouble(Result::tokensPerStep).average().orElse(0));
             object.writeNumberField("identical", results.stream().filter(result -> result.difference() < 0).count());
             object.writeNumberField("largest_margin", results.stream().mapToDouble(Result::margin).max().orElse(0));

@@ -2,7 +2,7 @@ package dev.chasqui.cli;
 
 import java.util.stream.DoubleStream;
 
-/// Mean and spread of samples.
+/// Mean, median and spread of samples.
 final class Statistics {
 
     private Statistics() {
@@ -10,6 +10,12 @@ final class Statistics {
 
     static double mean(double[] samples) {
         return DoubleStream.of(samples).average().orElse(0);
+    }
+
+    /// 0 without samples.
+    static double median(double[] samples) {
+        double[] sorted = DoubleStream.of(samples).sorted().toArray();
+        return sorted.length == 0 ? 0 : (sorted[(sorted.length - 1) / 2] + sorted[sorted.length / 2]) / 2;
     }
 
     /// Standard deviation of the sample, 0 for fewer than two.
