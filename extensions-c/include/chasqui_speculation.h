@@ -1,14 +1,15 @@
 // Speculative decoding: several tokens of an answer for one pass of the model, the same tokens as without.
 //
-// A speculation follows the text of one sequence. Each step guesses how the text goes on, computes the guess together with the last token in one
-// batch, and keeps what the sampler chain picks as well: with a chain that draws, the draws are those that plain decoding would have made.
-// How much is guessed follows from what passes of so many rows cost and from how often guesses came true, both measured as it goes;
-// where guessing would lose, a step is a plain one.
+// A speculation follows the text of one sequence. Each step guesses how the text goes on, as a tree of tokens, computes the tree together with
+// the last token in one batch, and keeps the path that the sampler chain picks as well: with a chain that draws, the draws are those that plain
+// decoding would have made. How much is guessed follows from what passes of so many rows cost and from how often guesses came true, both measured
+// as it goes; where guessing would lose, a step is a plain one.
 //
 // A speculation is used by one thread at a time, the one that uses its context. Free it before the context.
 #pragma once
 
 #include "chasqui_context.h"
+#include "chasqui_draft.h"
 #include "chasqui_sampler.h"
 
 #ifdef __cplusplus
@@ -20,15 +21,36 @@ struct chq_speculation;
 // Most tokens of a guess.
 #define CHQ_DRAFT_MAX 15
 
-// A model whose memory cannot forget its last tokens gets steps of one token; chq_speculation_limit tells why.
-CHQ_API chq_status chq_speculation_create(struct chq_context * context, struct chq_speculation ** out);
+// How deep the counts of chq_source_stats go; deeper tokens count as the deepest.
+#define CHQ_DEPTH_MAX 8
+
+struct chq_speculation_params {
+    uint32_t sources;  // bits of enum chq_draft_source
+    int32_t  n_draft;  // most tokens of a guess, 0..CHQ_DRAFT_MAX
+    int32_t  n_leaves; // most ways of a guess, >= 1; 1 = chains only
+    bool     fixed;    // as many tokens as there can be, whether that pays or not
+};
+
+CHQ_API struct chq_speculation_params chq_speculation_default_params(void);
+
+// params: NULL = the defaults. A model whose memory cannot forget its last tokens gets steps of one token; chq_speculation_limit tells why.
+CHQ_API chq_status chq_speculation_create(struct chq_context * context, const struct chq_speculation_params * params, struct chq_speculation ** out);
 CHQ_API chq_status chq_speculation_free(struct chq_speculation * speculation); // NULL is ignored
 
-// Most tokens of a guess here, 0 with the reason where there can be none. reason: as chq_sampler_describe's text.
-CHQ_API chq_status chq_speculation_limit(const struct chq_speculation * speculation, int32_t * n_draft, char * reason, size_t capacity, size_t * length);
+// Most tokens of a guess and most ways here, 0 or 1 with the reason where there can be none. reason: as chq_sampler_describe's text.
+CHQ_API chq_status chq_speculation_limit(
+        const struct chq_speculation * speculation,
+        int32_t                      * n_draft,
+        int32_t                      * n_leaves,
+        char                         * reason,
+        size_t                         capacity,
+        size_t                       * length);
 
 // The text so far, in place of what was there.
 CHQ_API chq_status chq_speculation_begin(struct chq_speculation * speculation, const int32_t * tokens, int32_t n_tokens);
+
+// A guess of the caller's for the tokens that come next, in place of an earlier one; followed for as long as it comes true.
+CHQ_API chq_status chq_speculation_suggest(struct chq_speculation * speculation, const int32_t * tokens, int32_t n_tokens);
 
 // The next tokens of the text, 1 to `capacity` of them, accepted by the sampler and added to the text. Before: the sequence holds all of the
 // text but its last token; after: again. A token that ends the generation is the last one given, unless go_on.
@@ -43,11 +65,25 @@ CHQ_API chq_status chq_spec_step(
         int32_t                  capacity,
         int32_t                * n_tokens);
 
+// Of one source: tokens guessed and computed, and those of them that came true, by their depth in the tree (1, 2, ...).
+struct chq_source_stats {
+    int64_t drafted [CHQ_DEPTH_MAX];
+    int64_t accepted[CHQ_DEPTH_MAX];
+};
+
 struct chq_speculation_stats {
-    int64_t steps;    // passes of the model
-    int64_t tokens;   // that came of them
-    int64_t drafted;  // guessed and computed
-    int64_t accepted; // those of them that came true
+    int64_t steps;          // passes of the model
+    int64_t tokens;         // that came of them
+    int64_t drafted;        // guessed and computed
+    int64_t accepted;       // those of them that came true
+    int64_t plain_steps;    // without a guess
+    int64_t trees;          // steps whose guess had more than one way
+    double  draft_seconds;  // growing trees and learning from rows
+    double  target_seconds; // passes of the model
+    double  verify_seconds; // sampling, and what joins the sequence
+    struct chq_source_stats repeated;
+    struct chq_source_stats recycled;
+    struct chq_source_stats suggested;
 };
 
 CHQ_API chq_status chq_speculation_get_stats(const struct chq_speculation * speculation, struct chq_speculation_stats * out);

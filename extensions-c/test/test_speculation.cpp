@@ -36,7 +36,7 @@ struct sampler {
 
 struct speculation {
     chq_speculation * it = nullptr;
-    explicit speculation(const tiny_context & context) { CHECK_OK(chq_speculation_create(context.context, &it)); }
+    explicit speculation(const tiny_context & context) { CHECK_OK(chq_speculation_create(context.context, nullptr, &it)); }
     ~speculation() { chq_speculation_free(it); }
 };
 
@@ -141,11 +141,13 @@ TEST(a_window_that_slides_is_no_obstacle_while_the_cache_keeps_all) {
 
     tiny_context sliding(model, [](llama_context_params & p) { p.swa_full = false; });
     speculation spec(sliding);
-    int32_t limit = -1;
+    int32_t limit  = -1;
+    int32_t leaves = -1;
     size_t length = 0;
     char reason[200];
-    CHECK_OK(chq_speculation_limit(spec.it, &limit, reason, sizeof(reason), &length));
+    CHECK_OK(chq_speculation_limit(spec.it, &limit, &leaves, reason, sizeof(reason), &length));
     CHECK_EQ(limit, 0);
+    CHECK_EQ(leaves, 1);
     CHECK(strstr(reason, "window") != nullptr);
 }
 
@@ -192,8 +194,8 @@ TEST(misuse_is_refused) {
     chq_sampled tokens[4];
     int32_t count = 7;
     chq_speculation * none = nullptr;
-    CHECK_STATUS(chq_speculation_create(nullptr, &none), CHQ_STATUS_ARGUMENT);
-    CHECK_STATUS(chq_speculation_create(context.context, nullptr), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_speculation_create(nullptr, nullptr, &none), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_speculation_create(context.context, nullptr, nullptr), CHQ_STATUS_ARGUMENT);
     CHECK_STATUS(chq_spec_step(nullptr, 0, s.chain, false, tokens, 4, &count), CHQ_STATUS_ARGUMENT);
     CHECK_STATUS(chq_spec_step(spec.it, 0, s.chain, false, tokens, 4, &count), CHQ_STATUS_STATE); // no text yet
     const int32_t text[] = { 5, 6, 7 };

@@ -252,14 +252,14 @@ static void attach_pools(chq_context * context, int32_t n_threads, int32_t n_thr
     context->retired_pools.push_back(std::move(pool_batch));
 }
 
-static void read_constants(chq_context * context, const llama_context_params & params) {
+static void read_constants(chq_context * context, const llama_context_params & params, int32_t n_branches) {
     llama_context * l = context->llama;
     context->memory        = llama_get_memory(l);
     context->n_vocab       = context->model->n_vocab;
     context->n_ctx_seq     = (int32_t) llama_n_ctx_seq(l);
     context->n_batch       = (int32_t) llama_n_batch(l);
     context->n_ubatch      = (int32_t) llama_n_ubatch(l);
-    context->n_seq_max     = (int32_t) llama_n_seq_max(l);
+    context->n_seq_max     = (int32_t) llama_n_seq_max(l) - n_branches;
     context->n_outputs_max = params.n_outputs_max == 0 ? context->n_batch : std::min((int32_t) params.n_outputs_max, context->n_batch);
     context->kv_unified    = params.kv_unified;
     context->causal        = params.attention_type == LLAMA_ATTENTION_TYPE_UNSPECIFIED ? context->model->causal : params.attention_type == LLAMA_ATTENTION_TYPE_CAUSAL;
@@ -273,6 +273,8 @@ static void read_constants(chq_context * context, const llama_context_params & p
     context->batch_n_seq .assign(context->n_batch, 1);
     context->batch_seq   .assign(context->n_batch, &context->batch_seq_id);
     context->batch_output.resize(context->n_batch);
+    context->branches.first = context->n_seq_max;
+    context->branches.end.assign((size_t) n_branches, 0);
     context->n_holes     .assign(context->n_seq_max, 0);
     context->cell_group  .resize(context->n_seq_max);
     for (int32_t & group : context->cell_group) {
@@ -308,6 +310,17 @@ void forget_rows(chq_context * context) {
     context->rows_data = nullptr;
 }
 
+void check_settled(const chq_context * context) {
+    if (context->flight.pending) {
+        fail(CHQ_STATUS_STATE, "a tree waits for chq_tree_commit");
+    }
+}
+
+void prepare_change(chq_context * context) {
+    check_settled(context);
+    forget_branches(context);
+}
+
 } // namespace chq
 
 using namespace chq;
@@ -328,6 +341,9 @@ chq_status chq_context_create(struct chq_model * model, const struct llama_conte
         params.cb_eval_user_data   = nullptr;
         params.abort_callback      = on_compute_poll;
         params.abort_callback_data = context.get();
+        const int32_t n_branches = branches_for(model, params, &context->no_branches);
+        params.n_seq_max += (uint32_t) n_branches;
+        params.kv_unified = params.kv_unified || n_branches > 0;
 
         forget_captured_errors();
         try {
@@ -343,7 +359,7 @@ chq_status chq_context_create(struct chq_model * model, const struct llama_conte
             fail(memory ? CHQ_STATUS_MEMORY : CHQ_STATUS_UNSUPPORTED, "no context could be made: %s", reason[0] ? reason : "llama.cpp gave no reason");
         }
         std::unique_ptr<llama_context, void (*)(llama_context *)> owner(context->llama, llama_free);
-        read_constants(context.get(), params);
+        read_constants(context.get(), params, n_branches);
         attach_pools(context.get(), params.n_threads, params.n_threads_batch);
         owner.release();
         model->n_contexts.fetch_add(1);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "chasqui_context.h"
+#include "context/branches.h"
 #include "context/crowd.h"
 #include "guard/guard.h"
 #include "kernels/reduction.h"
@@ -30,6 +31,21 @@ private:
     ggml_threadpool_t pool = nullptr;
 };
 
+// A tree that was computed and not yet committed.
+struct tree_in_flight {
+    struct node {
+        int32_t parent   = -1;
+        int32_t depth    = 0;
+        int32_t id       = 0;     // of a sequence that it belongs to
+        bool    on_trunk = false; // whether it also belongs to the sequence that the tree grew on
+    };
+    bool              pending    = false;
+    int32_t           seq_id     = 0;
+    int32_t           base       = 0; // position of the root
+    int32_t           n_branches = 0;
+    std::vector<node> nodes;
+};
+
 } // namespace chq
 
 struct chq_context : chq::handle {
@@ -52,6 +68,10 @@ struct chq_context : chq::handle {
     chq::crowd crowd;
 
     chq::pass_cost pass_cost; // of the speculative steps here
+
+    chq::branches       branches;
+    const char        * no_branches = nullptr; // why there are none
+    chq::tree_in_flight flight;
 
     std::atomic<bool> cancelled { false };
 
@@ -115,6 +135,12 @@ const float * logits_of(chq_context * context);
 
 void forget_rows(chq_context * context);
 
+// CHQ_STATUS_STATE while a tree waits for its commit.
+void check_settled(const chq_context * context);
+
+// Before anything but appending happens to a sequence: CHQ_STATUS_STATE while a tree waits for its commit; branches are forgotten.
+void prepare_change(chq_context * context);
+
 // Carries out what needs_update announces.
 void update_memory(chq_context * context);
 
@@ -128,6 +154,14 @@ int32_t decode_batch(chq_context * context, const llama_batch & batch, int32_t n
 
 // llama_decode with as many threads as pay (crowd.h).
 int32_t decode_in_crowd(chq_context * context, const llama_batch & batch);
+
+// Whether a decode can begin; what the caller passes in is checked apart.
+void check_decodable(const chq_context * context);
+
+[[noreturn]] void fail_full(int32_t needed, int32_t available);
+
+// What a code of llama_decode other than 0 and 1 means.
+[[noreturn]] void fail_decode(int32_t code);
 
 // See chq_context_room.
 int32_t room_of(const chq_context * context, int32_t seq_id);

@@ -83,12 +83,13 @@ int32_t decode_in_crowd(chq_context * context, const llama_batch & batch) {
     return code;
 }
 
-[[noreturn]] static void fail_full(int32_t needed, int32_t available) {
+[[noreturn]] void fail_full(int32_t needed, int32_t available) {
     fail(CHQ_STATUS_CONTEXT_FULL, "the context is full: needed %d, available %d", needed, available);
 }
 
-static void check_decodable(const chq_context * context) {
+void check_decodable(const chq_context * context) {
     check_context(context);
+    check_settled(context);
     if (context->model->no_alloc) {
         fail(CHQ_STATUS_STATE, "the model was loaded with no_alloc");
     }
@@ -97,8 +98,7 @@ static void check_decodable(const chq_context * context) {
     }
 }
 
-// What a code of llama_decode other than 0 and 1 means.
-[[noreturn]] static void fail_decode(int32_t code) {
+[[noreturn]] void fail_decode(int32_t code) {
     const char * reason = captured_errors();
     switch (code) {
         case 2:

@@ -99,6 +99,7 @@ chq_status chq_seq_remove(struct chq_context * context, int32_t seq_id, int32_t 
         if (last < 0 || p0 > last || p0 == p1) {
             return CHQ_STATUS_OK; // nothing there
         }
+        prepare_change(context);
         // With a sliding window the cells before p0 may be gone, and what follows p0 would attend to nothing.
         const int32_t n_swa = llama_model_n_swa(context->model->llama);
         const bool tail = p1 < 0 || p1 > last;
@@ -127,6 +128,7 @@ chq_status chq_seq_copy(struct chq_context * context, int32_t src, int32_t dst) 
         if (src == dst) {
             return CHQ_STATUS_OK;
         }
+        prepare_change(context);
         llama_memory_seq_rm(memory, dst, -1, -1);
         llama_memory_seq_cp(memory, src, dst, -1, -1);
         context->n_holes[dst] = context->n_holes[src];
@@ -171,6 +173,7 @@ chq_status chq_seq_shift(struct chq_context * context, int32_t seq_id, int32_t p
         if (onto_lower || onto_higher) {
             fail(CHQ_STATUS_ARGUMENT, "shifting [%lld, %lld] by %d would put two tokens of sequence %d at one position", (long long) from, (long long) to, delta, seq_id);
         }
+        prepare_change(context);
         llama_memory_seq_add(memory, seq_id, p0, p1, delta);
         context->needs_update = true;
         const int32_t n_span_before = last - first;
@@ -186,6 +189,9 @@ chq_status chq_context_clear(struct chq_context * context) {
         if (context->memory) {
             llama_memory_clear(context->memory, false);
         }
+        context->flight.pending = false;
+        context->branches.trunk = -1;
+        std::fill(context->branches.end.begin(), context->branches.end.end(), 0);
         std::fill(context->n_holes.begin(), context->n_holes.end(), 0);
         for (int32_t s = 0; s < context->n_seq_max; ++s) {
             unshare_cells(context, s);

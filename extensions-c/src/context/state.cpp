@@ -159,6 +159,7 @@ chq_status chq_seq_save(
         if (context->model->no_alloc) {
             fail(CHQ_STATUS_STATE, "the model was loaded with no_alloc");
         }
+        prepare_change(context);
         update_memory(context);
 
         const size_t n_payload = llama_state_seq_get_size_ext(context->llama, seq_id, LLAMA_STATE_SEQ_FLAGS_NONE);
@@ -227,6 +228,7 @@ chq_status chq_seq_restore(
             set_error("%u tokens are stored, the buffer has room for %d", h.n_tokens, capacity);
             return CHQ_STATUS_BUFFER;
         }
+        prepare_change(context);
         update_memory(context);
 
         // What only llama.cpp can find out, e.g. that there are too few cells, it finds out after emptying the sequence.

@@ -191,11 +191,43 @@ const chq_abi_field sampled_fields[] = {
     FIELD(chq_sampled, is_end),
 };
 
+const chq_abi_field speculation_params_fields[] = {
+    FIELD(chq_speculation_params, sources),
+    FIELD(chq_speculation_params, n_draft),
+    FIELD(chq_speculation_params, n_leaves),
+    FIELD(chq_speculation_params, fixed),
+};
+
+const chq_abi_field source_stats_fields[] = {
+    FIELD(chq_source_stats, drafted),
+    FIELD(chq_source_stats, accepted),
+};
+
 const chq_abi_field speculation_stats_fields[] = {
     FIELD(chq_speculation_stats, steps),
     FIELD(chq_speculation_stats, tokens),
     FIELD(chq_speculation_stats, drafted),
     FIELD(chq_speculation_stats, accepted),
+    FIELD(chq_speculation_stats, plain_steps),
+    FIELD(chq_speculation_stats, trees),
+    FIELD(chq_speculation_stats, draft_seconds),
+    FIELD(chq_speculation_stats, target_seconds),
+    FIELD(chq_speculation_stats, verify_seconds),
+    FIELD(chq_speculation_stats, repeated),
+    FIELD(chq_speculation_stats, recycled),
+    FIELD(chq_speculation_stats, suggested),
+};
+
+const chq_abi_field recycling_info_fields[] = {
+    FIELD(chq_recycling_info, n_entries),
+    FIELD(chq_recycling_info, n_bytes),
+};
+
+const chq_abi_field tree_node_fields[] = {
+    FIELD(chq_tree_node, token),
+    FIELD(chq_tree_node, parent),
+    FIELD(chq_tree_node, depth),
+    FIELD(chq_tree_node, probability),
 };
 
 const chq_abi_field device_info_fields[] = {
@@ -270,7 +302,11 @@ const struct chq_abi_struct * chq_abi_structs(uint32_t * n) {
         describe<chq_token_info>                  ("chq_token_info",                   token_info_fields),
         describe<chq_context_info>                ("chq_context_info",                 context_info_fields),
         describe<chq_sampled>                     ("chq_sampled",                      sampled_fields),
+        describe<chq_speculation_params>          ("chq_speculation_params",           speculation_params_fields),
+        describe<chq_source_stats>                ("chq_source_stats",                 source_stats_fields),
         describe<chq_speculation_stats>           ("chq_speculation_stats",            speculation_stats_fields),
+        describe<chq_recycling_info>              ("chq_recycling_info",               recycling_info_fields),
+        describe<chq_tree_node>                   ("chq_tree_node",                    tree_node_fields),
         describe<chq_chat_message>                ("chq_chat_message",                 chat_message_fields),
         describe<chq_device_info>                 ("chq_device_info",                  device_info_fields),
         describe<mtmd_context_params>             ("mtmd_context_params",              mtmd_params_fields),

@@ -48,6 +48,7 @@ enum : uint32_t {
     KIND_CONTEXT     = 0x58544351, // "QCTX"
     KIND_SAMPLER     = 0x504d5351, // "QSMP"
     KIND_SPECULATION = 0x43505351, // "QSPC"
+    KIND_TREE        = 0x45525451, // "QTRE"
     KIND_FREED       = 0x44414551, // "QEAD"
 };
 

@@ -4,7 +4,11 @@
 #include "guard/guard.h"
 
 #include <atomic>
+#include <memory>
+#include <mutex>
 #include <string>
+
+namespace chq { struct draft_memory; }
 
 struct chq_model : chq::handle {
     chq_model() : handle(chq::KIND_MODEL) {}
@@ -26,6 +30,9 @@ struct chq_model : chq::handle {
     std::string arch;
     uint64_t    fingerprint    = 0;     // of shape, size and vocabulary
     bool        deep_splitter  = false; // the pre-tokenizer recurses, see vocab.cpp
+
+    mutable std::once_flag                     drafts_made;
+    mutable std::shared_ptr<chq::draft_memory> drafts; // see drafts_of
 
     mutable std::atomic<int32_t> n_contexts { 0 };
     mutable std::atomic<bool>    pinned     { false }; // a poisoned context may still touch the weights

@@ -237,6 +237,17 @@ int32_t row_argmax(const float * x, int32_t n, float * best) {
     return DISPATCH(argmax, x, n, best);
 }
 
+void row_top_k(const float * x, int32_t n, int32_t k, int32_t * index, float * value) {
+    candidate heap[1024];
+    DISPATCH(top_k, x, n, k, heap);
+    for (int32_t i = 0; i < k; ++i) {
+        index[i] = heap[i].index;
+        if (value) {
+            value[i] = heap[i].value;
+        }
+    }
+}
+
 } // namespace chq
 
 using namespace chq;
@@ -261,15 +272,8 @@ chq_status chq_rows_top_k(const float * logits, int32_t n_rows, int32_t n_cols, 
         if (k < 1 || k > std::min(n_cols, 1024)) {
             fail(CHQ_STATUS_ARGUMENT, "k = %d is not in 1..%d", k, std::min(n_cols, 1024));
         }
-        candidate heap[1024];
         for (int32_t r = 0; r < n_rows; ++r) {
-            DISPATCH(top_k, logits + r * stride, n_cols, k, heap);
-            for (int32_t i = 0; i < k; ++i) {
-                index[(int64_t) r * k + i] = heap[i].index;
-                if (value) {
-                    value[(int64_t) r * k + i] = heap[i].value;
-                }
-            }
+            row_top_k(logits + r * stride, n_cols, k, index + (int64_t) r * k, value ? value + (int64_t) r * k : nullptr);
         }
         return CHQ_STATUS_OK;
     });

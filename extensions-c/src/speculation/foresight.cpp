@@ -1,36 +1,81 @@
 #include "speculation/foresight.h"
 
+#include <algorithm>
+
 namespace chq {
 
-constexpr int32_t UPPER[]   = { 1, 2, 3, 4, 6, 8, 12, 16, 32, INT32_MAX };
-constexpr double  FIRST[]   = { 0.12, 0.3, 0.45, 0.55, 0.65, 0.7, 0.78, 0.82, 0.87, 0.92 }; // what to expect of a text that is not known yet
-constexpr double  WEIGHT    = 4;    // of that, in trials
-constexpr double  KEEP      = 0.97; // of older trials at each new one
+namespace circumstance {
 
-foresight::foresight() {
-    for (int i = 0; i < BUCKETS; i++) {
-        hits[i]   = 0;
-        trials[i] = 0;
-    }
-}
+constexpr int32_t LENGTH_UPPER[LENGTHS] = { 1, 2, 3, 4, 6, 8, 12, 16, 32, INT32_MAX };
+constexpr int     SHARE_UPPER[SHARES]   = { 5, 13, 26, 51, 102, 178, 229, 255 };
 
-int foresight::bucket_of(int32_t length) {
+int of_repeated(int32_t length, agreement with) {
     int i = 0;
-    while (length > UPPER[i]) {
+    while (length > LENGTH_UPPER[i]) {
         i++;
     }
-    return i;
+    return REPEATED + i * AGREEMENTS + with;
 }
 
-void foresight::record(int32_t length, bool hit) {
-    const int i = bucket_of(length);
-    hits[i]   = KEEP * hits[i] + hit;
-    trials[i] = KEEP * trials[i] + 1;
+int of_recycled(int order, uint8_t share, rival to) {
+    int i = 0;
+    while (share > SHARE_UPPER[i]) {
+        i++;
+    }
+    return RECYCLED + ((order - 1) * SHARES + i) * RIVALS + to;
 }
 
-double foresight::probability(int32_t length) const {
-    const int i = bucket_of(length);
-    return (hits[i] + WEIGHT * FIRST[i]) / (trials[i] + WEIGHT);
+int of_suggested(int streak) { return SUGGESTED + std::min(streak, STREAKS - 1); }
+
+// What to expect before anything is counted.
+static double at_first(int c) {
+    if (c >= SUGGESTED) {
+        return 0.3 + 0.08 * (c - SUGGESTED);
+    }
+    if (c >= RECYCLED) {
+        constexpr double SHARE[SHARES]  = { 0.01, 0.03, 0.07, 0.14, 0.28, 0.5, 0.75, 0.92 };
+        constexpr double ORDER[ORDERS]  = { 0.45, 0.65, 0.75, 0.8 };
+        constexpr double RIVAL[RIVALS]  = { 1, 0.7, 0.25 };
+        const int i = c - RECYCLED;
+        return SHARE[i / RIVALS % SHARES] * ORDER[i / RIVALS / SHARES] * RIVAL[i % RIVALS];
+    }
+    constexpr double LENGTH[LENGTHS] = { 0.12, 0.3, 0.45, 0.55, 0.65, 0.7, 0.78, 0.82, 0.87, 0.92 };
+    const double p = LENGTH[c / AGREEMENTS];
+    switch (c % AGREEMENTS) {
+        case BEST:   return 1 - (1 - p) * 0.5;
+        case ABSENT: return p * 0.6;
+        default:     return p;
+    }
+}
+
+} // namespace circumstance
+
+constexpr float OTHERS_KEEP   = 0.998f; // of older trials at each new one
+constexpr float OTHERS_WEIGHT = 6;      // of at_first, in trials
+constexpr float KEEP          = 0.97f;
+constexpr float WEIGHT        = 6;      // of others' experience
+
+experience::experience() {
+    for (int c = 0; c < circumstance::COUNT; c++) {
+        trials[c] = OTHERS_WEIGHT;
+        hits[c]   = OTHERS_WEIGHT * (float) circumstance::at_first(c);
+    }
+}
+
+void experience::record(int c, bool hit) {
+    hits[c]   = OTHERS_KEEP * hits[c] + hit;
+    trials[c] = OTHERS_KEEP * trials[c] + 1;
+}
+
+double experience::probability(int c) const { return hits[c] / trials[c]; }
+
+void foresight::record(int c, bool hit) {
+    hits[c]   = KEEP * hits[c] + hit;
+    trials[c] = KEEP * trials[c] + 1;
+}
+
+double foresight::probability(int c, const experience & others) const {
+    return (hits[c] + WEIGHT * others.probability(c)) / (trials[c] + WEIGHT);
 }
 
 } // namespace chq

@@ -1,26 +1,27 @@
 #include "chasqui_speculation.h"
 
 #include "context/context.h"
-#include "draft/suffix_automaton.h"
+#include "rows/rows.h"
 #include "sampler/sampler.h"
-#include "speculation/foresight.h"
+#include "speculation/draft_memory.h"
 #include "speculation/pass_cost.h"
+#include "speculation/planner.h"
+#include "tree/tree.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <memory>
 #include <string>
 
 struct chq_speculation : chq::handle {
-    chq_speculation() : handle(chq::KIND_SPECULATION) {}
+    explicit chq_speculation(chq::draft_memory & memory) : handle(chq::KIND_SPECULATION), planner(memory) {}
 
     chq_context           * context = nullptr;
-    int32_t                 limit   = 0; // of a guess
-    std::string             reason;      // where that is 0
-    chq::suffix_automaton   text;
-    int32_t                 last    = -1; // token of the text
-    int32_t                 length  = 0;  // of the text
-    chq::foresight          foresight;
+    chq_speculation_params  params  = {};
+    std::string             reason; // why there is no guess, or no tree
+    chq::planner            planner;
+    chq_tree                tree;
     chq_speculation_stats   stats   = {};
 };
 
@@ -28,124 +29,166 @@ namespace chq {
 
 static_assert(CHQ_DRAFT_MAX + 1 == pass_cost::MOST, "");
 
-static void check_speculation(const chq_speculation * s) { check_handle(s, KIND_SPECULATION, "speculation"); }
+namespace {
 
-static void add(chq_speculation * s, int32_t token, bool counts) {
-    if (counts && s->text.match_length() > 0) {
-        int32_t expected;
-        s->text.continuation(&expected, 1);
-        s->foresight.record(s->text.match_length(), expected == token);
+void check_speculation(const chq_speculation * s) { check_handle(s, KIND_SPECULATION, "speculation"); }
+
+class stopwatch {
+public:
+    double lap() {
+        const auto now = std::chrono::steady_clock::now();
+        const std::chrono::duration<double> seconds = now - last;
+        last = now;
+        return seconds.count();
     }
-    s->text.add(token);
-    s->last = token;
-    s->length++;
+
+private:
+    std::chrono::steady_clock::time_point last = std::chrono::steady_clock::now();
+};
+
+chq_source_stats & stats_of(chq_speculation * s, chq_draft_source source) {
+    switch (source) {
+        case CHQ_DRAFT_REPEATED: return s->stats.repeated;
+        case CHQ_DRAFT_RECYCLED: return s->stats.recycled;
+        default:                 return s->stats.suggested;
+    }
 }
 
-// The number of tokens to guess: the one whose pass gives most tokens a second.
-static int32_t choose_draft(const chq_speculation * s, int32_t most) {
-    const int32_t match = s->text.match_length();
-    if (match == 0 || most == 0 || s->context->pass_cost.of(1) == 0) {
-        return 0;
+int depth_index(int32_t depth) { return std::min(depth, CHQ_DEPTH_MAX) - 1; }
+
+// From the rows of all nodes, those of wrong guesses as well: what the model rates best after their tokens is known now.
+void learn(chq_speculation * s, const float * rows) {
+    const int32_t n_vocab = s->context->n_vocab;
+    if (n_vocab < recycling::K || !(s->params.sources & CHQ_DRAFT_RECYCLED)) {
+        return;
     }
-    const double plain = 1 / s->context->pass_cost.of(1);
-    double expected = 1;
-    double reached  = 1;
-    double best     = plain;
-    int32_t n       = 0;
-    for (int32_t i = 1; i <= most; i++) {
-        reached  *= s->foresight.probability(match + i - 1);
-        expected += reached;
-        const double speed = expected / s->context->pass_cost.of(1 + i);
-        if (speed > best) {
-            best = speed;
-            n    = i;
-        }
+    for (int32_t i = 0; i < s->tree.size(); i++) {
+        int32_t tokens[recycling::K];
+        float   logits[recycling::K];
+        row_top_k(rows + (int64_t) i * n_vocab, n_vocab, recycling::K, tokens, logits);
+        s->planner.learn(s->tree, i, tokens, logits);
     }
-    return n;
 }
 
-static void forget_from(chq_speculation * s, int32_t seq_id, int32_t position) {
-    llama_memory_seq_rm(s->context->memory, seq_id, position, -1);
-    forget_rows(s->context);
-}
-
-static int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go_on, chq_sampled * out, int32_t capacity) {
+int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go_on, chq_sampled * out, int32_t capacity) {
     chq_context * const context = s->context;
     const int32_t base = llama_memory_seq_pos_max(context->memory, seq_id) + 1;
-    if (s->length == 0 || base != s->length - 1) {
-        fail(CHQ_STATUS_STATE, "the sequence holds %d tokens, of a text of %d it must hold all but the last", base, s->length);
+    if (s->planner.length() == 0 || base != s->planner.length() - 1) {
+        fail(CHQ_STATUS_STATE, "the sequence holds %d tokens, of a text of %d it must hold all but the last", base, s->planner.length());
     }
-    const int32_t most = std::max(0, std::min({ s->limit, capacity - 1, room_of(context, seq_id) - 1 }));
-    int32_t batch[CHQ_DRAFT_MAX + 1];
-    batch[0] = s->last;
-    const int32_t n_draft = s->text.continuation(batch + 1, choose_draft(s, most));
-    const int32_t n_rows  = n_draft + 1;
+    stopwatch watch;
+    const planner::limits limits = {
+        s->params.sources,
+        std::max(0, std::min(s->params.n_draft, room_of(context, seq_id) - 1)),
+        s->params.n_leaves,
+        capacity - 1,
+    };
+    s->planner.plan(s->tree, limits, context->pass_cost, s->params.fixed);
+    s->stats.draft_seconds += watch.lap();
 
-    const auto start = std::chrono::steady_clock::now();
-    try {
-        decode_tokens(context, seq_id, batch, n_rows, CHQ_OUTPUT_ALL, nullptr);
-    } catch (const failure &) {
-        forget_from(s, seq_id, base);
-        throw;
-    }
+    decode_tree(context, seq_id, s->tree);
     const float * const rows = logits_of(context);
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    if (!rows) {
-        fail(CHQ_STATUS_STATE, "the decode left no logits");
-    }
-    s->context->pass_cost.record(n_rows, seconds.count());
+    const double seconds = watch.lap();
+    s->stats.target_seconds += seconds;
+    context->pass_cost.record(s->tree.size(), seconds);
 
-    int32_t n = 0;
+    // the path that the sampler takes too
+    int32_t n    = 0;
+    int32_t node = 0;
+    failure error = { CHQ_STATUS_OK };
     try {
-        while (n < n_rows) {
-            const int32_t token = pick_token(sampler, rows + (int64_t) n * context->n_vocab, true);
+        if (!rows) {
+            fail(CHQ_STATUS_STATE, "the decode left no logits");
+        }
+        for (;;) {
+            const int32_t token = pick_token(sampler, rows + (int64_t) node * context->n_vocab, true);
             const bool    is_end = context->model->vocab && llama_vocab_is_eog(context->model->vocab, token);
             out[n++] = { token, 0, is_end };
-            add(s, token, true);
-            if ((is_end && !go_on) || n == n_rows || token != batch[n]) {
+            const int32_t child = s->tree.child(node, token);
+            if ((is_end && !go_on) || n == capacity || child < 0) {
                 break;
             }
+            node = child;
         }
-    } catch (const failure &) {
-        forget_from(s, seq_id, base + n);
-        if (n == 0) {
-            throw;
-        }
+    } catch (const failure & f) {
+        error = f;
     }
-    if (n < n_rows) {
-        forget_from(s, seq_id, base + n);
+    if (n == 0) {
+        commit_tree(context, -1);
+        forget_rows(context);
+        throw error;
     }
+    // after an error the token of the last node is out already, and its row was not to be used
+    commit_tree(context, error.status == CHQ_STATUS_OK ? node : s->tree.nodes[(size_t) node].parent);
+    s->stats.verify_seconds += watch.lap();
+
     s->stats.steps++;
-    s->stats.tokens   += n;
-    s->stats.drafted  += n_draft;
-    s->stats.accepted += n - 1;
+    s->stats.tokens      += n;
+    s->stats.drafted     += s->tree.size() - 1;
+    s->stats.accepted    += n - 1;
+    s->stats.plain_steps += s->tree.size() == 1;
+    s->stats.trees       += s->tree.n_leaves() > 1;
+    for (int32_t i = 1; i < s->tree.size(); i++) {
+        stats_of(s, s->planner.source_of(i)).drafted[depth_index(s->tree.nodes[(size_t) i].depth)]++;
+    }
+    for (int32_t i = node; i > 0; i = s->tree.nodes[(size_t) i].parent) {
+        stats_of(s, s->planner.source_of(i)).accepted[depth_index(s->tree.nodes[(size_t) i].depth)]++;
+    }
+    learn(s, rows);
+    for (int32_t i = 0; i < n; i++) {
+        s->planner.add(out[i].token);
+    }
+    s->stats.draft_seconds += watch.lap();
+    if (s->tree.size() > 1) {
+        forget_rows(context); // the last row need not be the last token's
+    }
     return n;
 }
+
+} // namespace
 
 } // namespace chq
 
 using namespace chq;
 
-chq_status chq_speculation_create(struct chq_context * context, struct chq_speculation ** out) {
+struct chq_speculation_params chq_speculation_default_params(void) { return { CHQ_DRAFT_ALL, CHQ_DRAFT_MAX, branches::MOST + 1, false }; }
+
+chq_status chq_speculation_create(struct chq_context * context, const struct chq_speculation_params * params, struct chq_speculation ** out) {
     return guarded([&] {
         check_pointer(out, "out");
         *out = nullptr;
         check_context(context);
         check_memory(context);
-        auto s = std::make_unique<chq_speculation>();
+        const chq_speculation_params p = params ? *params : chq_speculation_default_params();
+        if (p.sources & ~(uint32_t) CHQ_DRAFT_ALL) {
+            fail(CHQ_STATUS_ARGUMENT, "sources = %#x has unknown bits", p.sources);
+        }
+        if (p.n_draft < 0 || p.n_draft > CHQ_DRAFT_MAX) {
+            fail(CHQ_STATUS_ARGUMENT, "n_draft = %d is not in 0..%d", p.n_draft, CHQ_DRAFT_MAX);
+        }
+        if (p.n_leaves < 1) {
+            fail(CHQ_STATUS_ARGUMENT, "n_leaves = %d", p.n_leaves);
+        }
+        auto s = std::make_unique<chq_speculation>(drafts_of(context->model));
         s->context = context;
-        s->limit   = std::min({ CHQ_DRAFT_MAX, context->n_outputs_max - 1, context->n_ubatch - 1, context->n_batch - 1 });
-        if (context->model->recurrent || llama_model_is_hybrid(context->model->llama)) {
-            s->limit  = 0;
-            s->reason = "the model's state cannot forget its last tokens";
+        s->params  = p;
+        s->params.n_draft  = std::min({ p.n_draft, context->n_outputs_max - 1, context->n_ubatch - 1, context->n_batch - 1 });
+        s->params.n_leaves = std::min(p.n_leaves, 1 + context->branches.count());
+        s->reason          = context->no_branches && p.n_leaves > 1 ? context->no_branches : "";
+        const char * never = nullptr;
+        if (context->model->recurrent || context->model->hybrid) {
+            never = "the model's state cannot forget its last tokens";
         } else if (llama_model_n_swa(context->model->llama) > 0 && !context->swa_full) {
-            s->limit  = 0;
-            s->reason = "the sliding window may have left what a wrong guess needs again";
+            never = "the sliding window may have left what a wrong guess needs again";
         } else if (context->embeddings || !context->causal || context->top_k > 0) {
-            s->limit  = 0;
-            s->reason = "the context leaves no logits";
-        } else if (s->limit == 0) {
-            s->reason = "the context keeps the logits of one token only";
+            never = "the context leaves no logits";
+        } else if (p.n_draft > 0 && s->params.n_draft == 0) {
+            never = "the context keeps the logits of one token only";
+        }
+        if (never) {
+            s->params.n_draft  = 0;
+            s->params.n_leaves = 1;
+            s->reason          = never;
         }
         *out = s.release();
         return CHQ_STATUS_OK;
@@ -163,32 +206,47 @@ chq_status chq_speculation_free(struct chq_speculation * speculation) {
     });
 }
 
-chq_status chq_speculation_limit(const struct chq_speculation * speculation, int32_t * n_draft, char * reason, size_t capacity, size_t * length) {
+chq_status chq_speculation_limit(
+        const struct chq_speculation * speculation,
+        int32_t                      * n_draft,
+        int32_t                      * n_leaves,
+        char                         * reason,
+        size_t                         capacity,
+        size_t                       * length) {
     return guarded([&] {
         check_speculation(speculation);
         check_pointer(n_draft, "n_draft");
+        check_pointer(n_leaves, "n_leaves");
         check_pointer(length, "length");
-        *n_draft = speculation->limit;
+        *n_draft  = speculation->params.n_draft;
+        *n_leaves = speculation->params.n_leaves;
         return give_text(speculation->reason.data(), speculation->reason.size(), reason, capacity, length);
     });
 }
 
+static void check_text(const chq_speculation * speculation, const int32_t * tokens, int32_t n_tokens) {
+    check_speculation(speculation);
+    if (n_tokens < 0) {
+        fail(CHQ_STATUS_ARGUMENT, "n_tokens = %d", n_tokens);
+    }
+    if (n_tokens > 0) {
+        check_pointer(tokens, "tokens");
+        check_tokens(speculation->context->model, tokens, n_tokens);
+    }
+}
+
 chq_status chq_speculation_begin(struct chq_speculation * speculation, const int32_t * tokens, int32_t n_tokens) {
     return guarded([&] {
-        check_speculation(speculation);
-        if (n_tokens < 0) {
-            fail(CHQ_STATUS_ARGUMENT, "n_tokens = %d", n_tokens);
-        }
-        if (n_tokens > 0) {
-            check_pointer(tokens, "tokens");
-            check_tokens(speculation->context->model, tokens, n_tokens);
-        }
-        speculation->text.clear();
-        speculation->last   = -1;
-        speculation->length = 0;
-        for (int32_t i = 0; i < n_tokens; i++) {
-            add(speculation, tokens[i], false);
-        }
+        check_text(speculation, tokens, n_tokens);
+        speculation->planner.begin(tokens, n_tokens);
+        return CHQ_STATUS_OK;
+    });
+}
+
+chq_status chq_speculation_suggest(struct chq_speculation * speculation, const int32_t * tokens, int32_t n_tokens) {
+    return guarded([&] {
+        check_text(speculation, tokens, n_tokens);
+        speculation->planner.suggest(tokens, n_tokens);
         return CHQ_STATUS_OK;
     });
 }

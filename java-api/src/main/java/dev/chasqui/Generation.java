@@ -1,6 +1,6 @@
 package dev.chasqui;
 
-import dev.chasqui.speculation.Speculation;
+import dev.chasqui.speculation.SpeculationStats;
 import java.time.Duration;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
@@ -28,7 +28,7 @@ public final class Generation implements Iterable<String>, AutoCloseable {
 
     private @Nullable SamplerChain chain;
     private @Nullable SpeculativeSteps steps;
-    private SpeculativeSteps.Counts speculated = new SpeculativeSteps.Counts(0, 0, 0);
+    private SpeculationStats speculated = SpeculationStats.NONE;
     private int plainSteps;
     private @Nullable Consumer<String> whenDone;
     private @Nullable StringBuilder whole;
@@ -111,7 +111,7 @@ public final class Generation implements Iterable<String>, AutoCloseable {
         return new GenerationStats(promptTokens, cachedTokens, generated,
                 Duration.ofNanos(generated > 0 ? firstTokenAt - startedAt : 0),
                 Duration.ofNanos(generated > 0 ? lastTokenAt - firstTokenAt : 0),
-                plainSteps + speculated.steps(), speculated.drafted(), speculated.accepted(), reason);
+                plainSteps + (int) speculated.steps(), speculated, reason);
     }
 
     /// Gives up what the generation made for itself. The end of the iteration does so too. The sequence stays, unless it was made
@@ -126,7 +126,7 @@ public final class Generation implements Iterable<String>, AutoCloseable {
             finishReason = FinishReason.CANCELLED;
         }
         if (steps != null) {
-            speculated = steps.counts();
+            speculated = steps.stats();
             steps.close();
         }
         if (chain != null) {
@@ -227,9 +227,9 @@ public final class Generation implements Iterable<String>, AutoCloseable {
 
     /// Appends one token: of the last speculative step, of a new one, or of a plain step where the logits are there or one is asked for.
     private void pick(SamplerChain chain) {
-        if (generated > 0 && options.speculation() != Speculation.OFF) {
+        if (generated > 0 && options.speculation().isOn()) {
             if (steps == null) {
-                steps = new SpeculativeSteps(sequence.context());
+                steps = new SpeculativeSteps(sequence.context(), options.speculation());
             }
             if (sequence.ahead() > 0 || sequence.pickAhead(steps, chain, limit - generated, options.ignoreEnd())) {
                 sequence.takeAhead(steps, options.specialTokens());

@@ -1,5 +1,6 @@
 package dev.chasqui;
 
+import dev.chasqui.speculation.SpeculationStats;
 import java.time.Duration;
 
 /// What a finished generation did.
@@ -10,8 +11,7 @@ import java.time.Duration;
 /// @param timeToFirstToken from the start of the generation until the first token was sampled; zero if none was
 /// @param decodeTime       from the first token to the last
 /// @param targetSteps      passes of the model after the prompt
-/// @param draftedTokens    tokens proposed by drafters
-/// @param acceptedTokens   those of them that the model agreed with
+/// @param speculation      what speculative steps did, [SpeculationStats#NONE] without any
 /// @param finishReason     why it ended
 public record GenerationStats(
         int promptTokens,
@@ -20,8 +20,7 @@ public record GenerationStats(
         Duration timeToFirstToken,
         Duration decodeTime,
         int targetSteps,
-        int draftedTokens,
-        int acceptedTokens,
+        SpeculationStats speculation,
         FinishReason finishReason) {
 
     /// Tokens per second after the first; 0 with fewer than two tokens.

@@ -20,6 +20,7 @@ public final class Model implements AutoCloseable {
     private final NativeOwner handle;
     private final ModelInfo info;
     private final Vocabulary vocabulary;
+    private final RecyclingTable recyclingTable;
 
     private Model(Path path, MemorySegment address) {
         this.path = path;
@@ -47,6 +48,7 @@ public final class Model implements AutoCloseable {
                     chq_model_info.vocab_only(raw));
             this.vocabulary = new Vocabulary(handle, raw);
         }
+        this.recyclingTable = new RecyclingTable(handle);
     }
 
     /// Loads a model with [ModelOptions#defaults()].
@@ -158,6 +160,11 @@ public final class Model implements AutoCloseable {
     }
 
     /// Frees the weights once everything made of this model is closed too. Idempotent.
+    /// What the model's generations guess from besides their own text.
+    public RecyclingTable recyclingTable() {
+        return recyclingTable;
+    }
+
     @Override
     public void close() {
         handle.close();

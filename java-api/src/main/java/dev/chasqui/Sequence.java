@@ -3,6 +3,7 @@ package dev.chasqui;
 import static dev.chasqui.bindings.Chq.*;
 
 import dev.chasqui.bindings.chq_sampled;
+import dev.chasqui.speculation.Drafter;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -214,6 +215,7 @@ public final class Sequence implements AutoCloseable {
                     steps.begin(tokens, length);
                     followed = true;
                 }
+                steps.suggest(asText());
                 status = steps.step(id, sampler, most, goOn);
             } finally {
                 chain.exit();
@@ -234,6 +236,20 @@ public final class Sequence implements AutoCloseable {
         } finally {
             context.exit();
         }
+    }
+
+    private Drafter.Text asText() {
+        return new Drafter.Text() {
+            @Override
+            public int length() {
+                return length;
+            }
+
+            @Override
+            public int token(int index) {
+                return tokens[Objects.checkIndex(index, length)];
+            }
+        };
     }
 
     int ahead() {

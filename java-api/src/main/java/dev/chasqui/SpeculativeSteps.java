@@ -3,27 +3,44 @@ package dev.chasqui;
 import static dev.chasqui.bindings.Chq.*;
 
 import dev.chasqui.bindings.chq_sampled;
+import dev.chasqui.bindings.chq_source_stats;
+import dev.chasqui.bindings.chq_speculation_params;
 import dev.chasqui.bindings.chq_speculation_stats;
+import dev.chasqui.speculation.DraftSource;
+import dev.chasqui.speculation.Drafter;
+import dev.chasqui.speculation.Speculation;
+import dev.chasqui.speculation.SpeculationStats;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.time.Duration;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
 
 /// The native side of one generation's speculation, with the tokens of its last step. Used inside its context's `enter()` and `exit()`.
 final class SpeculativeSteps implements AutoCloseable {
 
     private static final int CAPACITY = CHQ_DRAFT_MAX() + 1;
 
+    private final Speculation speculation;
+    private final int vocabularySize;
     private final NativeOwner handle;
     private final Arena arena = Arena.ofShared();
     private final MemorySegment picked = chq_sampled.allocateArray(CAPACITY, arena);
     private final MemorySegment count = arena.allocate(ValueLayout.JAVA_INT);
+    private int[] suggested = new int[0];
+    private int used;
     private boolean closed;
 
-    SpeculativeSteps(Context context) {
+    SpeculativeSteps(Context context, Speculation speculation) {
+        this.speculation = speculation;
+        this.vocabularySize = context.model().vocabulary().size();
         MemorySegment address = context.handle().acquire();
         try (Arena scratch = Arena.ofConfined()) {
             MemorySegment out = scratch.allocate(ValueLayout.ADDRESS);
-            Status.check(chq_speculation_create(address, out));
+            Status.check(chq_speculation_create(address, params(speculation, scratch), out));
             handle = new NativeOwner(this, "speculation", out.get(ValueLayout.ADDRESS, 0), steps -> chq_speculation_free(steps), context.handle());
         } catch (Throwable e) {
             context.handle().release();
@@ -32,13 +49,56 @@ final class SpeculativeSteps implements AutoCloseable {
         }
     }
 
+    private static MemorySegment params(Speculation speculation, Arena scratch) {
+        MemorySegment params = chq_speculation_params.allocate(scratch);
+        int bits = 0;
+        for (DraftSource source : speculation.sources()) {
+            bits |= switch (source) {
+                case REPEATED -> CHQ_DRAFT_REPEATED();
+                case RECYCLED -> CHQ_DRAFT_RECYCLED();
+                case SUGGESTED -> CHQ_DRAFT_SUGGESTED();
+            };
+        }
+        chq_speculation_params.sources(params, bits);
+        chq_speculation_params.n_draft(params, speculation.maxTokens());
+        chq_speculation_params.n_leaves(params, speculation.maxPaths());
+        chq_speculation_params.fixed(params, !speculation.adaptive());
+        return params;
+    }
+
     /// Takes over the text so far.
     void begin(int[] tokens, int length) {
         MemorySegment address = handle.acquire();
         try (Arena scratch = Arena.ofConfined()) {
-            MemorySegment text = scratch.allocate(ValueLayout.JAVA_INT, Math.max(1, length));
-            MemorySegment.copy(tokens, 0, text, ValueLayout.JAVA_INT, 0, length);
-            Status.check(chq_speculation_begin(address, text, length));
+            Status.check(chq_speculation_begin(address, copy(tokens, length, scratch), length));
+            suggested = new int[0];
+        } finally {
+            handle.release();
+        }
+    }
+
+    private static MemorySegment copy(int[] tokens, int length, Arena scratch) {
+        MemorySegment segment = scratch.allocate(ValueLayout.JAVA_INT, Math.max(1, length));
+        MemorySegment.copy(tokens, 0, segment, ValueLayout.JAVA_INT, 0, length);
+        return segment;
+    }
+
+    /// Asks the caller's drafter where its last proposal is of no use any more.
+    void suggest(Drafter.Text text) {
+        if (speculation.drafter().isEmpty() || used < suggested.length) {
+            return;
+        }
+        int[] tokens = speculation.drafter().get().draft(text);
+        for (int token : tokens) {
+            if (token < 0 || token >= vocabularySize) {
+                throw new IllegalArgumentException("the drafter proposed token " + token + ", which is not in 0.." + (vocabularySize - 1));
+            }
+        }
+        suggested = tokens.clone();
+        used = 0;
+        MemorySegment address = handle.acquire();
+        try (Arena scratch = Arena.ofConfined()) {
+            Status.check(chq_speculation_suggest(address, copy(suggested, suggested.length, scratch), suggested.length));
         } finally {
             handle.release();
         }
@@ -52,7 +112,13 @@ final class SpeculativeSteps implements AutoCloseable {
     int step(int sequenceId, MemorySegment sampler, int most, boolean goOn) {
         MemorySegment address = handle.acquire();
         try {
-            return chq_spec_step(address, sequenceId, sampler, goOn, picked, Math.min(most, CAPACITY), count);
+            int status = chq_spec_step(address, sequenceId, sampler, goOn, picked, Math.min(most, CAPACITY), count);
+            if (status == CHQ_STATUS_OK()) {
+                for (int i = 0; i < count(); i++) {
+                    used = used < suggested.length && suggested[used] == token(i) ? used + 1 : suggested.length;
+                }
+            }
+            return status;
         } finally {
             handle.release();
         }
@@ -72,18 +138,41 @@ final class SpeculativeSteps implements AutoCloseable {
     }
 
     /// What was done since the beginning.
-    record Counts(int steps, int drafted, int accepted) { }
-
-    Counts counts() {
+    SpeculationStats stats() {
         MemorySegment address = handle.acquire();
         try (Arena scratch = Arena.ofConfined()) {
             MemorySegment stats = chq_speculation_stats.allocate(scratch);
             Status.check(chq_speculation_get_stats(address, stats));
-            return new Counts((int) chq_speculation_stats.steps(stats), (int) chq_speculation_stats.drafted(stats),
-                    (int) chq_speculation_stats.accepted(stats));
+            Map<DraftSource, SpeculationStats.SourceStats> sources = new EnumMap<>(DraftSource.class);
+            put(sources, DraftSource.REPEATED, chq_speculation_stats.repeated(stats));
+            put(sources, DraftSource.RECYCLED, chq_speculation_stats.recycled(stats));
+            put(sources, DraftSource.SUGGESTED, chq_speculation_stats.suggested(stats));
+            return new SpeculationStats(
+                    chq_speculation_stats.steps(stats),
+                    chq_speculation_stats.tokens(stats),
+                    chq_speculation_stats.drafted(stats),
+                    chq_speculation_stats.accepted(stats),
+                    chq_speculation_stats.plain_steps(stats),
+                    chq_speculation_stats.trees(stats),
+                    duration(chq_speculation_stats.draft_seconds(stats)),
+                    duration(chq_speculation_stats.target_seconds(stats)),
+                    duration(chq_speculation_stats.verify_seconds(stats)),
+                    sources);
         } finally {
             handle.release();
         }
+    }
+
+    private static void put(Map<DraftSource, SpeculationStats.SourceStats> sources, DraftSource source, MemorySegment stats) {
+        List<Long> drafted = IntStream.range(0, CHQ_DEPTH_MAX()).mapToObj(i -> chq_source_stats.drafted(stats, i)).toList();
+        List<Long> accepted = IntStream.range(0, CHQ_DEPTH_MAX()).mapToObj(i -> chq_source_stats.accepted(stats, i)).toList();
+        if (drafted.stream().anyMatch(n -> n > 0)) {
+            sources.put(source, new SpeculationStats.SourceStats(drafted, accepted));
+        }
+    }
+
+    private static Duration duration(double seconds) {
+        return Duration.ofNanos((long) (seconds * 1e9));
     }
 
     @Override

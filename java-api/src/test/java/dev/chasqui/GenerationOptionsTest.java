@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.chasqui.speculation.Speculation;
+import dev.chasqui.speculation.SpeculationStats;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Tag;
@@ -18,14 +19,14 @@ class GenerationOptionsTest {
 
     @Test
     void defaults() {
-        assertThat(DEFAULTS).isEqualTo(new GenerationOptions(Integer.MAX_VALUE, Sampler.standard(), List.of(), false, false, Speculation.AUTO));
+        assertThat(DEFAULTS).isEqualTo(new GenerationOptions(Integer.MAX_VALUE, Sampler.standard(), List.of(), false, false, Speculation.auto()));
     }
 
     @Test
     void eachWithChangesItsOwnPartOnly() {
         assertThat(DEFAULTS.withMaxTokens(5).withSampler(Sampler.greedy()).withStop("a", "b").withSpecialTokens(true).withIgnoreEnd(true)
-                .withSpeculation(Speculation.OFF))
-                .isEqualTo(new GenerationOptions(5, Sampler.greedy(), List.of("a", "b"), true, true, Speculation.OFF));
+                .withSpeculation(Speculation.off()))
+                .isEqualTo(new GenerationOptions(5, Sampler.greedy(), List.of("a", "b"), true, true, Speculation.off()));
         assertThat(DEFAULTS.withStop("a").withStop().stop()).isEmpty();
     }
 
@@ -41,7 +42,7 @@ class GenerationOptionsTest {
     @Test
     void statsComputeRates() {
         GenerationStats stats = new GenerationStats(
-                100, 20, 11, Duration.ofMillis(400), Duration.ofSeconds(2), 10, 0, 0, FinishReason.LENGTH);
+                100, 20, 11, Duration.ofMillis(400), Duration.ofSeconds(2), 10, SpeculationStats.NONE, FinishReason.LENGTH);
 
         assertThat(stats.decodeTokensPerSecond()).isCloseTo(5, within(1e-9));
         assertThat(stats.prefillTokensPerSecond()).isCloseTo(200, within(1e-9));
@@ -49,7 +50,7 @@ class GenerationOptionsTest {
 
     @Test
     void statsOfNothingAreZero() {
-        GenerationStats stats = new GenerationStats(0, 0, 0, Duration.ZERO, Duration.ZERO, 0, 0, 0, FinishReason.CANCELLED);
+        GenerationStats stats = new GenerationStats(0, 0, 0, Duration.ZERO, Duration.ZERO, 0, SpeculationStats.NONE, FinishReason.CANCELLED);
 
         assertThat(stats.decodeTokensPerSecond()).isZero();
         assertThat(stats.prefillTokensPerSecond()).isZero();

@@ -106,7 +106,7 @@ class GenerationTest {
     void statsCount() {
         sequence.append(Arrays.copyOf(prompt, 20));
         Generation generation =
-                sequence.generate(prompt, GREEDY.withMaxTokens(5).withIgnoreEnd(true).withSpeculation(Speculation.OFF));
+                sequence.generate(prompt, GREEDY.withMaxTokens(5).withIgnoreEnd(true).withSpeculation(Speculation.off()));
         generation.text();
         GenerationStats stats = generation.stats();
 
@@ -114,8 +114,8 @@ class GenerationTest {
         assertThat(stats.cachedTokens()).isEqualTo(20);
         assertThat(stats.generatedTokens()).isEqualTo(5);
         assertThat(stats.targetSteps()).isEqualTo(4);
-        assertThat(stats.draftedTokens()).isZero();
-        assertThat(stats.acceptedTokens()).isZero();
+        assertThat(stats.speculation().drafted()).isZero();
+        assertThat(stats.speculation().accepted()).isZero();
         assertThat(stats.timeToFirstToken()).isPositive();
         assertThat(stats.decodeTime()).isPositive();
         assertThat(stats.decodeTokensPerSecond()).isPositive();

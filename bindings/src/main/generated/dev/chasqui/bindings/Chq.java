@@ -32,6 +32,24 @@ public class Chq extends Chq$shared {
     public static int CHQ_TOP_K_MAX() {
         return CHQ_TOP_K_MAX;
     }
+    private static final int CHQ_TREE_MAX = (int)256L;
+    /**
+     * {@snippet lang=c :
+     * #define CHQ_TREE_MAX 256
+     * }
+     */
+    public static int CHQ_TREE_MAX() {
+        return CHQ_TREE_MAX;
+    }
+    private static final int CHQ_DRAFT_ALL = (int)7L;
+    /**
+     * {@snippet lang=c :
+     * #define CHQ_DRAFT_ALL 7
+     * }
+     */
+    public static int CHQ_DRAFT_ALL() {
+        return CHQ_DRAFT_ALL;
+    }
     private static final int CHQ_DRAFT_MAX = (int)15L;
     /**
      * {@snippet lang=c :
@@ -40,6 +58,15 @@ public class Chq extends Chq$shared {
      */
     public static int CHQ_DRAFT_MAX() {
         return CHQ_DRAFT_MAX;
+    }
+    private static final int CHQ_DEPTH_MAX = (int)8L;
+    /**
+     * {@snippet lang=c :
+     * #define CHQ_DEPTH_MAX 8
+     * }
+     */
+    public static int CHQ_DEPTH_MAX() {
+        return CHQ_DEPTH_MAX;
     }
     private static final int CHQ_STATUS_OK = (int)0L;
     /**
@@ -7855,9 +7882,958 @@ public class Chq extends Chq$shared {
         }
     }
 
+    private static class chq_tree_create {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_create");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_create(struct chq_tree **out)
+     * }
+     */
+    public static FunctionDescriptor chq_tree_create$descriptor() {
+        return chq_tree_create.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_create(struct chq_tree **out)
+     * }
+     */
+    public static MethodHandle chq_tree_create$handle() {
+        return chq_tree_create.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_create(struct chq_tree **out)
+     * }
+     */
+    public static MemorySegment chq_tree_create$address() {
+        return chq_tree_create.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tree_create(struct chq_tree **out)
+     * }
+     */
+    public static int chq_tree_create(MemorySegment out) {
+        var mh$ = chq_tree_create.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tree_create", out);
+            }
+            return (int)mh$.invokeExact(out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tree_free {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_free");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_free(struct chq_tree *tree)
+     * }
+     */
+    public static FunctionDescriptor chq_tree_free$descriptor() {
+        return chq_tree_free.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_free(struct chq_tree *tree)
+     * }
+     */
+    public static MethodHandle chq_tree_free$handle() {
+        return chq_tree_free.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_free(struct chq_tree *tree)
+     * }
+     */
+    public static MemorySegment chq_tree_free$address() {
+        return chq_tree_free.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tree_free(struct chq_tree *tree)
+     * }
+     */
+    public static int chq_tree_free(MemorySegment tree) {
+        var mh$ = chq_tree_free.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tree_free", tree);
+            }
+            return (int)mh$.invokeExact(tree);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tree_reset {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_reset");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_reset(struct chq_tree *tree, int32_t token)
+     * }
+     */
+    public static FunctionDescriptor chq_tree_reset$descriptor() {
+        return chq_tree_reset.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_reset(struct chq_tree *tree, int32_t token)
+     * }
+     */
+    public static MethodHandle chq_tree_reset$handle() {
+        return chq_tree_reset.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_reset(struct chq_tree *tree, int32_t token)
+     * }
+     */
+    public static MemorySegment chq_tree_reset$address() {
+        return chq_tree_reset.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tree_reset(struct chq_tree *tree, int32_t token)
+     * }
+     */
+    public static int chq_tree_reset(MemorySegment tree, int token) {
+        var mh$ = chq_tree_reset.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tree_reset", tree, token);
+            }
+            return (int)mh$.invokeExact(tree, token);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tree_add {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_FLOAT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_add");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_add(struct chq_tree *tree, int32_t parent, int32_t token, float probability, int32_t *node)
+     * }
+     */
+    public static FunctionDescriptor chq_tree_add$descriptor() {
+        return chq_tree_add.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_add(struct chq_tree *tree, int32_t parent, int32_t token, float probability, int32_t *node)
+     * }
+     */
+    public static MethodHandle chq_tree_add$handle() {
+        return chq_tree_add.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_add(struct chq_tree *tree, int32_t parent, int32_t token, float probability, int32_t *node)
+     * }
+     */
+    public static MemorySegment chq_tree_add$address() {
+        return chq_tree_add.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tree_add(struct chq_tree *tree, int32_t parent, int32_t token, float probability, int32_t *node)
+     * }
+     */
+    public static int chq_tree_add(MemorySegment tree, int parent, int token, float probability, MemorySegment node) {
+        var mh$ = chq_tree_add.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tree_add", tree, parent, token, probability, node);
+            }
+            return (int)mh$.invokeExact(tree, parent, token, probability, node);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tree_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_size(const struct chq_tree *tree, int32_t *n_nodes, int32_t *n_leaves)
+     * }
+     */
+    public static FunctionDescriptor chq_tree_size$descriptor() {
+        return chq_tree_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_size(const struct chq_tree *tree, int32_t *n_nodes, int32_t *n_leaves)
+     * }
+     */
+    public static MethodHandle chq_tree_size$handle() {
+        return chq_tree_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_size(const struct chq_tree *tree, int32_t *n_nodes, int32_t *n_leaves)
+     * }
+     */
+    public static MemorySegment chq_tree_size$address() {
+        return chq_tree_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tree_size(const struct chq_tree *tree, int32_t *n_nodes, int32_t *n_leaves)
+     * }
+     */
+    public static int chq_tree_size(MemorySegment tree, MemorySegment n_nodes, MemorySegment n_leaves) {
+        var mh$ = chq_tree_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tree_size", tree, n_nodes, n_leaves);
+            }
+            return (int)mh$.invokeExact(tree, n_nodes, n_leaves);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tree_get {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_get");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_get(const struct chq_tree *tree, int32_t node, struct chq_tree_node *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tree_get$descriptor() {
+        return chq_tree_get.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_get(const struct chq_tree *tree, int32_t node, struct chq_tree_node *out)
+     * }
+     */
+    public static MethodHandle chq_tree_get$handle() {
+        return chq_tree_get.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_get(const struct chq_tree *tree, int32_t node, struct chq_tree_node *out)
+     * }
+     */
+    public static MemorySegment chq_tree_get$address() {
+        return chq_tree_get.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tree_get(const struct chq_tree *tree, int32_t node, struct chq_tree_node *out)
+     * }
+     */
+    public static int chq_tree_get(MemorySegment tree, int node, MemorySegment out) {
+        var mh$ = chq_tree_get.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tree_get", tree, node, out);
+            }
+            return (int)mh$.invokeExact(tree, node, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tree_prune {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_prune");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_prune(struct chq_tree *tree, int32_t n)
+     * }
+     */
+    public static FunctionDescriptor chq_tree_prune$descriptor() {
+        return chq_tree_prune.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_prune(struct chq_tree *tree, int32_t n)
+     * }
+     */
+    public static MethodHandle chq_tree_prune$handle() {
+        return chq_tree_prune.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_prune(struct chq_tree *tree, int32_t n)
+     * }
+     */
+    public static MemorySegment chq_tree_prune$address() {
+        return chq_tree_prune.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tree_prune(struct chq_tree *tree, int32_t n)
+     * }
+     */
+    public static int chq_tree_prune(MemorySegment tree, int n) {
+        var mh$ = chq_tree_prune.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tree_prune", tree, n);
+            }
+            return (int)mh$.invokeExact(tree, n);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tree_limit {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_LONG,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_limit");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_limit(const struct chq_context *context, int32_t *n_leaves, char *reason, size_t capacity, size_t *length)
+     * }
+     */
+    public static FunctionDescriptor chq_tree_limit$descriptor() {
+        return chq_tree_limit.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_limit(const struct chq_context *context, int32_t *n_leaves, char *reason, size_t capacity, size_t *length)
+     * }
+     */
+    public static MethodHandle chq_tree_limit$handle() {
+        return chq_tree_limit.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_limit(const struct chq_context *context, int32_t *n_leaves, char *reason, size_t capacity, size_t *length)
+     * }
+     */
+    public static MemorySegment chq_tree_limit$address() {
+        return chq_tree_limit.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tree_limit(const struct chq_context *context, int32_t *n_leaves, char *reason, size_t capacity, size_t *length)
+     * }
+     */
+    public static int chq_tree_limit(MemorySegment context, MemorySegment n_leaves, MemorySegment reason, long capacity, MemorySegment length) {
+        var mh$ = chq_tree_limit.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tree_limit", context, n_leaves, reason, capacity, length);
+            }
+            return (int)mh$.invokeExact(context, n_leaves, reason, capacity, length);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tree_decode {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_decode");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_decode(struct chq_context *context, int32_t seq_id, const struct chq_tree *tree)
+     * }
+     */
+    public static FunctionDescriptor chq_tree_decode$descriptor() {
+        return chq_tree_decode.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_decode(struct chq_context *context, int32_t seq_id, const struct chq_tree *tree)
+     * }
+     */
+    public static MethodHandle chq_tree_decode$handle() {
+        return chq_tree_decode.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_decode(struct chq_context *context, int32_t seq_id, const struct chq_tree *tree)
+     * }
+     */
+    public static MemorySegment chq_tree_decode$address() {
+        return chq_tree_decode.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tree_decode(struct chq_context *context, int32_t seq_id, const struct chq_tree *tree)
+     * }
+     */
+    public static int chq_tree_decode(MemorySegment context, int seq_id, MemorySegment tree) {
+        var mh$ = chq_tree_decode.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tree_decode", context, seq_id, tree);
+            }
+            return (int)mh$.invokeExact(context, seq_id, tree);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tree_commit {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_commit");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_commit(struct chq_context *context, int32_t node)
+     * }
+     */
+    public static FunctionDescriptor chq_tree_commit$descriptor() {
+        return chq_tree_commit.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_commit(struct chq_context *context, int32_t node)
+     * }
+     */
+    public static MethodHandle chq_tree_commit$handle() {
+        return chq_tree_commit.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_commit(struct chq_context *context, int32_t node)
+     * }
+     */
+    public static MemorySegment chq_tree_commit$address() {
+        return chq_tree_commit.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tree_commit(struct chq_context *context, int32_t node)
+     * }
+     */
+    public static int chq_tree_commit(MemorySegment context, int node) {
+        var mh$ = chq_tree_commit.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tree_commit", context, node);
+            }
+            return (int)mh$.invokeExact(context, node);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+    private static final int CHQ_DRAFT_REPEATED = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_draft_source.CHQ_DRAFT_REPEATED = 1
+     * }
+     */
+    public static int CHQ_DRAFT_REPEATED() {
+        return CHQ_DRAFT_REPEATED;
+    }
+    private static final int CHQ_DRAFT_RECYCLED = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_draft_source.CHQ_DRAFT_RECYCLED = 2
+     * }
+     */
+    public static int CHQ_DRAFT_RECYCLED() {
+        return CHQ_DRAFT_RECYCLED;
+    }
+    private static final int CHQ_DRAFT_SUGGESTED = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_draft_source.CHQ_DRAFT_SUGGESTED = 4
+     * }
+     */
+    public static int CHQ_DRAFT_SUGGESTED() {
+        return CHQ_DRAFT_SUGGESTED;
+    }
+
+    private static class chq_recycling_get_info {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_recycling_get_info");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_recycling_get_info(struct chq_model *model, struct chq_recycling_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_recycling_get_info$descriptor() {
+        return chq_recycling_get_info.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_recycling_get_info(struct chq_model *model, struct chq_recycling_info *out)
+     * }
+     */
+    public static MethodHandle chq_recycling_get_info$handle() {
+        return chq_recycling_get_info.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_recycling_get_info(struct chq_model *model, struct chq_recycling_info *out)
+     * }
+     */
+    public static MemorySegment chq_recycling_get_info$address() {
+        return chq_recycling_get_info.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_recycling_get_info(struct chq_model *model, struct chq_recycling_info *out)
+     * }
+     */
+    public static int chq_recycling_get_info(MemorySegment model, MemorySegment out) {
+        var mh$ = chq_recycling_get_info.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_recycling_get_info", model, out);
+            }
+            return (int)mh$.invokeExact(model, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_recycling_clear {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_recycling_clear");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_recycling_clear(struct chq_model *model)
+     * }
+     */
+    public static FunctionDescriptor chq_recycling_clear$descriptor() {
+        return chq_recycling_clear.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_recycling_clear(struct chq_model *model)
+     * }
+     */
+    public static MethodHandle chq_recycling_clear$handle() {
+        return chq_recycling_clear.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_recycling_clear(struct chq_model *model)
+     * }
+     */
+    public static MemorySegment chq_recycling_clear$address() {
+        return chq_recycling_clear.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_recycling_clear(struct chq_model *model)
+     * }
+     */
+    public static int chq_recycling_clear(MemorySegment model) {
+        var mh$ = chq_recycling_clear.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_recycling_clear", model);
+            }
+            return (int)mh$.invokeExact(model);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_recycling_save {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_LONG,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_recycling_save");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_recycling_save(struct chq_model *model, uint8_t *data, size_t capacity, size_t *size)
+     * }
+     */
+    public static FunctionDescriptor chq_recycling_save$descriptor() {
+        return chq_recycling_save.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_recycling_save(struct chq_model *model, uint8_t *data, size_t capacity, size_t *size)
+     * }
+     */
+    public static MethodHandle chq_recycling_save$handle() {
+        return chq_recycling_save.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_recycling_save(struct chq_model *model, uint8_t *data, size_t capacity, size_t *size)
+     * }
+     */
+    public static MemorySegment chq_recycling_save$address() {
+        return chq_recycling_save.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_recycling_save(struct chq_model *model, uint8_t *data, size_t capacity, size_t *size)
+     * }
+     */
+    public static int chq_recycling_save(MemorySegment model, MemorySegment data, long capacity, MemorySegment size) {
+        var mh$ = chq_recycling_save.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_recycling_save", model, data, capacity, size);
+            }
+            return (int)mh$.invokeExact(model, data, capacity, size);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_recycling_load {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_recycling_load");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_recycling_load(struct chq_model *model, const uint8_t *data, size_t size)
+     * }
+     */
+    public static FunctionDescriptor chq_recycling_load$descriptor() {
+        return chq_recycling_load.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_recycling_load(struct chq_model *model, const uint8_t *data, size_t size)
+     * }
+     */
+    public static MethodHandle chq_recycling_load$handle() {
+        return chq_recycling_load.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_recycling_load(struct chq_model *model, const uint8_t *data, size_t size)
+     * }
+     */
+    public static MemorySegment chq_recycling_load$address() {
+        return chq_recycling_load.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_recycling_load(struct chq_model *model, const uint8_t *data, size_t size)
+     * }
+     */
+    public static int chq_recycling_load(MemorySegment model, MemorySegment data, long size) {
+        var mh$ = chq_recycling_load.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_recycling_load", model, data, size);
+            }
+            return (int)mh$.invokeExact(model, data, size);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_speculation_default_params {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            chq_speculation_params.layout()    );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_speculation_default_params");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * struct chq_speculation_params chq_speculation_default_params(void)
+     * }
+     */
+    public static FunctionDescriptor chq_speculation_default_params$descriptor() {
+        return chq_speculation_default_params.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * struct chq_speculation_params chq_speculation_default_params(void)
+     * }
+     */
+    public static MethodHandle chq_speculation_default_params$handle() {
+        return chq_speculation_default_params.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * struct chq_speculation_params chq_speculation_default_params(void)
+     * }
+     */
+    public static MemorySegment chq_speculation_default_params$address() {
+        return chq_speculation_default_params.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * struct chq_speculation_params chq_speculation_default_params(void)
+     * }
+     */
+    public static MemorySegment chq_speculation_default_params(SegmentAllocator allocator) {
+        var mh$ = chq_speculation_default_params.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_speculation_default_params", allocator);
+            }
+            return (MemorySegment)mh$.invokeExact(allocator);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class chq_speculation_create {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,
+            Chq.C_POINTER,
             Chq.C_POINTER,
             Chq.C_POINTER
         );
@@ -7870,7 +8846,7 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * chq_status chq_speculation_create(struct chq_context *context, struct chq_speculation **out)
+     * chq_status chq_speculation_create(struct chq_context *context, const struct chq_speculation_params *params, struct chq_speculation **out)
      * }
      */
     public static FunctionDescriptor chq_speculation_create$descriptor() {
@@ -7880,7 +8856,7 @@ public class Chq extends Chq$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * chq_status chq_speculation_create(struct chq_context *context, struct chq_speculation **out)
+     * chq_status chq_speculation_create(struct chq_context *context, const struct chq_speculation_params *params, struct chq_speculation **out)
      * }
      */
     public static MethodHandle chq_speculation_create$handle() {
@@ -7890,7 +8866,7 @@ public class Chq extends Chq$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * chq_status chq_speculation_create(struct chq_context *context, struct chq_speculation **out)
+     * chq_status chq_speculation_create(struct chq_context *context, const struct chq_speculation_params *params, struct chq_speculation **out)
      * }
      */
     public static MemorySegment chq_speculation_create$address() {
@@ -7899,16 +8875,16 @@ public class Chq extends Chq$shared {
 
     /**
      * {@snippet lang=c :
-     * chq_status chq_speculation_create(struct chq_context *context, struct chq_speculation **out)
+     * chq_status chq_speculation_create(struct chq_context *context, const struct chq_speculation_params *params, struct chq_speculation **out)
      * }
      */
-    public static int chq_speculation_create(MemorySegment context, MemorySegment out) {
+    public static int chq_speculation_create(MemorySegment context, MemorySegment params, MemorySegment out) {
         var mh$ = chq_speculation_create.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_speculation_create", context, out);
+                traceDowncall("chq_speculation_create", context, params, out);
             }
-            return (int)mh$.invokeExact(context, out);
+            return (int)mh$.invokeExact(context, params, out);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -7982,6 +8958,7 @@ public class Chq extends Chq$shared {
             Chq.C_POINTER,
             Chq.C_POINTER,
             Chq.C_POINTER,
+            Chq.C_POINTER,
             Chq.C_LONG,
             Chq.C_POINTER
         );
@@ -7994,7 +8971,7 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * chq_status chq_speculation_limit(const struct chq_speculation *speculation, int32_t *n_draft, char *reason, size_t capacity, size_t *length)
+     * chq_status chq_speculation_limit(const struct chq_speculation *speculation, int32_t *n_draft, int32_t *n_leaves, char *reason, size_t capacity, size_t *length)
      * }
      */
     public static FunctionDescriptor chq_speculation_limit$descriptor() {
@@ -8004,7 +8981,7 @@ public class Chq extends Chq$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * chq_status chq_speculation_limit(const struct chq_speculation *speculation, int32_t *n_draft, char *reason, size_t capacity, size_t *length)
+     * chq_status chq_speculation_limit(const struct chq_speculation *speculation, int32_t *n_draft, int32_t *n_leaves, char *reason, size_t capacity, size_t *length)
      * }
      */
     public static MethodHandle chq_speculation_limit$handle() {
@@ -8014,7 +8991,7 @@ public class Chq extends Chq$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * chq_status chq_speculation_limit(const struct chq_speculation *speculation, int32_t *n_draft, char *reason, size_t capacity, size_t *length)
+     * chq_status chq_speculation_limit(const struct chq_speculation *speculation, int32_t *n_draft, int32_t *n_leaves, char *reason, size_t capacity, size_t *length)
      * }
      */
     public static MemorySegment chq_speculation_limit$address() {
@@ -8023,16 +9000,16 @@ public class Chq extends Chq$shared {
 
     /**
      * {@snippet lang=c :
-     * chq_status chq_speculation_limit(const struct chq_speculation *speculation, int32_t *n_draft, char *reason, size_t capacity, size_t *length)
+     * chq_status chq_speculation_limit(const struct chq_speculation *speculation, int32_t *n_draft, int32_t *n_leaves, char *reason, size_t capacity, size_t *length)
      * }
      */
-    public static int chq_speculation_limit(MemorySegment speculation, MemorySegment n_draft, MemorySegment reason, long capacity, MemorySegment length) {
+    public static int chq_speculation_limit(MemorySegment speculation, MemorySegment n_draft, MemorySegment n_leaves, MemorySegment reason, long capacity, MemorySegment length) {
         var mh$ = chq_speculation_limit.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_speculation_limit", speculation, n_draft, reason, capacity, length);
+                traceDowncall("chq_speculation_limit", speculation, n_draft, n_leaves, reason, capacity, length);
             }
-            return (int)mh$.invokeExact(speculation, n_draft, reason, capacity, length);
+            return (int)mh$.invokeExact(speculation, n_draft, n_leaves, reason, capacity, length);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -8093,6 +9070,68 @@ public class Chq extends Chq$shared {
         try {
             if (TRACE_DOWNCALLS) {
                 traceDowncall("chq_speculation_begin", speculation, tokens, n_tokens);
+            }
+            return (int)mh$.invokeExact(speculation, tokens, n_tokens);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_speculation_suggest {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_speculation_suggest");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_suggest(struct chq_speculation *speculation, const int32_t *tokens, int32_t n_tokens)
+     * }
+     */
+    public static FunctionDescriptor chq_speculation_suggest$descriptor() {
+        return chq_speculation_suggest.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_suggest(struct chq_speculation *speculation, const int32_t *tokens, int32_t n_tokens)
+     * }
+     */
+    public static MethodHandle chq_speculation_suggest$handle() {
+        return chq_speculation_suggest.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_suggest(struct chq_speculation *speculation, const int32_t *tokens, int32_t n_tokens)
+     * }
+     */
+    public static MemorySegment chq_speculation_suggest$address() {
+        return chq_speculation_suggest.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_speculation_suggest(struct chq_speculation *speculation, const int32_t *tokens, int32_t n_tokens)
+     * }
+     */
+    public static int chq_speculation_suggest(MemorySegment speculation, MemorySegment tokens, int n_tokens) {
+        var mh$ = chq_speculation_suggest.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_speculation_suggest", speculation, tokens, n_tokens);
             }
             return (int)mh$.invokeExact(speculation, tokens, n_tokens);
         } catch (Error | RuntimeException ex) {

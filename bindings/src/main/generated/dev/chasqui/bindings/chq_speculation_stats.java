@@ -19,6 +19,14 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t tokens;
  *     int64_t drafted;
  *     int64_t accepted;
+ *     int64_t plain_steps;
+ *     int64_t trees;
+ *     double draft_seconds;
+ *     double target_seconds;
+ *     double verify_seconds;
+ *     struct chq_source_stats repeated;
+ *     struct chq_source_stats recycled;
+ *     struct chq_source_stats suggested;
  * }
  * }
  */
@@ -32,7 +40,15 @@ public class chq_speculation_stats {
         Chq.C_LONG.withName("steps"),
         Chq.C_LONG.withName("tokens"),
         Chq.C_LONG.withName("drafted"),
-        Chq.C_LONG.withName("accepted")
+        Chq.C_LONG.withName("accepted"),
+        Chq.C_LONG.withName("plain_steps"),
+        Chq.C_LONG.withName("trees"),
+        Chq.C_DOUBLE.withName("draft_seconds"),
+        Chq.C_DOUBLE.withName("target_seconds"),
+        Chq.C_DOUBLE.withName("verify_seconds"),
+        chq_source_stats.layout().withName("repeated"),
+        chq_source_stats.layout().withName("recycled"),
+        chq_source_stats.layout().withName("suggested")
     ).withName("chq_speculation_stats");
 
     /**
@@ -216,6 +232,358 @@ public class chq_speculation_stats {
      */
     public static void accepted(MemorySegment struct, long fieldValue) {
         struct.set(accepted$LAYOUT, accepted$OFFSET, fieldValue);
+    }
+
+    private static final OfLong plain_steps$LAYOUT = (OfLong)$LAYOUT.select(groupElement("plain_steps"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t plain_steps
+     * }
+     */
+    public static final OfLong plain_steps$layout() {
+        return plain_steps$LAYOUT;
+    }
+
+    private static final long plain_steps$OFFSET = $LAYOUT.byteOffset(groupElement("plain_steps"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t plain_steps
+     * }
+     */
+    public static final long plain_steps$offset() {
+        return plain_steps$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t plain_steps
+     * }
+     */
+    public static long plain_steps(MemorySegment struct) {
+        return struct.get(plain_steps$LAYOUT, plain_steps$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t plain_steps
+     * }
+     */
+    public static void plain_steps(MemorySegment struct, long fieldValue) {
+        struct.set(plain_steps$LAYOUT, plain_steps$OFFSET, fieldValue);
+    }
+
+    private static final OfLong trees$LAYOUT = (OfLong)$LAYOUT.select(groupElement("trees"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t trees
+     * }
+     */
+    public static final OfLong trees$layout() {
+        return trees$LAYOUT;
+    }
+
+    private static final long trees$OFFSET = $LAYOUT.byteOffset(groupElement("trees"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t trees
+     * }
+     */
+    public static final long trees$offset() {
+        return trees$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t trees
+     * }
+     */
+    public static long trees(MemorySegment struct) {
+        return struct.get(trees$LAYOUT, trees$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t trees
+     * }
+     */
+    public static void trees(MemorySegment struct, long fieldValue) {
+        struct.set(trees$LAYOUT, trees$OFFSET, fieldValue);
+    }
+
+    private static final OfDouble draft_seconds$LAYOUT = (OfDouble)$LAYOUT.select(groupElement("draft_seconds"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * double draft_seconds
+     * }
+     */
+    public static final OfDouble draft_seconds$layout() {
+        return draft_seconds$LAYOUT;
+    }
+
+    private static final long draft_seconds$OFFSET = $LAYOUT.byteOffset(groupElement("draft_seconds"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * double draft_seconds
+     * }
+     */
+    public static final long draft_seconds$offset() {
+        return draft_seconds$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * double draft_seconds
+     * }
+     */
+    public static double draft_seconds(MemorySegment struct) {
+        return struct.get(draft_seconds$LAYOUT, draft_seconds$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * double draft_seconds
+     * }
+     */
+    public static void draft_seconds(MemorySegment struct, double fieldValue) {
+        struct.set(draft_seconds$LAYOUT, draft_seconds$OFFSET, fieldValue);
+    }
+
+    private static final OfDouble target_seconds$LAYOUT = (OfDouble)$LAYOUT.select(groupElement("target_seconds"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * double target_seconds
+     * }
+     */
+    public static final OfDouble target_seconds$layout() {
+        return target_seconds$LAYOUT;
+    }
+
+    private static final long target_seconds$OFFSET = $LAYOUT.byteOffset(groupElement("target_seconds"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * double target_seconds
+     * }
+     */
+    public static final long target_seconds$offset() {
+        return target_seconds$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * double target_seconds
+     * }
+     */
+    public static double target_seconds(MemorySegment struct) {
+        return struct.get(target_seconds$LAYOUT, target_seconds$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * double target_seconds
+     * }
+     */
+    public static void target_seconds(MemorySegment struct, double fieldValue) {
+        struct.set(target_seconds$LAYOUT, target_seconds$OFFSET, fieldValue);
+    }
+
+    private static final OfDouble verify_seconds$LAYOUT = (OfDouble)$LAYOUT.select(groupElement("verify_seconds"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * double verify_seconds
+     * }
+     */
+    public static final OfDouble verify_seconds$layout() {
+        return verify_seconds$LAYOUT;
+    }
+
+    private static final long verify_seconds$OFFSET = $LAYOUT.byteOffset(groupElement("verify_seconds"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * double verify_seconds
+     * }
+     */
+    public static final long verify_seconds$offset() {
+        return verify_seconds$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * double verify_seconds
+     * }
+     */
+    public static double verify_seconds(MemorySegment struct) {
+        return struct.get(verify_seconds$LAYOUT, verify_seconds$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * double verify_seconds
+     * }
+     */
+    public static void verify_seconds(MemorySegment struct, double fieldValue) {
+        struct.set(verify_seconds$LAYOUT, verify_seconds$OFFSET, fieldValue);
+    }
+
+    private static final GroupLayout repeated$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("repeated"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * struct chq_source_stats repeated
+     * }
+     */
+    public static final GroupLayout repeated$layout() {
+        return repeated$LAYOUT;
+    }
+
+    private static final long repeated$OFFSET = $LAYOUT.byteOffset(groupElement("repeated"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * struct chq_source_stats repeated
+     * }
+     */
+    public static final long repeated$offset() {
+        return repeated$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * struct chq_source_stats repeated
+     * }
+     */
+    public static MemorySegment repeated(MemorySegment struct) {
+        return struct.asSlice(repeated$OFFSET, repeated$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * struct chq_source_stats repeated
+     * }
+     */
+    public static void repeated(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, repeated$OFFSET, repeated$LAYOUT.byteSize());
+    }
+
+    private static final GroupLayout recycled$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("recycled"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * struct chq_source_stats recycled
+     * }
+     */
+    public static final GroupLayout recycled$layout() {
+        return recycled$LAYOUT;
+    }
+
+    private static final long recycled$OFFSET = $LAYOUT.byteOffset(groupElement("recycled"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * struct chq_source_stats recycled
+     * }
+     */
+    public static final long recycled$offset() {
+        return recycled$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * struct chq_source_stats recycled
+     * }
+     */
+    public static MemorySegment recycled(MemorySegment struct) {
+        return struct.asSlice(recycled$OFFSET, recycled$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * struct chq_source_stats recycled
+     * }
+     */
+    public static void recycled(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, recycled$OFFSET, recycled$LAYOUT.byteSize());
+    }
+
+    private static final GroupLayout suggested$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("suggested"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * struct chq_source_stats suggested
+     * }
+     */
+    public static final GroupLayout suggested$layout() {
+        return suggested$LAYOUT;
+    }
+
+    private static final long suggested$OFFSET = $LAYOUT.byteOffset(groupElement("suggested"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * struct chq_source_stats suggested
+     * }
+     */
+    public static final long suggested$offset() {
+        return suggested$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * struct chq_source_stats suggested
+     * }
+     */
+    public static MemorySegment suggested(MemorySegment struct) {
+        return struct.asSlice(suggested$OFFSET, suggested$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * struct chq_source_stats suggested
+     * }
+     */
+    public static void suggested(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, suggested$OFFSET, suggested$LAYOUT.byteSize());
     }
 
     /**

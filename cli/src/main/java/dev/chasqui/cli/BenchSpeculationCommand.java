@@ -10,6 +10,7 @@ import dev.chasqui.GenerationStats;
 import dev.chasqui.Model;
 import dev.chasqui.Sampler;
 import dev.chasqui.Sequence;
+import dev.chasqui.RecyclingTable;
 import dev.chasqui.speculation.Speculation;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -52,6 +53,24 @@ final class BenchSpeculationCommand implements Callable<Integer> {
     @Option(names = "--raw", description = "Continue each prompt as it is, without the model's chat template.")
     private boolean raw;
 
+    @Mixin
+    private SpeculationOption speculation;
+
+    @Option(names = "--guess", paramLabel = "N", description = "Most tokens of a guess.")
+    private @Nullable Integer guess;
+
+    @Option(names = "--fixed", description = "Guess as much as the limits allow, whether it pays or not.")
+    private boolean fixed;
+
+    @Option(names = "--cold", description = "Forget recycled tokens before each answer, instead of keeping those of the prompts before.")
+    private boolean cold;
+
+    @Option(names = "--load-recycling", paramLabel = "FILE", description = "Start with these recycled tokens.")
+    private @Nullable Path loadRecycling;
+
+    @Option(names = "--save-recycling", paramLabel = "FILE", description = "Leave the recycled tokens here.")
+    private @Nullable Path saveRecycling;
+
     @Option(names = "--json", description = "Accepted for symmetry: the output is JSON in any case.")
     private boolean json;
 
@@ -76,6 +95,9 @@ final class BenchSpeculationCommand implements Callable<Integer> {
         List<PromptFile.Prompt> all = PromptFile.read(prompts);
         Map<String, List<Result>> results = new LinkedHashMap<>();
         try (Model loaded = model.load(); ChatTemplate template = loaded.chatTemplate()) {
+            if (loadRecycling != null) {
+                loaded.recyclingTable().restore(loadRecycling);
+            }
             for (PromptFile.Prompt prompt : all) {
                 List<Result> category = results.computeIfAbsent(prompt.category(), name -> new ArrayList<>());
                 if (category.size() < limit) {
@@ -86,6 +108,9 @@ final class BenchSpeculationCommand implements Callable<Integer> {
                     print(result);
                 }
             }
+            if (saveRecycling != null) {
+                loaded.recyclingTable().save(saveRecycling);
+            }
         }
         results.forEach(this::summary);
         summary(null, results.values().stream().flatMap(List::stream).toList());
@@ -95,9 +120,16 @@ final class BenchSpeculationCommand implements Callable<Integer> {
     private Result compare(Model loaded, PromptFile.Prompt prompt, int[] start) {
         try (Context context = loaded.newContext(threads.apply(ContextOptions.defaults().withContextSize(start.length + tokens + 1)));
                 Sequence sequence = context.newSequence()) {
-            Run plain = answer(sequence, start, Speculation.OFF);
-            Run guessed = mean(answer(sequence, start, Speculation.AUTO), answer(sequence, start, Speculation.AUTO));
-            plain = mean(plain, answer(sequence, start, Speculation.OFF));
+            RecyclingTable table = loaded.recyclingTable();
+            if (cold) {
+                table.clear();
+            }
+            byte[] before = table.save(); // the second answer must not profit from the first
+            Run plain = answer(sequence, start, Speculation.off());
+            Run guessed = answer(sequence, start, policy());
+            table.restore(before);
+            guessed = mean(guessed, answer(sequence, start, policy()));
+            plain = mean(plain, answer(sequence, start, Speculation.off()));
             int difference = Arrays.mismatch(plain.tokens(), guessed.tokens());
             double margin = 0;
             if (difference >= 0) {
@@ -110,6 +142,11 @@ final class BenchSpeculationCommand implements Callable<Integer> {
             }
             return new Result(prompt, plain, guessed, difference < 0 ? -1 : difference - start.length, margin);
         }
+    }
+
+    private Speculation policy() {
+        Speculation policy = speculation.get().withAdaptive(!fixed);
+        return guess == null ? policy : policy.withMaxTokens(guess);
     }
 
     private Run answer(Sequence sequence, int[] start, Speculation speculation) {
@@ -147,9 +184,10 @@ final class BenchSpeculationCommand implements Callable<Integer> {
             object.writeNumberField("spec_tps", result.guessed().tokensPerSecond());
             object.writeNumberField("speedup", result.speedup());
             object.writeNumberField("mean_accepted", result.tokensPerStep());
-            object.writeNumberField("drafted", result.guessed().stats().draftedTokens());
-            object.writeNumberField("accepted", result.guessed().stats().acceptedTokens());
+            object.writeNumberField("drafted", result.guessed().stats().speculation().drafted());
+            object.writeNumberField("accepted", result.guessed().stats().speculation().accepted());
             object.writeNumberField("target_steps", result.guessed().stats().targetSteps());
+            SpeculationJson.write(object, result.guessed().stats().speculation());
             object.writeBooleanField("identical", result.difference() < 0);
             if (result.difference() >= 0) {
                 object.writeNumberField("first_difference", result.difference());

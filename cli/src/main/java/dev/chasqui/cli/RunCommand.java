@@ -11,10 +11,11 @@ import dev.chasqui.GenerationStats;
 import dev.chasqui.Model;
 import dev.chasqui.Sampler;
 import dev.chasqui.Sequence;
-import dev.chasqui.speculation.Speculation;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -73,9 +74,12 @@ final class RunCommand implements Callable<Integer> {
     @Option(names = "--stop", paramLabel = "TEXT", description = "End the answer before this text. Can be given several times.")
     private List<String> stop = new ArrayList<>();
 
-    @Option(names = "--speculation", paramLabel = "auto|off", defaultValue = "auto",
-            description = "Guess tokens ahead where that pays; the answer is the same (default: ${DEFAULT-VALUE}).")
-    private Speculation speculation;
+    @Mixin
+    private SpeculationOption speculation;
+
+    @Option(names = "--recycling", paramLabel = "FILE",
+            description = "Start with the recycled tokens that an earlier run left in this file, and leave them there again.")
+    private @Nullable Path recycling;
 
     @Option(names = "--raw", description = "Continue the prompt as it is, without the model's chat template.")
     private boolean raw;
@@ -87,10 +91,17 @@ final class RunCommand implements Callable<Integer> {
     public Integer call() throws IOException {
         String text = prompt.equals("-") ? new String(System.in.readAllBytes(), StandardCharsets.UTF_8) : prompt;
         try (Model loaded = model.load()) {
+            if (recycling != null && Files.exists(recycling)) {
+                loaded.recyclingTable().restore(recycling);
+            }
             int[] tokens = promptTokens(loaded, text);
             try (Context context = loaded.newContext(contextOptions(tokens.length));
                     Generation generation = context.newSequence().generate(tokens, generationOptions())) {
-                return Interrupt.during(generation, () -> answer(generation, tokens.length));
+                int status = Interrupt.during(generation, () -> answer(generation, tokens.length));
+                if (recycling != null) {
+                    loaded.recyclingTable().save(recycling);
+                }
+                return status;
             }
         }
     }
@@ -118,7 +129,7 @@ final class RunCommand implements Callable<Integer> {
         Sampler sampler = temperature <= 0 ? Sampler.greedy()
                 : Sampler.builder().topK(topK).topP(topP).minP(minP).temperature(temperature).seed(seed).build();
         return GenerationOptions.defaults().withMaxTokens(maxTokens).withSampler(sampler).withStop(stop.toArray(String[]::new))
-                .withSpeculation(speculation);
+                .withSpeculation(speculation.get());
     }
 
     private int answer(Generation generation, int promptLength) {
@@ -154,9 +165,10 @@ final class RunCommand implements Callable<Integer> {
             object.writeNumberField("cached_tokens", stats.cachedTokens());
             object.writeNumberField("ttft_ms", stats.timeToFirstToken().toNanos() / 1e6);
             object.writeNumberField("decode_tps", stats.decodeTokensPerSecond());
-            object.writeNumberField("drafted", stats.draftedTokens());
-            object.writeNumberField("accepted", stats.acceptedTokens());
+            object.writeNumberField("drafted", stats.speculation().drafted());
+            object.writeNumberField("accepted", stats.speculation().accepted());
             object.writeNumberField("target_steps", stats.targetSteps());
+            SpeculationJson.write(object, stats.speculation());
             object.writeNumberField("packed_bytes", sequence.context().model().info().packedBytes());
             object.writeStringField("finish_reason", stats.finishReason().name().toLowerCase(Locale.ROOT));
         });

@@ -1,0 +1,24 @@
+// What a model's speculations share and keep from answer to answer.
+#pragma once
+
+#include "draft/recycling.h"
+#include "speculation/foresight.h"
+
+#include <mutex>
+
+struct chq_model;
+
+namespace chq {
+
+struct draft_memory {
+    explicit draft_memory(int32_t n_vocab) : successors(n_vocab) {}
+
+    std::mutex mutex; // of all below
+    recycling  successors;
+    experience rates;
+};
+
+// The model's; made when it is first asked for.
+draft_memory & drafts_of(const chq_model * model);
+
+} // namespace chq
