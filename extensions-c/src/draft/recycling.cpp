@@ -9,7 +9,7 @@ namespace chq {
 recycling::recycling(int32_t n_vocab, size_t slots) : n_vocab(n_vocab), n_slots(slots) {}
 
 uint64_t recycling::key_of(const int32_t * context, int order) {
-    uint64_t h = (uint64_t) order;
+    uint64_t h = (uint64_t) order * 0xd6e8feb86659fd93u; // far from any token
     for (int i = 0; i < order; i++) {
         h = (h ^ (uint32_t) context[i]) * 0x9e3779b97f4a7c15u;
         h ^= h >> 29;
@@ -85,11 +85,7 @@ const recycling::successors * recycling::find(const int32_t * context, int n, in
     return nullptr;
 }
 
-void recycling::clear() {
-    single = {};
-    slots  = {};
-    used   = 0;
-}
+void recycling::clear() { *this = recycling(n_vocab, n_slots); }
 
 size_t recycling::bytes() const { return single.capacity() * sizeof(successors) + slots.capacity() * sizeof(slot); }
 

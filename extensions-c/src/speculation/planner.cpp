@@ -155,7 +155,7 @@ void planner::offer(std::vector<option> & options, const chq_tree & tree, int32_
         next  = continuation[(size_t) repeated];
         add(next, rates.probability(of_repeated(match, agreement_with(known, next)), memory.rates), repeated + 1, -1, CHQ_DRAFT_REPEATED);
     }
-    if (suggested >= 0 && n_taken + (size_t) suggested < suggestion.size()) {
+    if (limits.sources & CHQ_DRAFT_SUGGESTED && suggested >= 0 && n_taken + (size_t) suggested < suggestion.size()) {
         add(suggestion[n_taken + (size_t) suggested], rates.probability(of_suggested(streak + suggested), memory.rates), -1, suggested + 1, CHQ_DRAFT_SUGGESTED);
     }
     for (int i = 0; known.next && i < recycling::K && known.next->share[i] > 0; i++) {
