@@ -16,8 +16,10 @@ enum chq_draft_source {
     CHQ_DRAFT_REPEATED  = 1, // what followed the longest suffix of the text that occurred in it before
     CHQ_DRAFT_RECYCLED  = 2, // what the model rated best when the last tokens came before, in any answer
     CHQ_DRAFT_SUGGESTED = 4, // what the caller thinks: chq_speculation_suggest
+    CHQ_DRAFT_MODEL     = 8, // what a smaller model thinks: chq_speculation_set_draft_model
 };
 
+// Those that chq_speculation_params may name.
 #define CHQ_DRAFT_ALL 7
 
 struct chq_recycling_info {

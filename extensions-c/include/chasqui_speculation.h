@@ -37,6 +37,31 @@ CHQ_API struct chq_speculation_params chq_speculation_default_params(void);
 CHQ_API chq_status chq_speculation_create(struct chq_context * context, const struct chq_speculation_params * params, struct chq_speculation ** out);
 CHQ_API chq_status chq_speculation_free(struct chq_speculation * speculation); // NULL is ignored
 
+// How the guesses of a draft model grow.
+enum chq_draft_shape {
+    CHQ_SHAPE_CHAIN    = 0, // one token after the other, for as long as the draft model gives its best one a probability of `stop`
+    CHQ_SHAPE_BEAM     = 1, // RSD-S: `width` nodes a level, a sample of whole paths without replacement
+    CHQ_SHAPE_BRANCHES = 2, // RSD-C: `width` children of the root, half as many of each node of the next level, and so on
+    CHQ_SHAPE_DYNAMIC  = 3, // DySpec: each node where it is most probably needed, places of a value below `stop` left out
+};
+
+struct chq_draft_model_params {
+    enum chq_draft_shape shape;
+    int32_t  n_nodes;     // at most
+    int32_t  depth;       // at most
+    int32_t  width;       // 1..CHQ_DRAFT_MAX
+    float    temperature; // of the draft model's law. 0: its best tokens, for greedy targets; > 0: drawn, and verified by recursive rejection sampling
+    float    stop;        // 0..1
+    uint64_t seed;        // of the draws
+};
+
+CHQ_API struct chq_draft_model_params chq_draft_model_default_params(void);
+
+// Has a smaller model guess as well: the speculation's steps use it where it gave more tokens a second than the other sources (always, if `fixed`).
+// draft: a context of its own, empty, used by nobody else until the speculation is freed; it should be as long as the speculation's.
+// CHQ_STATUS_ARGUMENT where the vocabularies differ. With a temperature the tokens have the law of plain decoding but are not those that its seed would give.
+CHQ_API chq_status chq_speculation_set_draft_model(struct chq_speculation * speculation, struct chq_context * draft, const struct chq_draft_model_params * params);
+
 // Most tokens of a guess and most ways here, 0 or 1 with the reason where there can be none. reason: as chq_sampler_describe's text.
 CHQ_API chq_status chq_speculation_limit(
         const struct chq_speculation * speculation,
@@ -84,6 +109,7 @@ struct chq_speculation_stats {
     struct chq_source_stats repeated;
     struct chq_source_stats recycled;
     struct chq_source_stats suggested;
+    struct chq_source_stats model;
 };
 
 CHQ_API chq_status chq_speculation_get_stats(const struct chq_speculation * speculation, struct chq_speculation_stats * out);

@@ -43,6 +43,24 @@ TEST(a_first_pass_that_was_slow_is_forgotten_and_a_lasting_change_followed) {
     CHECK(c.of(8) < 2.5);
 }
 
+// Guesses of 8 rows are judged against plain steps that were measured when the machine was faster.
+TEST(a_slower_machine_makes_all_sizes_slower) {
+    pass_cost c;
+    for (int i = 0; i < 10; i++) {
+        c.record(1, 1.0);
+        c.record(8, 1.5);
+    }
+    for (int i = 0; i < 20; i++) {
+        c.record(8, 3.0);
+    }
+    CHECK(c.of(1) > 1.5);
+    for (int i = 0; i < 100; i++) {
+        c.record(8, 3.0);
+        c.record(1, 1.0); // it was these passes after all
+    }
+    CHECK(std::fabs(c.of(8) / c.of(1) - 3) < 0.1);
+}
+
 TEST(sizes_out_of_range_are_ignored) {
     pass_cost c;
     c.record(0, 1.0);

@@ -2,6 +2,7 @@
 #include "check.h"
 #include "tiny_gguf.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 
@@ -155,6 +156,172 @@ void same(const make_sampler & make, bool guesses) {
 TEST(greedy_text_is_the_same) { same(greedy, true); }
 TEST(drawn_text_is_the_same)  { same(drawn, false); }
 TEST(text_by_a_grammar_is_the_same) { same(digits, true); }
+
+namespace {
+
+constexpr chq_draft_shape SHAPES[] = { CHQ_SHAPE_CHAIN, CHQ_SHAPE_BEAM, CHQ_SHAPE_BRANCHES, CHQ_SHAPE_DYNAMIC };
+
+chq_draft_model_params shaped(chq_draft_shape shape, float temperature) {
+    chq_draft_model_params params = chq_draft_model_default_params();
+    params.shape       = shape;
+    params.temperature = temperature;
+    params.stop        = 0.02f;
+    params.n_nodes     = 10;
+    return params;
+}
+
+chq_speculation_params fixed_params() {
+    chq_speculation_params params = chq_speculation_default_params();
+    params.fixed = true;
+    return params;
+}
+
+} // namespace
+
+TEST(greedy_text_with_a_draft_model_is_the_same) {
+    tiny_model model;
+    tiny_options options;
+    options.seed = 2;
+    tiny_model stranger(options);
+    for (const tiny_model * drafter : { &model, &stranger }) {
+        for (chq_draft_shape shape : SHAPES) {
+            for (bool fixed : { true, false }) {
+                std::vector<int32_t> text = some_tokens(20);
+                const std::vector<int32_t> expected = plain(model, text, 100, greedy);
+                tiny_context context(model, precise);
+                tiny_context draft(*drafter, precise);
+                sampler s(model, greedy);
+                chq_speculation_params params = fixed_params();
+                params.fixed = fixed;
+                speculation spec(context, &params);
+                const chq_draft_model_params shape_params = shaped(shape, 0);
+                CHECK_OK(chq_speculation_set_draft_model(spec.it, draft.context, &shape_params));
+                CHECK_OK(chq_decode(context.context, 0, text.data(), 19, CHQ_OUTPUT_NONE, nullptr));
+                CHECK_OK(chq_speculation_begin(spec.it, text.data(), 20));
+                while (text.size() < 120) {
+                    chq_sampled next[16];
+                    int32_t count = 0;
+                    CHECK_OK(chq_spec_step(spec.it, 0, s.chain, true, next, std::min(16, 120 - (int32_t) text.size()), &count));
+                    for (int32_t i = 0; i < count; i++) {
+                        text.push_back(next[i].token);
+                    }
+                }
+                CHECK(text == expected);
+                chq_speculation_stats stats;
+                CHECK_OK(chq_speculation_get_stats(spec.it, &stats));
+                CHECK(stats.model.drafted[0] > 0);
+                if (drafter == &model && fixed) {
+                    CHECK(stats.steps <= 60); // it knows what comes
+                }
+            }
+        }
+    }
+}
+
+// The first three tokens of many seeds against the law that the target's logits give, for guesses that were drawn and verified by rejection.
+TEST(drawn_guesses_of_a_draft_model_leave_the_law) {
+    constexpr int N = 1500;
+    constexpr int K = 3;
+    constexpr float T = 6; // each of the 27 texts shall come often enough
+    tiny_model model;
+    tiny_options options;
+    options.seed = 2;
+    tiny_model stranger(options);
+    const std::vector<int32_t> prompt = some_tokens(12);
+    const auto three = [](chq_sampler * s) {
+        CHECK_OK(chq_sampler_add_top_k(s, K));
+        CHECK_OK(chq_sampler_add_temperature(s, T));
+        CHECK_OK(chq_sampler_add_dist(s, 1));
+    };
+    // the law, path by path
+    std::vector<std::pair<std::vector<int32_t>, double>> law { { {}, 1 } };
+    for (int depth = 0; depth < 3; depth++) {
+        std::vector<std::pair<std::vector<int32_t>, double>> longer;
+        for (const auto & path : law) {
+            tiny_context context(model, precise);
+            std::vector<int32_t> text = prompt;
+            text.insert(text.end(), path.first.begin(), path.first.end());
+            CHECK_OK(chq_decode(context.context, 0, text.data(), (int32_t) text.size() - 1, CHQ_OUTPUT_NONE, nullptr));
+            const std::vector<float> logits = logits_after(context.context, text.back());
+            int32_t best[K];
+            float   value[K];
+            CHECK_OK(chq_rows_top_k(logits.data(), 1, N_VOCAB, N_VOCAB, K, best, value));
+            double sum = 0;
+            for (int i = 0; i < K; i++) {
+                sum += std::exp((value[i] - value[0]) / T);
+            }
+            for (int i = 0; i < K; i++) {
+                longer.push_back(path);
+                longer.back().first.push_back(best[i]);
+                longer.back().second *= std::exp((value[i] - value[0]) / T) / sum;
+            }
+        }
+        law = longer;
+    }
+    for (const tiny_model * drafter : { &model, &stranger }) {
+        for (chq_draft_shape shape : SHAPES) {
+            std::vector<int> counts(law.size());
+            tiny_context context(model, precise);
+            tiny_context draft(*drafter, precise);
+            CHECK_OK(chq_decode(context.context, 0, prompt.data(), (int32_t) prompt.size() - 1, CHQ_OUTPUT_NONE, nullptr));
+            for (int seed = 0; seed < N; seed++) {
+                sampler s(model, three);
+                const chq_speculation_params params = fixed_params();
+                speculation spec(context, &params);
+                chq_draft_model_params shape_params = shaped(shape, 8);
+                shape_params.seed = (uint64_t) seed;
+                CHECK_OK(chq_seq_remove(draft.context, 0, 0, -1));
+                CHECK_OK(chq_seq_remove(context.context, 0, (int32_t) prompt.size() - 1, -1));
+                CHECK_OK(chq_speculation_set_draft_model(spec.it, draft.context, &shape_params));
+                CHECK_OK(chq_speculation_begin(spec.it, prompt.data(), (int32_t) prompt.size()));
+                std::vector<int32_t> tokens;
+                while (tokens.size() < 3) {
+                    chq_sampled next[8];
+                    int32_t count = 0;
+                    CHECK_OK(chq_spec_step(spec.it, 0, s.chain, true, next, 3 - (int32_t) tokens.size(), &count));
+                    for (int32_t i = 0; i < count; i++) {
+                        tokens.push_back(next[i].token);
+                    }
+                }
+                const auto at = std::find_if(law.begin(), law.end(), [&](const auto & path) { return path.first == tokens; });
+                REQUIRE(at != law.end());
+                counts[(size_t) (at - law.begin())]++;
+            }
+            double chi = 0;
+            for (size_t i = 0; i < law.size(); i++) {
+                const double expected = N * law[i].second;
+                REQUIRE(expected > 5);
+                chi += (counts[i] - expected) * (counts[i] - expected) / expected;
+            }
+            CHECK(chi < 45.6); // 26 degrees of freedom, p = 0.01
+        }
+    }
+}
+
+TEST(a_draft_model_that_does_not_fit_is_refused) {
+    tiny_model model;
+    tiny_options options;
+    options.bpe = true;
+    tiny_model other(options);
+    tiny_context context(model);
+    tiny_context foreign(other);
+    tiny_context used(model);
+    tiny_context draft(model);
+    const int32_t token = 5;
+    CHECK_OK(chq_decode(used.context, 0, &token, 1, CHQ_OUTPUT_NONE, nullptr));
+    speculation spec(context);
+    CHECK_STATUS(chq_speculation_set_draft_model(spec.it, foreign.context, nullptr), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_speculation_set_draft_model(spec.it, context.context, nullptr), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_speculation_set_draft_model(spec.it, used.context, nullptr), CHQ_STATUS_STATE);
+    CHECK_STATUS(chq_speculation_set_draft_model(spec.it, nullptr, nullptr), CHQ_STATUS_ARGUMENT);
+    chq_draft_model_params params = chq_draft_model_default_params();
+    params.temperature = NAN;
+    CHECK_STATUS(chq_speculation_set_draft_model(spec.it, draft.context, &params), CHQ_STATUS_ARGUMENT);
+    params = chq_draft_model_default_params();
+    params.width = 0;
+    CHECK_STATUS(chq_speculation_set_draft_model(spec.it, draft.context, &params), CHQ_STATUS_ARGUMENT);
+    CHECK_OK(chq_speculation_set_draft_model(spec.it, draft.context, nullptr));
+}
 
 TEST(a_window_that_slides_is_no_obstacle_while_the_cache_keeps_all) {
     tiny_options options;

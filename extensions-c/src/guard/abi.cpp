@@ -198,6 +198,16 @@ const chq_abi_field speculation_params_fields[] = {
     FIELD(chq_speculation_params, fixed),
 };
 
+const chq_abi_field draft_model_params_fields[] = {
+    FIELD(chq_draft_model_params, shape),
+    FIELD(chq_draft_model_params, n_nodes),
+    FIELD(chq_draft_model_params, depth),
+    FIELD(chq_draft_model_params, width),
+    FIELD(chq_draft_model_params, temperature),
+    FIELD(chq_draft_model_params, stop),
+    FIELD(chq_draft_model_params, seed),
+};
+
 const chq_abi_field source_stats_fields[] = {
     FIELD(chq_source_stats, drafted),
     FIELD(chq_source_stats, accepted),
@@ -216,6 +226,7 @@ const chq_abi_field speculation_stats_fields[] = {
     FIELD(chq_speculation_stats, repeated),
     FIELD(chq_speculation_stats, recycled),
     FIELD(chq_speculation_stats, suggested),
+    FIELD(chq_speculation_stats, model),
 };
 
 const chq_abi_field recycling_info_fields[] = {
@@ -303,6 +314,7 @@ const struct chq_abi_struct * chq_abi_structs(uint32_t * n) {
         describe<chq_context_info>                ("chq_context_info",                 context_info_fields),
         describe<chq_sampled>                     ("chq_sampled",                      sampled_fields),
         describe<chq_speculation_params>          ("chq_speculation_params",           speculation_params_fields),
+        describe<chq_draft_model_params>          ("chq_draft_model_params",           draft_model_params_fields),
         describe<chq_source_stats>                ("chq_source_stats",                 source_stats_fields),
         describe<chq_speculation_stats>           ("chq_speculation_stats",            speculation_stats_fields),
         describe<chq_recycling_info>              ("chq_recycling_info",               recycling_info_fields),

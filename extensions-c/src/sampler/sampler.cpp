@@ -85,18 +85,9 @@ void check_picks_for(const chq_sampler * sampler, int32_t n_vocab) {
     check_ready(sampler);
 }
 
-int32_t pick_token(chq_sampler * sampler, const float * logits, bool accept) {
+// The candidates that the chain leaves, one of them selected.
+static llama_token_data_array apply_chain(chq_sampler * sampler, const float * logits) {
     const int32_t n_vocab = sampler->n_vocab;
-
-    if (sampler->stages.size() == 1 && sampler->stages[0] == stage_kind::GREEDY) {
-        float best;
-        const int32_t token = row_argmax(logits, n_vocab, &best);
-        if (best == -INFINITY) {
-            fail(CHQ_STATUS_STATE, "no candidate is left: every logit is -INFINITY or no number");
-        }
-        return token; // greedy keeps no state to tell
-    }
-
     llama_token_data * candidates = sampler->candidates.data();
     int32_t n_nan = 0;
     for (int32_t i = 0; i < n_vocab; ++i) {
@@ -126,12 +117,48 @@ int32_t pick_token(chq_sampler * sampler, const float * logits, bool accept) {
     if (picked.id < 0 || picked.id >= n_vocab) {
         fail(CHQ_STATUS_STATE, "the chain picked token %d, which is not in the vocabulary", picked.id);
     }
-    const int32_t token = picked.id;
+    return array;
+}
+
+int32_t pick_token(chq_sampler * sampler, const float * logits, bool accept) {
+    if (sampler->stages.size() == 1 && sampler->stages[0] == stage_kind::GREEDY) {
+        float best;
+        const int32_t token = row_argmax(logits, sampler->n_vocab, &best);
+        if (best == -INFINITY) {
+            fail(CHQ_STATUS_STATE, "no candidate is left: every logit is -INFINITY or no number");
+        }
+        return token; // greedy keeps no state to tell
+    }
+    const llama_token_data_array array = apply_chain(sampler, logits);
+    const int32_t token = array.data[array.selected].id;
     if (accept) {
         accept_token(sampler, token);
     }
     return token;
 }
+
+void law_of(chq_sampler * sampler, const float * logits, law & out) {
+    const llama_token_data_array array = apply_chain(sampler, logits);
+    out.entries.clear();
+    if (sampler->stages.back() == stage_kind::GREEDY) {
+        out.entries.push_back({ array.data[array.selected].id, 1 });
+        return;
+    }
+    double best = -INFINITY;
+    for (size_t i = 0; i < array.size; ++i) {
+        best = std::max(best, (double) array.data[i].logit);
+    }
+    for (size_t i = 0; i < array.size; ++i) {
+        const double p = std::exp((double) array.data[i].logit - best);
+        if (p > 0) {
+            out.entries.push_back({ array.data[i].id, p });
+        }
+    }
+    std::sort(out.entries.begin(), out.entries.end(), [](const law::entry & a, const law::entry & b) { return a.token < b.token; });
+    out.normalise();
+}
+
+void accept_picked(chq_sampler * sampler, int32_t token) { accept_token(sampler, token); }
 
 // Whether every grammar of the chain allows the token next. A lazy grammar that was not triggered yet allows all.
 static bool grammars_allow(const chq_sampler * sampler, int32_t token) {

@@ -3,6 +3,7 @@
 #include "chasqui_sampler.h"
 #include "guard/guard.h"
 #include "model/model.h"
+#include "tree/rejection.h"
 
 #include <memory>
 #include <vector>
@@ -45,6 +46,13 @@ void check_picks_for(const chq_sampler * sampler, int32_t n_vocab);
 
 // Runs the chain on n_vocab logits. accept = also tell the chain, as llama_sampler_sample does.
 int32_t pick_token(chq_sampler * sampler, const float * logits, bool accept);
+
+// The probabilities of all tokens that the chain leaves, in the order of tokens; with a chain that ends greedily, of its pick alone. The random numbers of
+// the chain go on as if it had picked.
+void law_of(chq_sampler * sampler, const float * logits, law & out);
+
+// Tells the chain of a token that was picked otherwise.
+void accept_picked(chq_sampler * sampler, int32_t token);
 
 // Takes over the stage. A NULL stage is a lack of memory.
 void add_stage(chq_sampler * sampler, llama_sampler * stage, stage_kind kind);

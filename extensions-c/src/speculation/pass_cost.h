@@ -15,8 +15,13 @@ public:
     double of(int rows) const;
 
 private:
-    double seconds[MOST + 1] = {};
-    int    count[MOST + 1]   = {};
+    double weight(int rows) const;
+
+    // A machine that becomes slower, or a text that grows, makes passes of all sizes slower: what is learned of one size is at first taken as
+    // such a change, and only what lasts as one of that size.
+    double level              = 1;
+    double weights[MOST + 1]  = {}; // seconds at level 1
+    int    count[MOST + 1]    = {};
 };
 
 } // namespace chq

@@ -1,8 +1,10 @@
 #include "chasqui_speculation.h"
 
 #include "context/context.h"
+#include "draft/draft_model.h"
 #include "rows/rows.h"
 #include "sampler/sampler.h"
+#include "speculation/back_off.h"
 #include "speculation/draft_memory.h"
 #include "speculation/pass_cost.h"
 #include "speculation/planner.h"
@@ -14,6 +16,40 @@
 #include <memory>
 #include <string>
 
+namespace chq {
+
+// Which of two ways gives more tokens a second; the other one is tried again now and then.
+class contest {
+public:
+    int choose() {
+        turn++;
+        for (int way : { 0, 1 }) {
+            if (tries[way] < TRIALS) {
+                return way;
+            }
+        }
+        const int better = tokens[1] * seconds[0] > tokens[0] * seconds[1];
+        return turn % AGAIN == 0 ? !better : better;
+    }
+    void record(int way, int n_tokens, double s) {
+        tries[way]++;
+        tokens [way] = KEEP * tokens [way] + n_tokens;
+        seconds[way] = KEEP * seconds[way] + s;
+    }
+
+private:
+    static constexpr int    TRIALS = 8;
+    static constexpr int    AGAIN  = 64;
+    static constexpr double KEEP   = 0.95;
+
+    int    turn       = 0;
+    int    tries[2]   = {};
+    double tokens[2]  = {};
+    double seconds[2] = {};
+};
+
+} // namespace chq
+
 struct chq_speculation : chq::handle {
     explicit chq_speculation(chq::draft_memory & memory) : handle(chq::KIND_SPECULATION), planner(memory) {}
 
@@ -21,8 +57,13 @@ struct chq_speculation : chq::handle {
     chq_speculation_params  params  = {};
     std::string             reason; // why there is no guess, or no tree
     chq::planner            planner;
+    chq::back_off           back_off;
     chq_tree                tree;
     chq_speculation_stats   stats   = {};
+
+    std::unique_ptr<chq::draft_model> draft; // NULL = none
+    chq::contest            contest;         // between it and the other sources
+    std::vector<int32_t>    text;
 };
 
 namespace chq {
@@ -50,6 +91,7 @@ chq_source_stats & stats_of(chq_speculation * s, chq_draft_source source) {
     switch (source) {
         case CHQ_DRAFT_REPEATED: return s->stats.repeated;
         case CHQ_DRAFT_RECYCLED: return s->stats.recycled;
+        case CHQ_DRAFT_MODEL:    return s->stats.model;
         default:                 return s->stats.suggested;
     }
 }
@@ -70,6 +112,22 @@ void learn(chq_speculation * s, const float * rows) {
     }
 }
 
+// The token after a node whose children were drawn.
+int32_t pick_of_drawn(chq_speculation * s, chq_sampler * sampler, const float * row, int32_t node, int32_t position) {
+    law target;
+    law_of(sampler, row, target);
+    std::vector<int32_t> siblings;
+    for (int32_t i = node + 1; i < s->tree.size(); i++) {
+        if (s->tree.nodes[(size_t) i].parent == node) {
+            siblings.push_back(s->tree.nodes[(size_t) i].token);
+        }
+    }
+    position_random random(s->draft->seed(), (uint64_t) position);
+    const int32_t token = siblings.empty() ? random.draw(target) : verify_drawn(std::move(target), s->draft->law_of(node), siblings, random).token;
+    accept_picked(sampler, token);
+    return token;
+}
+
 int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go_on, chq_sampled * out, int32_t capacity) {
     chq_context * const context = s->context;
     const int32_t base = llama_memory_seq_pos_max(context->memory, seq_id) + 1;
@@ -79,12 +137,18 @@ int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go
     stopwatch watch;
     const planner::limits limits = {
         s->params.sources,
-        std::max(0, std::min(s->params.n_draft, room_of(context, seq_id) - 1)),
+        !s->params.fixed && s->back_off.rests() ? 0 : std::max(0, std::min(s->params.n_draft, room_of(context, seq_id) - 1)),
         s->params.n_leaves,
         capacity - 1,
     };
-    s->planner.plan(s->tree, limits, context->pass_cost, s->params.fixed);
-    s->stats.draft_seconds += watch.lap();
+    const bool by_model = s->draft && limits.nodes > 0 && (s->params.fixed || s->contest.choose() == 1);
+    if (by_model) {
+        s->draft->grow(s->tree, s->text, limits.nodes, limits.depth);
+    } else {
+        s->planner.plan(s->tree, limits, context->pass_cost, s->params.fixed);
+    }
+    const double draft_seconds = watch.lap();
+    s->stats.draft_seconds += draft_seconds;
 
     decode_tree(context, seq_id, s->tree);
     const float * const rows = logits_of(context);
@@ -101,7 +165,8 @@ int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go
             fail(CHQ_STATUS_STATE, "the decode left no logits");
         }
         for (;;) {
-            const int32_t token = pick_token(sampler, rows + (int64_t) node * context->n_vocab, true);
+            const float * const row = rows + (int64_t) node * context->n_vocab;
+            const int32_t token = by_model && s->draft->draws() ? pick_of_drawn(s, sampler, row, node, s->planner.length() + n) : pick_token(sampler, row, true);
             const bool    is_end = context->model->vocab && llama_vocab_is_eog(context->model->vocab, token);
             out[n++] = { token, 0, is_end };
             const int32_t child = s->tree.child(node, token);
@@ -122,6 +187,12 @@ int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go
     commit_tree(context, error.status == CHQ_STATUS_OK ? node : s->tree.nodes[(size_t) node].parent);
     s->stats.verify_seconds += watch.lap();
 
+    if (s->draft && !s->params.fixed) {
+        s->contest.record(by_model, n, draft_seconds + seconds);
+    }
+    if (s->tree.size() > 1 && !by_model) {
+        s->back_off.record(n, seconds, context->pass_cost.of(1));
+    }
     s->stats.steps++;
     s->stats.tokens      += n;
     s->stats.drafted     += s->tree.size() - 1;
@@ -129,14 +200,15 @@ int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go
     s->stats.plain_steps += s->tree.size() == 1;
     s->stats.trees       += s->tree.n_leaves() > 1;
     for (int32_t i = 1; i < s->tree.size(); i++) {
-        stats_of(s, s->planner.source_of(i)).drafted[depth_index(s->tree.nodes[(size_t) i].depth)]++;
+        stats_of(s, by_model ? CHQ_DRAFT_MODEL : s->planner.source_of(i)).drafted[depth_index(s->tree.nodes[(size_t) i].depth)]++;
     }
     for (int32_t i = node; i > 0; i = s->tree.nodes[(size_t) i].parent) {
-        stats_of(s, s->planner.source_of(i)).accepted[depth_index(s->tree.nodes[(size_t) i].depth)]++;
+        stats_of(s, by_model ? CHQ_DRAFT_MODEL : s->planner.source_of(i)).accepted[depth_index(s->tree.nodes[(size_t) i].depth)]++;
     }
     learn(s, rows);
     for (int32_t i = 0; i < n; i++) {
         s->planner.add(out[i].token);
+        s->text.push_back(out[i].token);
     }
     s->stats.draft_seconds += watch.lap();
     if (s->tree.size() > 1) {
@@ -150,6 +222,17 @@ int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go
 } // namespace chq
 
 using namespace chq;
+
+struct chq_draft_model_params chq_draft_model_default_params(void) { return { CHQ_SHAPE_CHAIN, 7, 7, 4, 0.0f, 0.4f, 0 }; }
+
+chq_status chq_speculation_set_draft_model(struct chq_speculation * speculation, struct chq_context * draft, const struct chq_draft_model_params * params) {
+    return guarded([&] {
+        check_speculation(speculation);
+        check_context(draft);
+        speculation->draft = std::make_unique<draft_model>(speculation->context, draft, params ? *params : chq_draft_model_default_params());
+        return CHQ_STATUS_OK;
+    });
+}
 
 struct chq_speculation_params chq_speculation_default_params(void) { return { CHQ_DRAFT_ALL, CHQ_DRAFT_MAX, branches::MOST + 1, false }; }
 
@@ -239,6 +322,7 @@ chq_status chq_speculation_begin(struct chq_speculation * speculation, const int
     return guarded([&] {
         check_text(speculation, tokens, n_tokens);
         speculation->planner.begin(tokens, n_tokens);
+        speculation->text.assign(tokens, tokens + n_tokens);
         return CHQ_STATUS_OK;
     });
 }
@@ -259,9 +343,14 @@ chq_status chq_spec_step(
         struct chq_sampled     * out,
         int32_t                  capacity,
         int32_t                * n_tokens) {
-    return guarded({ speculation && speculation->kind == KIND_SPECULATION ? speculation->context : nullptr, sampler }, [&] {
+    const bool is_one = speculation && speculation->kind == KIND_SPECULATION;
+    chq_context * const draft = is_one && speculation->draft ? speculation->draft->context_of() : nullptr;
+    return guarded({ is_one ? speculation->context : nullptr, sampler, draft }, [&] {
         check_speculation(speculation);
         check_context(speculation->context);
+        if (draft) {
+            check_context(draft);
+        }
         check_sequence(speculation->context, seq_id);
         check_sampler(sampler);
         check_pointer(out, "out");
