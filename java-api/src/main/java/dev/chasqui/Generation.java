@@ -229,7 +229,7 @@ public final class Generation implements Iterable<String>, AutoCloseable {
     private void pick(SamplerChain chain) {
         if (generated > 0 && options.speculation().isOn()) {
             if (steps == null) {
-                steps = new SpeculativeSteps(sequence.context(), options.speculation());
+                steps = new SpeculativeSteps(sequence.context(), options);
             }
             if (sequence.ahead() > 0 || sequence.pickAhead(steps, chain, limit - generated, options.ignoreEnd())) {
                 sequence.takeAhead(steps, options.specialTokens());

@@ -3,6 +3,7 @@ package dev.chasqui;
 import dev.chasqui.speculation.Speculation;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 
 /// How an answer is generated. Immutable.
 ///
@@ -12,11 +13,13 @@ import java.util.Objects;
 /// @param specialTokens   whether control tokens appear in the text
 /// @param ignoreEnd       goes on after the model ends its answer (for measuring)
 /// @param speculation     whether tokens are guessed ahead; the answer is the same
+/// @param draftModel      a smaller model that guesses as well
 public record GenerationOptions(
-        int maxTokens, Sampler sampler, List<String> stop, boolean specialTokens, boolean ignoreEnd, Speculation speculation) {
+        int maxTokens, Sampler sampler, List<String> stop, boolean specialTokens, boolean ignoreEnd, Speculation speculation,
+        Optional<DraftModel> draftModel) {
 
     private static final GenerationOptions DEFAULTS =
-            new GenerationOptions(Integer.MAX_VALUE, Sampler.standard(), List.of(), false, false, Speculation.auto());
+            new GenerationOptions(Integer.MAX_VALUE, Sampler.standard(), List.of(), false, false, Speculation.auto(), Optional.empty());
 
     public GenerationOptions {
         if (maxTokens < 0) {
@@ -24,6 +27,7 @@ public record GenerationOptions(
         }
         Objects.requireNonNull(sampler, "sampler");
         Objects.requireNonNull(speculation, "speculation");
+        Objects.requireNonNull(draftModel, "draftModel");
         stop = List.copyOf(stop);
         if (stop.stream().anyMatch(String::isEmpty)) {
             throw new IllegalArgumentException("a stop string is empty");
@@ -36,26 +40,30 @@ public record GenerationOptions(
     }
 
     public GenerationOptions withMaxTokens(int value) {
-        return new GenerationOptions(value, sampler, stop, specialTokens, ignoreEnd, speculation);
+        return new GenerationOptions(value, sampler, stop, specialTokens, ignoreEnd, speculation, draftModel);
     }
 
     public GenerationOptions withSampler(Sampler value) {
-        return new GenerationOptions(maxTokens, value, stop, specialTokens, ignoreEnd, speculation);
+        return new GenerationOptions(maxTokens, value, stop, specialTokens, ignoreEnd, speculation, draftModel);
     }
 
     public GenerationOptions withStop(String... values) {
-        return new GenerationOptions(maxTokens, sampler, List.of(values), specialTokens, ignoreEnd, speculation);
+        return new GenerationOptions(maxTokens, sampler, List.of(values), specialTokens, ignoreEnd, speculation, draftModel);
     }
 
     public GenerationOptions withSpecialTokens(boolean value) {
-        return new GenerationOptions(maxTokens, sampler, stop, value, ignoreEnd, speculation);
+        return new GenerationOptions(maxTokens, sampler, stop, value, ignoreEnd, speculation, draftModel);
     }
 
     public GenerationOptions withIgnoreEnd(boolean value) {
-        return new GenerationOptions(maxTokens, sampler, stop, specialTokens, value, speculation);
+        return new GenerationOptions(maxTokens, sampler, stop, specialTokens, value, speculation, draftModel);
     }
 
     public GenerationOptions withSpeculation(Speculation value) {
-        return new GenerationOptions(maxTokens, sampler, stop, specialTokens, ignoreEnd, value);
+        return new GenerationOptions(maxTokens, sampler, stop, specialTokens, ignoreEnd, value, draftModel);
+    }
+
+    public GenerationOptions withDraftModel(DraftModel value) {
+        return new GenerationOptions(maxTokens, sampler, stop, specialTokens, ignoreEnd, speculation, Optional.of(value));
     }
 }

@@ -2,6 +2,7 @@ package dev.chasqui;
 
 import static dev.chasqui.bindings.Chq.*;
 
+import dev.chasqui.bindings.chq_draft_model_params;
 import dev.chasqui.bindings.chq_sampled;
 import dev.chasqui.bindings.chq_source_stats;
 import dev.chasqui.bindings.chq_speculation_params;
@@ -17,7 +18,9 @@ import java.time.Duration;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /// The native side of one generation's speculation, with the tokens of its last step. Used inside its context's `enter()` and `exit()`.
 final class SpeculativeSteps implements AutoCloseable {
@@ -32,10 +35,11 @@ final class SpeculativeSteps implements AutoCloseable {
     private final MemorySegment count = arena.allocate(ValueLayout.JAVA_INT);
     private int[] suggested = new int[0];
     private int used;
+    private @Nullable Context draftContext;
     private boolean closed;
 
-    SpeculativeSteps(Context context, Speculation speculation) {
-        this.speculation = speculation;
+    SpeculativeSteps(Context context, GenerationOptions options) {
+        this.speculation = options.speculation();
         this.vocabularySize = context.model().vocabulary().size();
         MemorySegment address = context.handle().acquire();
         try (Arena scratch = Arena.ofConfined()) {
@@ -47,6 +51,39 @@ final class SpeculativeSteps implements AutoCloseable {
             arena.close();
             throw e;
         }
+        try {
+            options.draftModel().ifPresent(draft -> guessBy(draft, context));
+        } catch (Throwable e) {
+            close();
+            throw e;
+        }
+    }
+
+    private void guessBy(DraftModel draft, Context context) {
+        draftContext = draft.model().newContext(ContextOptions.defaults()
+                .withContextSize(context.info().sequenceSize())
+                .withThreads(context.info().threads(), context.info().batchThreads()));
+        MemorySegment address = handle.acquire();
+        MemorySegment draftAddress = draftContext.handle().acquire();
+        try (Arena scratch = Arena.ofConfined()) {
+            MemorySegment params = chq_draft_model_params.allocate(scratch);
+            chq_draft_model_params.shape(params, switch (draft.shape()) {
+                case CHAIN -> CHQ_SHAPE_CHAIN();
+                case BEAM -> CHQ_SHAPE_BEAM();
+                case BRANCHES -> CHQ_SHAPE_BRANCHES();
+                case DYNAMIC -> CHQ_SHAPE_DYNAMIC();
+            });
+            chq_draft_model_params.n_nodes(params, draft.maxTokens());
+            chq_draft_model_params.depth(params, draft.depth());
+            chq_draft_model_params.width(params, draft.width());
+            chq_draft_model_params.temperature(params, draft.temperature());
+            chq_draft_model_params.stop(params, draft.stop());
+            chq_draft_model_params.seed(params, ThreadLocalRandom.current().nextLong());
+            Status.check(chq_speculation_set_draft_model(address, draftAddress, params));
+        } finally {
+            draftContext.handle().release();
+            handle.release();
+        }
     }
 
     private static MemorySegment params(Speculation speculation, Arena scratch) {
@@ -57,6 +94,7 @@ final class SpeculativeSteps implements AutoCloseable {
                 case REPEATED -> CHQ_DRAFT_REPEATED();
                 case RECYCLED -> CHQ_DRAFT_RECYCLED();
                 case SUGGESTED -> CHQ_DRAFT_SUGGESTED();
+                case MODEL -> 0; // is there with the model
             };
         }
         chq_speculation_params.sources(params, bits);
@@ -147,6 +185,7 @@ final class SpeculativeSteps implements AutoCloseable {
             put(sources, DraftSource.REPEATED, chq_speculation_stats.repeated(stats));
             put(sources, DraftSource.RECYCLED, chq_speculation_stats.recycled(stats));
             put(sources, DraftSource.SUGGESTED, chq_speculation_stats.suggested(stats));
+            put(sources, DraftSource.MODEL, chq_speculation_stats.model(stats));
             return new SpeculationStats(
                     chq_speculation_stats.steps(stats),
                     chq_speculation_stats.tokens(stats),
@@ -181,6 +220,9 @@ final class SpeculativeSteps implements AutoCloseable {
             closed = true;
             handle.close();
             arena.close();
+            if (draftContext != null) {
+                draftContext.close();
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ import dev.chasqui.speculation.Speculation;
 import dev.chasqui.speculation.SpeculationStats;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
@@ -19,14 +20,14 @@ class GenerationOptionsTest {
 
     @Test
     void defaults() {
-        assertThat(DEFAULTS).isEqualTo(new GenerationOptions(Integer.MAX_VALUE, Sampler.standard(), List.of(), false, false, Speculation.auto()));
+        assertThat(DEFAULTS).isEqualTo(new GenerationOptions(Integer.MAX_VALUE, Sampler.standard(), List.of(), false, false, Speculation.auto(), Optional.empty()));
     }
 
     @Test
     void eachWithChangesItsOwnPartOnly() {
         assertThat(DEFAULTS.withMaxTokens(5).withSampler(Sampler.greedy()).withStop("a", "b").withSpecialTokens(true).withIgnoreEnd(true)
                 .withSpeculation(Speculation.off()))
-                .isEqualTo(new GenerationOptions(5, Sampler.greedy(), List.of("a", "b"), true, true, Speculation.off()));
+                .isEqualTo(new GenerationOptions(5, Sampler.greedy(), List.of("a", "b"), true, true, Speculation.off(), Optional.empty()));
         assertThat(DEFAULTS.withStop("a").withStop().stop()).isEmpty();
     }
 

@@ -10,6 +10,9 @@ import dev.chasqui.speculation.DraftSource;
 import dev.chasqui.speculation.Drafter;
 import dev.chasqui.speculation.Speculation;
 import dev.chasqui.speculation.SpeculationStats;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
@@ -42,7 +45,7 @@ class SpeculationTest {
 
     /// Paths that join the cache lie in another order, which sums round differently: with 32 bits no draw of a test is on the edge.
     private static ContextOptions precise() {
-        return small().withKvTypes(KvType.F32, KvType.F32);
+        return small().withKvTypes(KvType.F32, KvType.F32).withFlashAttention(FlashAttention.OFF);
     }
 
     private Answer answer(GenerationOptions options, Speculation speculation, int seed) {
@@ -140,6 +143,34 @@ class SpeculationTest {
         assertThat(guessed.tokens()).isEqualTo(whole);
         assertThat(guessed.stats().targetSteps()).isLessThanOrEqualTo(12); // of 149 tokens
         assertThat(guessed.stats().speculation().sources()).containsOnlyKeys(DraftSource.SUGGESTED);
+    }
+
+    @Test
+    void aDraftModelLeavesTheAnswer() {
+        for (DraftModel.Shape shape : DraftModel.Shape.values()) {
+            GenerationOptions options = GREEDY.withDraftModel(DraftModel.of(model).withShape(shape).withStop(0.01f));
+            Answer guessed = answer(options, Speculation.auto().withAdaptive(false), 5);
+            assertThat(guessed.tokens()).isEqualTo(answer(GREEDY, Speculation.off(), 5).tokens());
+            assertThat(guessed.stats().targetSteps()).isLessThan(75); // of 149 tokens: it is the same model
+            assertThat(guessed.stats().speculation().sources()).containsOnlyKeys(DraftSource.MODEL);
+            assertThat(answer(options, Speculation.auto(), 5).tokens()).isEqualTo(guessed.tokens());
+        }
+        GenerationOptions drawn = GREEDY.withSampler(Sampler.builder().temperature(1).seed(8).build())
+                .withDraftModel(DraftModel.of(model).withTemperature(1).withStop(0));
+        assertThat(answer(drawn, Speculation.auto().withAdaptive(false), 5).stats().speculation().accepted()).isPositive();
+    }
+
+    @Test
+    void aDraftModelThatDoesNotFitIsRefused() throws IOException {
+        Path file = TestModels.directory().resolve("other.gguf");
+        Files.write(file, TestModels.tinyWithPiece("another"));
+        try (Model other = Model.load(file)) {
+            assertThatIllegalArgumentException().isThrownBy(() -> answer(GREEDY.withDraftModel(DraftModel.of(other)), Speculation.auto(), 1))
+                    .withMessageContaining("vocabulary");
+        }
+        assertThatIllegalArgumentException().isThrownBy(() -> DraftModel.of(model).withWidth(0));
+        assertThatIllegalArgumentException().isThrownBy(() -> DraftModel.of(model).withStop(1));
+        assertThatIllegalArgumentException().isThrownBy(() -> DraftModel.of(model).withTemperature(Float.NaN));
     }
 
     @Test

@@ -8525,6 +8525,15 @@ public class Chq extends Chq$shared {
     public static int CHQ_DRAFT_SUGGESTED() {
         return CHQ_DRAFT_SUGGESTED;
     }
+    private static final int CHQ_DRAFT_MODEL = (int)8L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_draft_source.CHQ_DRAFT_MODEL = 8
+     * }
+     */
+    public static int CHQ_DRAFT_MODEL() {
+        return CHQ_DRAFT_MODEL;
+    }
 
     private static class chq_recycling_get_info {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
@@ -8945,6 +8954,162 @@ public class Chq extends Chq$shared {
                 traceDowncall("chq_speculation_free", speculation);
             }
             return (int)mh$.invokeExact(speculation);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+    private static final int CHQ_SHAPE_CHAIN = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_draft_shape.CHQ_SHAPE_CHAIN = 0
+     * }
+     */
+    public static int CHQ_SHAPE_CHAIN() {
+        return CHQ_SHAPE_CHAIN;
+    }
+    private static final int CHQ_SHAPE_BEAM = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_draft_shape.CHQ_SHAPE_BEAM = 1
+     * }
+     */
+    public static int CHQ_SHAPE_BEAM() {
+        return CHQ_SHAPE_BEAM;
+    }
+    private static final int CHQ_SHAPE_BRANCHES = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_draft_shape.CHQ_SHAPE_BRANCHES = 2
+     * }
+     */
+    public static int CHQ_SHAPE_BRANCHES() {
+        return CHQ_SHAPE_BRANCHES;
+    }
+    private static final int CHQ_SHAPE_DYNAMIC = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_draft_shape.CHQ_SHAPE_DYNAMIC = 3
+     * }
+     */
+    public static int CHQ_SHAPE_DYNAMIC() {
+        return CHQ_SHAPE_DYNAMIC;
+    }
+
+    private static class chq_draft_model_default_params {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            chq_draft_model_params.layout()    );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_draft_model_default_params");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * struct chq_draft_model_params chq_draft_model_default_params(void)
+     * }
+     */
+    public static FunctionDescriptor chq_draft_model_default_params$descriptor() {
+        return chq_draft_model_default_params.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * struct chq_draft_model_params chq_draft_model_default_params(void)
+     * }
+     */
+    public static MethodHandle chq_draft_model_default_params$handle() {
+        return chq_draft_model_default_params.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * struct chq_draft_model_params chq_draft_model_default_params(void)
+     * }
+     */
+    public static MemorySegment chq_draft_model_default_params$address() {
+        return chq_draft_model_default_params.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * struct chq_draft_model_params chq_draft_model_default_params(void)
+     * }
+     */
+    public static MemorySegment chq_draft_model_default_params(SegmentAllocator allocator) {
+        var mh$ = chq_draft_model_default_params.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_draft_model_default_params", allocator);
+            }
+            return (MemorySegment)mh$.invokeExact(allocator);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_speculation_set_draft_model {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_speculation_set_draft_model");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_set_draft_model(struct chq_speculation *speculation, struct chq_context *draft, const struct chq_draft_model_params *params)
+     * }
+     */
+    public static FunctionDescriptor chq_speculation_set_draft_model$descriptor() {
+        return chq_speculation_set_draft_model.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_set_draft_model(struct chq_speculation *speculation, struct chq_context *draft, const struct chq_draft_model_params *params)
+     * }
+     */
+    public static MethodHandle chq_speculation_set_draft_model$handle() {
+        return chq_speculation_set_draft_model.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_speculation_set_draft_model(struct chq_speculation *speculation, struct chq_context *draft, const struct chq_draft_model_params *params)
+     * }
+     */
+    public static MemorySegment chq_speculation_set_draft_model$address() {
+        return chq_speculation_set_draft_model.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_speculation_set_draft_model(struct chq_speculation *speculation, struct chq_context *draft, const struct chq_draft_model_params *params)
+     * }
+     */
+    public static int chq_speculation_set_draft_model(MemorySegment speculation, MemorySegment draft, MemorySegment params) {
+        var mh$ = chq_speculation_set_draft_model.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_speculation_set_draft_model", speculation, draft, params);
+            }
+            return (int)mh$.invokeExact(speculation, draft, params);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

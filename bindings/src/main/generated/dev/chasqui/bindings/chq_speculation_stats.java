@@ -27,6 +27,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     struct chq_source_stats repeated;
  *     struct chq_source_stats recycled;
  *     struct chq_source_stats suggested;
+ *     struct chq_source_stats model;
  * }
  * }
  */
@@ -48,7 +49,8 @@ public class chq_speculation_stats {
         Chq.C_DOUBLE.withName("verify_seconds"),
         chq_source_stats.layout().withName("repeated"),
         chq_source_stats.layout().withName("recycled"),
-        chq_source_stats.layout().withName("suggested")
+        chq_source_stats.layout().withName("suggested"),
+        chq_source_stats.layout().withName("model")
     ).withName("chq_speculation_stats");
 
     /**
@@ -584,6 +586,50 @@ public class chq_speculation_stats {
      */
     public static void suggested(MemorySegment struct, MemorySegment fieldValue) {
         MemorySegment.copy(fieldValue, 0L, struct, suggested$OFFSET, suggested$LAYOUT.byteSize());
+    }
+
+    private static final GroupLayout model$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("model"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * struct chq_source_stats model
+     * }
+     */
+    public static final GroupLayout model$layout() {
+        return model$LAYOUT;
+    }
+
+    private static final long model$OFFSET = $LAYOUT.byteOffset(groupElement("model"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * struct chq_source_stats model
+     * }
+     */
+    public static final long model$offset() {
+        return model$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * struct chq_source_stats model
+     * }
+     */
+    public static MemorySegment model(MemorySegment struct) {
+        return struct.asSlice(model$OFFSET, model$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * struct chq_source_stats model
+     * }
+     */
+    public static void model(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, model$OFFSET, model$LAYOUT.byteSize());
     }
 
     /**

@@ -10,5 +10,8 @@ public enum DraftSource {
     RECYCLED,
 
     /// What a [Drafter] of the caller's proposes.
-    SUGGESTED
+    SUGGESTED,
+
+    /// What a smaller model thinks, where one is given with the generation's options.
+    MODEL
 }
