@@ -3,7 +3,9 @@
 
 #include "draft/recycling.h"
 #include "speculation/foresight.h"
+#include "speculation/pass_cost.h"
 
+#include <map>
 #include <mutex>
 
 struct chq_model;
@@ -16,6 +18,8 @@ struct draft_memory {
     std::mutex mutex; // of all below
     recycling  successors;
     experience rates;
+
+    std::map<int32_t, pass_cost> costs; // by the number of threads
 };
 
 // The model's; made when it is first asked for.

@@ -7,6 +7,8 @@ class pass_cost {
 public:
     static constexpr int MOST = 16; // rows
 
+    bool known() const { return count[1] > 0; }
+
     // rows: 1..MOST
     void   record(int rows, double seconds);
 

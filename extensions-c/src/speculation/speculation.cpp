@@ -273,6 +273,12 @@ chq_status chq_speculation_create(struct chq_context * context, const struct chq
             s->params.n_leaves = 1;
             s->reason          = never;
         }
+        if (!context->pass_cost.known()) {
+            // what passes cost in another context is a better guess than none
+            draft_memory & memory = drafts_of(context->model);
+            const std::lock_guard<std::mutex> lock(memory.mutex);
+            context->pass_cost = memory.costs[context->n_threads];
+        }
         *out = s.release();
         return CHQ_STATUS_OK;
     });
@@ -282,6 +288,9 @@ chq_status chq_speculation_free(struct chq_speculation * speculation) {
     return guarded([&] {
         if (speculation) {
             check_speculation(speculation);
+            draft_memory & memory = drafts_of(speculation->context->model);
+            const std::lock_guard<std::mutex> lock(memory.mutex);
+            memory.costs[speculation->context->n_threads] = speculation->context->pass_cost;
             speculation->kind = KIND_FREED;
             delete speculation;
         }
