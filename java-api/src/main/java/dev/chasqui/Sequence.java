@@ -31,6 +31,19 @@ public final class Sequence implements AutoCloseable {
     /// of the text drops them.
     private int ahead;
     private int nextAhead;
+    /// What drafters see.
+    private final Drafter.Text text = new Drafter.Text() {
+        @Override
+        public int length() {
+            return length;
+        }
+
+        @Override
+        public int token(int index) {
+            return tokens[Objects.checkIndex(index, length)];
+        }
+    };
+
     /// Whether the speculative steps know the text up to the last token picked.
     private boolean followed;
     private boolean closed;
@@ -215,7 +228,7 @@ public final class Sequence implements AutoCloseable {
                     steps.begin(tokens, length);
                     followed = true;
                 }
-                steps.suggest(asText());
+                steps.suggest(text);
                 status = steps.step(id, sampler, most, goOn);
             } finally {
                 chain.exit();
@@ -236,20 +249,6 @@ public final class Sequence implements AutoCloseable {
         } finally {
             context.exit();
         }
-    }
-
-    private Drafter.Text asText() {
-        return new Drafter.Text() {
-            @Override
-            public int length() {
-                return length;
-            }
-
-            @Override
-            public int token(int index) {
-                return tokens[Objects.checkIndex(index, length)];
-            }
-        };
     }
 
     int ahead() {
