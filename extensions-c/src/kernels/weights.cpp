@@ -1,25 +1,21 @@
 // Memory for packed weights: a ggml buffer type that packs what is put into it.
-#include "release.h"
 #include "backend.h"
+#include "cores.h"
 #include "guest.h"
 #include "offer.h"
 #include "pack.h"
+#include "packed_cache.h"
+#include "pages.h"
 #include "product.h"
+#include "release.h"
 #include "trial.h"
 
 #include "ggml-backend-impl.h"
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <cstring>
-#include <system_error>
-#include <thread>
 #include <vector>
-
-#ifdef __linux__
-#    include <sys/mman.h>
-#endif
 
 namespace chq::kernels {
 
@@ -29,8 +25,6 @@ size_t bytes_packed() { return packed_so_far; }
 void   forget_bytes_packed() { packed_so_far = 0; }
 
 // ---- packing
-
-constexpr size_t BYTES_PER_THREAD = 1 << 20; // less is not worth a thread
 
 // The strips of a tensor, plane by plane, and where their rows begin in ggml's format.
 struct strip_list {
@@ -54,30 +48,11 @@ struct strip_list {
 // several threads.
 template <class Plane, class Convert>
 static void each_strip(const ggml_tensor * t, const strip_list & list, int64_t first, int64_t end, Plane * source, Convert convert) {
-    std::atomic<int64_t> next { first };
-    const auto work = [&] {
-        constexpr int64_t STEP = 8;
-        for (int64_t i; (i = next.fetch_add(STEP)) < end;) {
-            for (int64_t strip = i; strip < std::min(i + STEP, end); strip++) {
-                convert(list.f, source + (size_t) (strip / list.per_plane) * list.plane, list.rows, list.columns, strip % list.per_plane,
-                    (uint8_t *) t->data + (size_t) strip * strip_bytes(list.f, list.columns));
-            }
-        }
-    };
-    const size_t bytes = (size_t) (end - first) * strip_bytes(list.f, list.columns);
-    const size_t limit = std::min<size_t>(std::thread::hardware_concurrency(), bytes / BYTES_PER_THREAD);
-    std::vector<std::thread> helpers;
-    try {
-        while (helpers.size() + 1 < limit) {
-            helpers.emplace_back(work);
-        }
-    } catch (const std::system_error &) {
-        // no thread to be had: fewer do it
-    }
-    work();
-    for (std::thread & helper : helpers) {
-        helper.join();
-    }
+    const size_t strip_size = strip_bytes(list.f, list.columns);
+    on_cores(first, end, 8, (size_t) (end - first) * strip_size, [&](int64_t strip) {
+        convert(list.f, source + (size_t) (strip / list.per_plane) * list.plane, list.rows, list.columns, strip % list.per_plane,
+            (uint8_t *) t->data + (size_t) strip * strip_size);
+    });
 }
 
 // Piece by piece, so that of a large tensor the two copies are never there at once.
@@ -90,6 +65,25 @@ static void pack(const ggml_tensor * t, const uint8_t * data) {
         each_strip(t, list, first, end, data, pack_strip);
         release_source(data + list.source_of(first), list.source_of(end) - list.source_of(first));
     }
+}
+
+// From the cache, if this load has one and it has them; else packed, and put there. Not worth a file: what is packed in the time of opening one,
+// and with it what the trial packs.
+static void fill(const ggml_tensor * t, const uint8_t * data) {
+    constexpr size_t LEAST = 256 << 10;
+    const size_t size = packed_bytes(t);
+    packed_cache * cache = size >= LEAST && (uintptr_t) t->data % page_bytes() == 0 ? cache_of_load() : nullptr;
+    if (!cache) {
+        pack(t, data);
+        return;
+    }
+    const digest key = cache->key_of(t->type, t->ne, data, ggml_nbytes(t));
+    if (cache->take(key, t->data, size)) {
+        release_source(data, ggml_nbytes(t));
+        return;
+    }
+    pack(t, data);
+    cache->keep(key, t->data, size);
 }
 
 static void unpack(const ggml_tensor * t, uint8_t * data) {
@@ -105,13 +99,12 @@ static std::atomic<int> buffers { 0 };
 
 bool any_packed() { return buffers.load(std::memory_order_relaxed) > 0; }
 
+// Ends with memory that kernels ask for ahead.
+static size_t region_bytes(size_t size) { return size + PREFETCH; }
+
 static void buffer_free(ggml_backend_buffer_t buffer) {
     buffers--;
-#ifdef _WIN32
-    _aligned_free(buffer->context);
-#else
-    free(buffer->context);
-#endif
+    give_pages_back(buffer->context, region_bytes(buffer->size));
 }
 
 static void * buffer_base(ggml_backend_buffer_t buffer) { return buffer->context; }
@@ -134,7 +127,7 @@ static void buffer_set(ggml_backend_buffer_t, ggml_tensor * t, const void * data
         return;
     }
     GGML_ASSERT(offset == 0 && size == ggml_nbytes(t));
-    pack(t, (const uint8_t *) data);
+    fill(t, (const uint8_t *) data);
     packed_so_far += packed_bytes(t);
 }
 
@@ -158,23 +151,10 @@ static const char * type_name(ggml_backend_buffer_type_t) { return "Chasqui"; }
 
 static ggml_backend_buffer_t type_alloc(ggml_backend_buffer_type_t type, size_t size) {
     attention_wins_trial(1); // now rather than in the middle of the first decode
-    constexpr size_t LARGE = 2 << 20; // large pages: a matrix is read end to end for every token
-    const size_t align = size >= LARGE ? LARGE : VECTOR;
-    const size_t bytes = (size + PREFETCH + align - 1) / align * align;
-#ifdef _WIN32
-    void * memory = _aligned_malloc(bytes, align);
-#else
-    void * memory = nullptr;
-    if (posix_memalign(&memory, align, bytes) != 0) {
-        memory = nullptr;
-    }
-#endif
+    void * memory = take_pages(region_bytes(size));
     if (!memory) {
         return nullptr;
     }
-#ifdef __linux__
-    madvise(memory, bytes, MADV_HUGEPAGE);
-#endif
     ggml_backend_buffer_i buffer = {};
     buffer.free_buffer   = buffer_free;
     buffer.get_base      = buffer_base;
@@ -186,7 +166,8 @@ static ggml_backend_buffer_t type_alloc(ggml_backend_buffer_type_t type, size_t 
     return ggml_backend_buffer_init(type, buffer, memory, size);
 }
 
-static size_t type_alignment(ggml_backend_buffer_type_t) { return VECTOR; }
+// Files can only be mapped to where a page begins.
+static size_t type_alignment(ggml_backend_buffer_type_t) { return cache_of_load() ? page_bytes() : VECTOR; }
 
 static size_t type_alloc_size(ggml_backend_buffer_type_t, const ggml_tensor * t) {
     return can_pack(t) ? packed_bytes(t) : ggml_nbytes(t);

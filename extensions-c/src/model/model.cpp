@@ -69,8 +69,12 @@ class packing {
     }
 
 public:
-    explicit packing(int32_t kernels) {
+    packing(int32_t kernels, const char * cache_folder, uint64_t cache_bytes) {
         reset();
+        auto * set_cache = kernels_function<void (*)(const char *, uint64_t)>("chasqui_kernels_set_cache");
+        if (set_cache && cache_folder) {
+            set_cache(cache_folder, cache_bytes);
+        }
         auto * set_mode = kernels_function<void (*)(int)>("chasqui_kernels_set_mode");
         if (set_mode && kernels != CHQ_KERNELS_AUTO) {
             set_mode(kernels);
@@ -223,7 +227,17 @@ static void read_constants(chq_model & model, const llama_model_params & params)
 
 using namespace chq;
 
-chq_status chq_model_load(const char * path, const struct llama_model_params * params_in, int32_t kernels, struct chq_model ** out) {
+chq_status chq_model_load(const char * path, const struct llama_model_params * params, int32_t kernels, struct chq_model ** out) {
+    return chq_model_load_cached(path, params, kernels, nullptr, 0, out);
+}
+
+chq_status chq_model_load_cached(
+        const char                      * path,
+        const struct llama_model_params * params_in,
+        int32_t                           kernels,
+        const char                      * cache_folder,
+        uint64_t                          cache_bytes,
+        struct chq_model               ** out) {
     return guarded([&] {
         check_runtime();
         check_pointer(out,  "out");
@@ -246,7 +260,7 @@ chq_status chq_model_load(const char * path, const struct llama_model_params * p
             auto model = std::make_unique<chq_model>();
             forget_captured_errors();
             {
-                const packing packing(kernels);
+                const packing packing(kernels, cache_folder, cache_bytes);
                 model->llama = llama_model_load_from_file(path, params);
                 model->n_bytes_packed = packing.bytes();
             }

@@ -1,0 +1,82 @@
+#include "digest.h"
+
+#include "cores.h"
+
+#include <cstring>
+
+namespace chq::kernels {
+
+static uint64_t fold(uint64_t a, uint64_t b) {
+#ifdef __SIZEOF_INT128__
+    __extension__ typedef unsigned __int128 wide;
+    const wide product = (wide) a * b;
+    return (uint64_t) product ^ (uint64_t) (product >> 64);
+#else
+    const uint64_t low    = (a & 0xffffffff) * (b & 0xffffffff);
+    const uint64_t first  = (a >> 32) * (b & 0xffffffff) + (low >> 32);
+    const uint64_t second = (a & 0xffffffff) * (b >> 32) + (first & 0xffffffff);
+    return (second << 32 | (low & 0xffffffff)) ^ ((a >> 32) * (b >> 32) + (first >> 32) + (second >> 32));
+#endif
+}
+
+digest_seed seed_of(const uint8_t random[32]) {
+    uint64_t word[4];
+    memcpy(word, random, sizeof(word));
+    digest_seed seed;
+    uint64_t state = 0x9e3779b97f4a7c15u;
+    for (int i = 0; i < 16; i++) {
+        state = fold(state ^ word[i % 4], 0xd6e8feb86659fd93u ^ word[(i + 1) % 4] << 1 ^ (uint64_t) i);
+        seed.mask[i] = state ^ word[(i + 2) % 4];
+    }
+    return seed;
+}
+
+constexpr size_t STEP = 64;
+
+struct sums {
+    uint64_t low[4];
+    uint64_t high[4];
+
+    void add(const digest_seed & seed, const uint8_t * bytes) {
+        uint64_t w[8];
+        memcpy(w, bytes, STEP);
+        for (int i = 0; i < 4; i++) {
+            low[i]  = fold(w[2*i] ^ seed.mask[i],         w[2*i + 1] ^ low[i]);
+            high[i] = fold(w[2*i + 1] ^ seed.mask[i + 4], w[2*i] ^ high[i]);
+        }
+    }
+};
+
+digest digest_of(const digest_seed & seed, const void * data, size_t size) {
+    sums s;
+    memcpy(s.low,  seed.mask + 8,  sizeof(s.low));
+    memcpy(s.high, seed.mask + 12, sizeof(s.high));
+    const auto * bytes = (const uint8_t *) data;
+    size_t at = 0;
+    for (; at + STEP <= size; at += STEP) {
+        s.add(seed, bytes + at);
+    }
+    if (at < size) {
+        uint8_t rest[STEP] = {};
+        memcpy(rest, bytes + at, size - at);
+        s.add(seed, rest);
+    }
+    digest d { size ^ seed.mask[0], size ^ seed.mask[1] };
+    for (int i = 0; i < 4; i++) {
+        d.low  = fold(d.low  ^ s.low[i],  seed.mask[2 + i] ^ s.high[i]);
+        d.high = fold(d.high ^ s.high[i], seed.mask[6 + i] ^ s.low[i]);
+    }
+    return d;
+}
+
+digest digest_on_cores(const digest_seed & seed, const void * data, size_t size) {
+    constexpr size_t PIECE = 256 << 10;
+    std::vector<digest> pieces((size + PIECE - 1) / PIECE);
+    on_cores(0, (int64_t) pieces.size(), 1, size, [&](int64_t i) {
+        const size_t from = (size_t) i * PIECE;
+        pieces[i] = digest_of(seed, (const uint8_t *) data + from, std::min(PIECE, size - from));
+    });
+    return digest_of(seed, pieces.data(), pieces.size() * sizeof(digest));
+}
+
+} // namespace chq::kernels
