@@ -69,13 +69,24 @@ digest digest_of(const digest_seed & seed, const void * data, size_t size) {
     return d;
 }
 
-digest digest_on_cores(const digest_seed & seed, const void * data, size_t size) {
-    constexpr size_t PIECE = 256 << 10;
-    std::vector<digest> pieces((size + PIECE - 1) / PIECE);
-    on_cores(0, (int64_t) pieces.size(), 1, size, [&](int64_t i) {
-        const size_t from = (size_t) i * PIECE;
-        pieces[i] = digest_of(seed, (const uint8_t *) data + from, std::min(PIECE, size - from));
-    });
+digest digest_on_cores(const digest_seed & seed, const void * data, size_t size, void (*done)(const void * data, size_t size)) {
+    constexpr size_t  PIECE = 256 << 10;
+    constexpr int64_t PART  = 32; // pieces
+    const auto * bytes = (const uint8_t *) data;
+    const auto   n     = (int64_t) ((size + PIECE - 1) / PIECE);
+    std::vector<digest> pieces((size_t) n);
+    for (int64_t first = 0; first < n; first += PART) {
+        const int64_t end  = std::min(first + PART, n);
+        const size_t  from = (size_t) first * PIECE;
+        const size_t  part = std::min((size_t) (end - first) * PIECE, size - from);
+        on_cores(first, end, 1, part, [&](int64_t i) {
+            const size_t at = (size_t) i * PIECE;
+            pieces[(size_t) i] = digest_of(seed, bytes + at, std::min(PIECE, size - at));
+        });
+        if (done) {
+            done(bytes + from, part);
+        }
+    }
     return digest_of(seed, pieces.data(), pieces.size() * sizeof(digest));
 }
 

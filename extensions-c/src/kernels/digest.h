@@ -26,7 +26,7 @@ digest_seed seed_of(const uint8_t random[32]);
 // On the calling thread.
 digest digest_of(const digest_seed & seed, const void * data, size_t size);
 
-// On all cores; another value than digest_of, the same on every machine.
-digest digest_on_cores(const digest_seed & seed, const void * data, size_t size);
+// On all cores; another value than digest_of, the same on every machine. `done`, if any, is told of each part once it has been read.
+digest digest_on_cores(const digest_seed & seed, const void * data, size_t size, void (*done)(const void * data, size_t size) = nullptr);
 
 } // namespace chq::kernels

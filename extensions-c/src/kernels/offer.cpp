@@ -3,6 +3,7 @@
 #include "by_pool.h"
 #include "packed_cache.h"
 #include "pages.h"
+#include "product.h"
 #include "trial.h"
 
 #include <cstdlib>
@@ -83,6 +84,13 @@ bool offered(format f) {
     const bool wins = wins_trial(f);
     forget_bytes_packed(); // the trial's own: a loader asks about all of its weights before it fills the first
     return wins;
+}
+
+void try_early(ggml_type type) {
+    const format f = format_of(type);
+    if (f != FORMAT_COUNT && first_mode() == MODE_AUTO && wins_trial(f)) {
+        attention_wins_trial(1);
+    }
 }
 
 static by_pool<bool> attention;

@@ -20,6 +20,9 @@ void reset_mode();
 // Whether a format's weights are to be packed: what the mode says, and for auto whether the kernels win the trial.
 bool offered(format f);
 
+// Holds the trials that the type's weights may need, on the calling thread.
+void try_early(ggml_type type);
+
 // Whether attention on a thread pool of ggml's is to be ours: what its owner said (ATTENTION_DEFAULT ends that), else whether any weights are
 // packed in this process. For a number of queries that lose the trial it never is.
 enum { ATTENTION_DEFAULT = -1, ATTENTION_OFF = 0, ATTENTION_ON = 1 };

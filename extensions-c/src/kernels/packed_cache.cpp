@@ -6,7 +6,7 @@ namespace chq::kernels {
 
 std::unique_ptr<packed_cache> packed_cache::open(const std::string &, uint64_t) { return nullptr; }
 packed_cache::~packed_cache() = default;
-digest packed_cache::key_of(int, const int64_t *, const void *, size_t) const { return {}; }
+digest packed_cache::key_of(int, const int64_t *, const void *, size_t, void (*)(const void *, size_t)) const { return {}; }
 bool   packed_cache::take(const digest &, void *, size_t) { return false; }
 void   packed_cache::keep(const digest &, const void *, size_t) {}
 
@@ -178,8 +178,8 @@ bool packed_cache::make_seed() {
     return made;
 }
 
-digest packed_cache::key_of(int type, const int64_t shape[3], const void * data, size_t size) const {
-    const digest content = digest_on_cores(seed_, data, size);
+digest packed_cache::key_of(int type, const int64_t shape[3], const void * data, size_t size, void (*done)(const void * data, size_t size)) const {
+    const digest content = digest_on_cores(seed_, data, size, done);
     const uint64_t all[] = { LAYOUT, (uint64_t) type, (uint64_t) shape[0], (uint64_t) shape[1], (uint64_t) shape[2], content.low, content.high };
     return digest_of(seed_, all, sizeof(all));
 }

@@ -24,8 +24,8 @@ class packed_cache {
     packed_cache(const packed_cache &) = delete;
     packed_cache & operator=(const packed_cache &) = delete;
 
-    // Identifies a tensor: `type` as in GGUF, its three dimensions, its bytes as in the model file.
-    digest key_of(int type, const int64_t shape[3], const void * data, size_t size) const;
+    // Identifies a tensor: `type` as in GGUF, its three dimensions, its bytes as in the model file, of which `done` is told once they were read.
+    digest key_of(int type, const int64_t shape[3], const void * data, size_t size, void (*done)(const void * data, size_t size)) const;
 
     // Maps the packed bytes that belong to the key to `to`, where pages of take_pages begin. False if the folder has none that can be used.
     bool take(const digest & key, void * to, size_t size);

@@ -77,13 +77,11 @@ static void fill(const ggml_tensor * t, const uint8_t * data) {
         pack(t, data);
         return;
     }
-    const digest key = cache->key_of(t->type, t->ne, data, ggml_nbytes(t));
-    if (cache->take(key, t->data, size)) {
-        release_source(data, ggml_nbytes(t));
-        return;
+    const digest key = cache->key_of(t->type, t->ne, data, ggml_nbytes(t), release_source); // what has to be packed is read again
+    if (!cache->take(key, t->data, size)) {
+        pack(t, data);
+        cache->keep(key, t->data, size);
     }
-    pack(t, data);
-    cache->keep(key, t->data, size);
 }
 
 static void unpack(const ggml_tensor * t, uint8_t * data) {
