@@ -6,16 +6,17 @@
 
 namespace chq::kernels {
 
-static uint64_t fold(uint64_t a, uint64_t b) {
+// The 128 bits of a product.
+static digest multiply(uint64_t a, uint64_t b) {
 #ifdef __SIZEOF_INT128__
     __extension__ typedef unsigned __int128 wide;
     const wide product = (wide) a * b;
-    return (uint64_t) product ^ (uint64_t) (product >> 64);
+    return { (uint64_t) product, (uint64_t) (product >> 64) };
 #else
     const uint64_t low    = (a & 0xffffffff) * (b & 0xffffffff);
     const uint64_t first  = (a >> 32) * (b & 0xffffffff) + (low >> 32);
     const uint64_t second = (a & 0xffffffff) * (b >> 32) + (first & 0xffffffff);
-    return (second << 32 | (low & 0xffffffff)) ^ ((a >> 32) * (b >> 32) + (first >> 32) + (second >> 32));
+    return { second << 32 | (low & 0xffffffff), (a >> 32) * (b >> 32) + (first >> 32) + (second >> 32) };
 #endif
 }
 
@@ -23,50 +24,47 @@ digest_seed seed_of(const uint8_t random[32]) {
     uint64_t word[4];
     memcpy(word, random, sizeof(word));
     digest_seed seed;
-    uint64_t state = 0x9e3779b97f4a7c15u;
-    for (int i = 0; i < 16; i++) {
-        state = fold(state ^ word[i % 4], 0xd6e8feb86659fd93u ^ word[(i + 1) % 4] << 1 ^ (uint64_t) i);
-        seed.mask[i] = state ^ word[(i + 2) % 4];
+    digest state { word[0], word[1] };
+    for (int i = -4; i < 12; i++) { // the first rounds only mix
+        state = multiply(state.low ^ word[(i + 4) % 4] ^ 0x9e3779b97f4a7c15u, state.high ^ word[(i + 5) % 4] ^ (uint64_t) (i + 5) << 56);
+        if (i >= 0) {
+            seed.mask[i] = state.low ^ state.high ^ word[(i + 2) % 4];
+        }
     }
     return seed;
 }
 
 constexpr size_t STEP = 64;
 
-struct sums {
-    uint64_t low[4];
-    uint64_t high[4];
+struct chains {
+    digest at[4];
 
     void add(const digest_seed & seed, const uint8_t * bytes) {
         uint64_t w[8];
         memcpy(w, bytes, STEP);
         for (int i = 0; i < 4; i++) {
-            low[i]  = fold(w[2*i] ^ seed.mask[i],         w[2*i + 1] ^ low[i]);
-            high[i] = fold(w[2*i + 1] ^ seed.mask[i + 4], w[2*i] ^ high[i]);
+            at[i] = multiply(w[2*i] ^ at[i].high ^ seed.mask[2*i], w[2*i + 1] ^ at[i].low ^ seed.mask[2*i + 1]);
         }
     }
 };
 
 digest digest_of(const digest_seed & seed, const void * data, size_t size) {
-    sums s;
-    memcpy(s.low,  seed.mask + 8,  sizeof(s.low));
-    memcpy(s.high, seed.mask + 12, sizeof(s.high));
+    chains c {};
     const auto * bytes = (const uint8_t *) data;
     size_t at = 0;
     for (; at + STEP <= size; at += STEP) {
-        s.add(seed, bytes + at);
+        c.add(seed, bytes + at);
     }
     if (at < size) {
         uint8_t rest[STEP] = {};
         memcpy(rest, bytes + at, size - at);
-        s.add(seed, rest);
+        c.add(seed, rest);
     }
-    digest d { size ^ seed.mask[0], size ^ seed.mask[1] };
-    for (int i = 0; i < 4; i++) {
-        d.low  = fold(d.low  ^ s.low[i],  seed.mask[2 + i] ^ s.high[i]);
-        d.high = fold(d.high ^ s.high[i], seed.mask[6 + i] ^ s.low[i]);
+    digest all { seed.mask[8], size };
+    for (const digest & chain : c.at) {
+        all = multiply(all.low ^ chain.low ^ seed.mask[9], all.high ^ chain.high ^ seed.mask[10]);
     }
-    return d;
+    return { all.low ^ all.high, multiply(all.low ^ seed.mask[11], all.high ^ seed.mask[8]).high ^ all.low };
 }
 
 digest digest_on_cores(const digest_seed & seed, const void * data, size_t size, void (*done)(const void * data, size_t size)) {

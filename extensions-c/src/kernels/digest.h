@@ -1,7 +1,7 @@
 // 128 bits that stand for a piece of memory, at about the speed of reading it.
 //
-// Two rows of four sums; each step multiplies 64 by 64 bits, one factor carrying the sum so far, and folds the product's halves together (the
-// step of wyhash). Every factor is masked with bits of the seed: whoever does not know it cannot look for two contents of one digest.
+// Four chains of products; each step multiplies 64 by 64 bits, both factors carrying what came before and 64 bits of data, masked with bits of
+// the seed: whoever does not know it cannot look for two contents of one digest.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ struct digest {
 };
 
 struct digest_seed {
-    uint64_t mask[16];
+    uint64_t mask[12];
 };
 
 // Expands 32 random bytes.
