@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 namespace chq::kernels {
@@ -67,12 +68,11 @@ static void pack(const ggml_tensor * t, const uint8_t * data) {
     }
 }
 
-// From the cache, if this load has one and it has them; else packed, and put there. Not worth a file: what is packed in the time of opening one,
-// and with it what the trial packs.
-static void fill(const ggml_tensor * t, const uint8_t * data) {
-    constexpr size_t LEAST = 256 << 10;
+// From the cache, if this load has one and it has them; else packed, and put there. `paged`: no page has parts of two tensors.
+static void fill(const ggml_tensor * t, const uint8_t * data, bool paged) {
+    constexpr size_t LEAST = 256 << 10; // less is packed in the time of opening a file; what the trial packs is less
     const size_t size = packed_bytes(t);
-    packed_cache * cache = size >= LEAST && (uintptr_t) t->data % page_bytes() == 0 ? cache_of_load() : nullptr;
+    packed_cache * cache = paged && size >= LEAST ? cache_of_load() : nullptr;
     if (!cache) {
         pack(t, data);
         return;
@@ -97,15 +97,23 @@ static std::atomic<int> buffers { 0 };
 
 bool any_packed() { return buffers.load(std::memory_order_relaxed) > 0; }
 
+struct region {
+    void * memory;
+    bool   paged; // every tensor begins with a page of its own
+};
+
+static region & region_of(ggml_backend_buffer_t buffer) { return *(region *) buffer->context; }
+
 // Ends with memory that kernels ask for ahead.
 static size_t region_bytes(size_t size) { return size + PREFETCH; }
 
 static void buffer_free(ggml_backend_buffer_t buffer) {
     buffers--;
-    give_pages_back(buffer->context, region_bytes(buffer->size));
+    give_pages_back(region_of(buffer).memory, region_bytes(buffer->size));
+    delete &region_of(buffer);
 }
 
-static void * buffer_base(ggml_backend_buffer_t buffer) { return buffer->context; }
+static void * buffer_base(ggml_backend_buffer_t buffer) { return region_of(buffer).memory; }
 
 // In a buffer of weights tensors are packed, all of them; in one that holds results (see alone() in backend.cpp) those that cannot be lie as
 // they are.
@@ -119,13 +127,13 @@ static void buffer_memset(ggml_backend_buffer_t, ggml_tensor * t, uint8_t value,
     }
 }
 
-static void buffer_set(ggml_backend_buffer_t, ggml_tensor * t, const void * data, size_t offset, size_t size) {
+static void buffer_set(ggml_backend_buffer_t buffer, ggml_tensor * t, const void * data, size_t offset, size_t size) {
     if (!can_pack(t)) {
         memcpy((uint8_t *) t->data + offset, data, size);
         return;
     }
     GGML_ASSERT(offset == 0 && size == ggml_nbytes(t));
-    fill(t, (const uint8_t *) data);
+    fill(t, (const uint8_t *) data, region_of(buffer).paged);
     packed_so_far += packed_bytes(t);
 }
 
@@ -143,14 +151,14 @@ static void buffer_get(ggml_backend_buffer_t, const ggml_tensor * t, void * data
     memcpy(data, whole.data() + offset, size);
 }
 
-static void buffer_clear(ggml_backend_buffer_t buffer, uint8_t value) { memset(buffer->context, value, buffer->size); }
+static void buffer_clear(ggml_backend_buffer_t buffer, uint8_t value) { memset(region_of(buffer).memory, value, buffer->size); }
 
 static const char * type_name(ggml_backend_buffer_type_t) { return "Chasqui"; }
 
 static ggml_backend_buffer_t type_alloc(ggml_backend_buffer_type_t type, size_t size) {
     attention_wins_trial(1); // now rather than in the middle of the first decode
-    void * memory = take_pages(region_bytes(size));
-    if (!memory) {
+    auto place = std::make_unique<region>(region { take_pages(region_bytes(size)), cache_of_load() != nullptr });
+    if (!place->memory) {
         return nullptr;
     }
     ggml_backend_buffer_i buffer = {};
@@ -161,10 +169,10 @@ static ggml_backend_buffer_t type_alloc(ggml_backend_buffer_type_t type, size_t 
     buffer.get_tensor    = buffer_get;
     buffer.clear         = buffer_clear;
     buffers++;
-    return ggml_backend_buffer_init(type, buffer, memory, size);
+    return ggml_backend_buffer_init(type, buffer, place.release(), size);
 }
 
-// Files can only be mapped to where a page begins.
+// With a cache, whole pages: that is what files are mapped to.
 static size_t type_alignment(ggml_backend_buffer_type_t) { return cache_of_load() ? page_bytes() : VECTOR; }
 
 static size_t type_alloc_size(ggml_backend_buffer_type_t, const ggml_tensor * t) {
