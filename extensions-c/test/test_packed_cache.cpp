@@ -65,7 +65,7 @@ struct folder {
         uint64_t sum = 0;
         for (const std::string & name : files()) {
             struct stat s;
-            sum += stat((path + "/" + name).c_str(), &s) == 0 ? (uint64_t) s.st_size : 0;
+            sum += stat((path + "/" + name).c_str(), &s) == 0 ? (uint64_t) s.st_blocks * 512 : 0; // files begin with a hole
         }
         return sum;
     }
@@ -96,9 +96,11 @@ static std::vector<uint8_t> some_bytes(size_t n, unsigned seed) {
 
 static digest key(const packed_cache & cache, unsigned n) { return cache.key_of(2, SHAPE, &n, sizeof(n), nullptr); }
 
-static void write_over(const std::string & path, size_t at, const void * data, size_t size) {
+constexpr int TRAILER = 64;
+
+static void write_over(const std::string & path, int before_end, const void * data, size_t size) {
     std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp((std::streamoff) at);
+    file.seekp(-before_end, std::ios::end);
     file.write((const char *) data, (std::streamsize) size);
 }
 
@@ -188,10 +190,11 @@ TEST(mapped_pages_are_a_copy_of_ones_own) {
 TEST(a_wrong_file_is_ignored_and_replaced) {
     const std::vector<uint8_t> content = some_bytes(100000, 7);
     void (* const damages[])(const std::string &) = {
-        [](const std::string & path) { write_over(path, 0, "x", 1); },
-        [](const std::string & path) { write_over(path, 99999, "xy", 2); },      // the last byte, the trailer's first
-        [](const std::string & path) { write_over(path, 100008, "\2", 1); },     // of another layout
-        [](const std::string & path) { write_over(path, 100016, "12345678", 8); },
+        [](const std::string & path) { write_over(path, TRAILER + 100000, "x", 1); },
+        [](const std::string & path) { write_over(path, TRAILER + 1, "xy", 2); },     // the last byte, the trailer's first
+        [](const std::string & path) { write_over(path, TRAILER - 8, "\2", 1); },     // of another layout
+        [](const std::string & path) { write_over(path, TRAILER - 16, "12345678", 8); },
+        [](const std::string & path) { write_over(path, TRAILER - 40, "\1", 1); },    // begins elsewhere
         [](const std::string & path) { CHECK(truncate(path.c_str(), 5000) == 0); },
         [](const std::string & path) { CHECK(truncate(path.c_str(), 0) == 0); },
         [](const std::string & path) { CHECK(truncate(path.c_str(), 200000) == 0); },

@@ -45,11 +45,12 @@ struct trailer {
     uint64_t layout;  // a foreign byte order is another number
     digest   key;
     uint64_t size;
+    uint64_t begin;   // of the packed bytes; before it the file has a hole
     digest   content; // of the packed bytes
 };
 
-static trailer trailer_of(const digest & key, size_t size, const digest & content) {
-    trailer t = { { 'C', 'H', 'Q', 'P', 'A', 'C', 'K', 'D' }, LAYOUT, key, size, content };
+static trailer trailer_of(const digest & key, size_t size, uint64_t begin, const digest & content) {
+    trailer t = { { 'C', 'H', 'Q', 'P', 'A', 'C', 'K', 'D' }, LAYOUT, key, size, begin, content };
     return t;
 }
 
@@ -95,10 +96,11 @@ static bool read_all(int file, void * to, size_t size, off_t from) {
     return true;
 }
 
-static bool write_all(int file, const void * data, size_t size) {
-    constexpr size_t MOST = 8 << 20;
+// Up to where large pages end, so that the page cache can use such.
+static bool write_all(int file, const void * data, size_t size, uint64_t begin = 0) {
+    constexpr size_t MOST = 4 * LARGE_PAGE;
     for (size_t done = 0; done < size;) {
-        const ssize_t n = write(file, (const uint8_t *) data + done, std::min(size - done, MOST));
+        const ssize_t n = write(file, (const uint8_t *) data + done, std::min(size - done, MOST - (size_t) (begin + done) % MOST));
         if (n < 0 && errno != EINTR) {
             return false;
         }
@@ -194,12 +196,12 @@ bool packed_cache::take(const digest & key, void * to, size_t size) {
     }
     struct stat s;
     trailer t;
-    if (fstat(file, &s) != 0 || !S_ISREG(s.st_mode) || !trusted(s) || (uint64_t) s.st_size != size + sizeof(t) ||
-        !read_all(file, &t, sizeof(t), (off_t) size)) {
+    if (fstat(file, &s) != 0 || !S_ISREG(s.st_mode) || !trusted(s) || s.st_size < (off_t) (size + sizeof(t)) ||
+        !read_all(file, &t, sizeof(t), s.st_size - (off_t) sizeof(t))) {
         return false;
     }
-    const trailer expected = trailer_of(key, size, t.content);
-    if (memcmp(&t, &expected, sizeof(t)) != 0 || !map_file(to, size, file)) {
+    const trailer expected = trailer_of(key, size, (uint64_t) s.st_size - size - sizeof(t), t.content);
+    if (memcmp(&t, &expected, sizeof(t)) != 0 || t.begin % page_bytes() != 0 || !map_file(to, size, file, t.begin)) {
         return false;
     }
     if (digest_on_cores(seed_, to, size) != t.content) {
@@ -220,24 +222,24 @@ void packed_cache::give_up(const char * what) {
 }
 
 void packed_cache::keep(const digest & key, const void * packed, size_t size) {
-    const uint64_t bytes = size + sizeof(trailer);
+    const uint64_t bytes = (size + sizeof(trailer) + 4095) / 4096 * 4096; // on most disks
     if (gave_up_ || !make_room(bytes)) {
         return;
     }
     const std::string name = name_of(key);
-    const trailer     t    = trailer_of(key, size, digest_on_cores(seed_, packed, size));
-    if (write_file(name, packed, size, &t)) {
+    const trailer     t    = trailer_of(key, size, (uintptr_t) packed % LARGE_PAGE / page_bytes() * page_bytes(), digest_on_cores(seed_, packed, size));
+    if (write_file(name, packed, size, t.begin, &t)) {
         present_ += bytes;
         in_use_.insert(name);
     }
 }
 
-bool packed_cache::write_file(const std::string & name, const void * packed, size_t size, const void * end) {
+bool packed_cache::write_file(const std::string & name, const void * packed, size_t size, uint64_t begin, const void * end) {
     const std::string part = temporary_name();
     bool done = false;
     {
         const descriptor file(openat(folder_, part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-        done = file >= 0 && write_all(file, packed, size) && write_all(file, end, sizeof(trailer));
+        done = file >= 0 && lseek(file, (off_t) begin, SEEK_SET) >= 0 && write_all(file, packed, size, begin) && write_all(file, end, sizeof(trailer));
     }
     if (!done || renameat(folder_, part.c_str(), folder_, name.c_str()) != 0) {
         give_up(name.c_str());
@@ -280,12 +282,13 @@ bool packed_cache::make_room(uint64_t bytes) {
             unlinkat(folder_, name.c_str(), 0);
             continue;
         }
-        present_ += (uint64_t) s.st_size;
+        const uint64_t bytes_on_disk = std::min((uint64_t) s.st_size, (uint64_t) s.st_blocks * 512);
+        present_ += bytes_on_disk;
         if (!part && in_use_.count(name) == 0) {
 #ifdef __APPLE__
-            entries.push_back({ name, (uint64_t) s.st_size, s.st_mtimespec.tv_sec, s.st_mtimespec.tv_nsec });
+            entries.push_back({ name, bytes_on_disk, s.st_mtimespec.tv_sec, s.st_mtimespec.tv_nsec });
 #else
-            entries.push_back({ name, (uint64_t) s.st_size, s.st_mtim.tv_sec, s.st_mtim.tv_nsec });
+            entries.push_back({ name, bytes_on_disk, s.st_mtim.tv_sec, s.st_mtim.tv_nsec });
 #endif
         }
     }
