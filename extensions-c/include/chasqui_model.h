@@ -24,6 +24,17 @@ enum chq_kernels_mode {
 // effect where no kernels are loaded.
 CHQ_API chq_status chq_model_load(const char * path, const struct llama_model_params * params, int32_t kernels, struct chq_model ** out);
 
+// The same with a cache of packed weights: those that cache_folder has are mapped instead of packed, the others are written there. At most
+// cache_bytes stay in it, what was used longest ago goes first; any number of processes may share it. Whatever is wrong with the folder, the
+// model loads without, and the log says so. NULL = what the environment's CHASQUI_PACKED_CACHE says, "" = no cache.
+CHQ_API chq_status chq_model_load_cached(
+        const char                      * path,
+        const struct llama_model_params * params,
+        int32_t                           kernels,
+        const char                      * cache_folder,
+        uint64_t                          cache_bytes,
+        struct chq_model               ** out);
+
 // Frees the weights. CHQ_STATUS_STATE while contexts are open. NULL is ignored.
 CHQ_API chq_status chq_model_free(struct chq_model * model);
 

@@ -267,6 +267,33 @@ TEST(unpacking_gives_the_same_bytes) {
     }
 }
 
+// Files of packed weights outlive the program that wrote them: whoever changes the layout raises LAYOUT (format.h) and then these sums.
+TEST(the_layout_is_what_its_number_says) {
+    const uint64_t expected[FORMAT_COUNT] = {
+        852399042005593511u,   17303128820368188292u, 14067540962977813623u, 10835604290504096373u,
+        16827081880951384452u, 10829674233066050718u, 13807153264128880781u, 1708201924364300697u,
+    };
+    std::mt19937 random(8);
+    for (const auto & format : FORMATS) {
+        const int64_t rows    = 75;                               // the last strip has rows in its first tile only
+        const int64_t columns = is_k(format.f) ? 768 : 512 + 96;  // the last block is a small one
+        std::vector<uint8_t> source(ggml_row_size(format.type, columns) * rows);
+        for (uint8_t & byte : source) {
+            byte = (uint8_t) random();
+        }
+        aligned_bytes packed(packed_bytes(format.f, rows, columns));
+        memset(packed.data, 0x5a, packed_bytes(format.f, rows, columns));
+        for (int64_t strip = 0; strip < strips_of(rows); strip++) {
+            pack_strip(format.f, source.data(), rows, columns, strip, packed.data + strip * strip_bytes(format.f, columns));
+        }
+        uint64_t sum = 0xcbf29ce484222325ull;
+        for (size_t i = 0; i < packed_bytes(format.f, rows, columns); i++) {
+            sum = (sum ^ packed.data[i]) * 0x100000001b3ull;
+        }
+        CHECK_EQ(sum, expected[format.f]);
+    }
+}
+
 static uint16_t half(float x) { return ggml_fp32_to_fp16(x); }
 
 TEST(attention_agrees_with_sums_in_double) {

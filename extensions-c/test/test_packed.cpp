@@ -5,7 +5,12 @@
 
 #include "llama.h"
 
+#include <chrono>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <thread>
 
 static tiny_options quantized(std::vector<ggml_type> types) {
     tiny_options o;
@@ -24,11 +29,12 @@ struct loaded {
     chq_context  * context = nullptr;
     chq_model_info info;
 
-    loaded(const std::string & path, int32_t kernels, enum llama_load_mode mode = LLAMA_LOAD_MODE_AUTO, void (*change)(llama_context_params &) = nullptr) {
+    loaded(const std::string & path, int32_t kernels, enum llama_load_mode mode = LLAMA_LOAD_MODE_AUTO, void (*change)(llama_context_params &) = nullptr,
+            const char * cache = nullptr, uint64_t cache_bytes = (uint64_t) 1 << 30) {
         CHECK_OK(chq_runtime_init(nullptr));
         llama_model_params params = llama_model_default_params();
         params.load_mode = mode;
-        CHECK_OK(chq_model_load(path.c_str(), &params, kernels, &model));
+        CHECK_OK(chq_model_load_cached(path.c_str(), &params, kernels, cache, cache_bytes, &model));
         CHECK_OK(chq_model_get_info(model, &info));
         llama_context_params context_params = llama_context_default_params();
         context_params.n_ctx           = 512;
@@ -104,6 +110,72 @@ TEST(every_way_of_loading_gives_the_same_bits) {
         CHECK(one.logits() == expected);
     }
 }
+
+#ifndef _WIN32
+TEST(a_cache_gives_the_same_bits_in_every_way_of_loading) {
+    namespace fs = std::filesystem;
+    const std::string path   = temporary_path("cached.gguf");
+    const std::string folder = temporary_path("packed");
+    tiny_options o = quantized(TYPES);
+    o.n_embd   = 512;
+    o.n_ff     = 1024;
+    o.n_expert = 4;
+    write_tiny_gguf(path, o);
+    const std::vector<float> expected = loaded(path, CHQ_KERNELS_ON).logits();
+    const auto files = [&] {
+        std::map<std::string, fs::file_time_type> all;
+        for (const auto & entry : fs::directory_iterator(folder)) {
+            if (entry.path().extension() == ".packed") {
+                all[entry.path().string()] = fs::last_write_time(entry.path());
+            }
+        }
+        return all;
+    };
+    {
+        loaded first(path, CHQ_KERNELS_ON, LLAMA_LOAD_MODE_AUTO, nullptr, folder.c_str());
+        CHECK(first.logits() == expected);
+    }
+    const auto kept = files();
+    CHECK(kept.size() >= 4);
+    for (int mode = LLAMA_LOAD_MODE_NONE; mode <= LLAMA_LOAD_MODE_DIRECT_IO; mode++) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20)); // file systems keep coarse times
+        const auto before = files();
+        loaded next(path, CHQ_KERNELS_ON, (enum llama_load_mode) mode, nullptr, folder.c_str());
+        const auto after = files();
+        CHECK_EQ(after.size(), kept.size());
+        for (const auto & [name, time] : after) {
+            CHECK(time > before.at(name)); // it was used
+        }
+        CHECK(next.logits() == expected);
+        loaded plain(path, CHQ_KERNELS_ON); // nothing of the last load's choice is left
+        CHECK(files() == after);
+    }
+    // while a model is mapped, its file is damaged for the next, and then the folder is gone
+    loaded mapped(path, CHQ_KERNELS_ON, LLAMA_LOAD_MODE_AUTO, nullptr, folder.c_str());
+    const std::string victim = kept.begin()->first;
+    fs::copy_file(victim, victim + ".copy");
+    {
+        std::fstream file(victim + ".copy", std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(5000);
+        file << "damage";
+    }
+    fs::rename(victim + ".copy", victim);
+    {
+        loaded repaired(path, CHQ_KERNELS_ON, LLAMA_LOAD_MODE_AUTO, nullptr, folder.c_str());
+        CHECK(repaired.logits() == expected);
+    }
+    fs::remove_all(folder);
+    CHECK(mapped.logits() == expected);
+
+    // no folder, no cache; the model loads all the same
+    loaded without(path, CHQ_KERNELS_ON, LLAMA_LOAD_MODE_AUTO, nullptr, "/dev/null/packed");
+    CHECK(without.logits() == expected);
+    loaded tight(path, CHQ_KERNELS_ON, LLAMA_LOAD_MODE_AUTO, nullptr, folder.c_str(), 0);
+    CHECK(tight.logits() == expected);
+    CHECK(files().empty());
+    fs::remove_all(folder);
+}
+#endif
 
 TEST(a_model_of_many_formats) {
     const std::string path = temporary_path("mixed.gguf");

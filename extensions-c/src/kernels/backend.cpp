@@ -183,6 +183,12 @@ static void * registration_function(ggml_backend_reg_t, const char * name) {
     if (strcmp(name, "chasqui_kernels_reset") == 0) {
         return (void *) reset_mode;
     }
+    if (strcmp(name, "chasqui_kernels_set_cache") == 0) {
+        return (void *) set_cache;
+    }
+    if (strcmp(name, "chasqui_kernels_try") == 0) {
+        return (void *) +[](int type) { try_early((ggml_type) type); };
+    }
     if (strcmp(name, "chasqui_kernels_set_attention") == 0) {
         return (void *) set_attention;
     }

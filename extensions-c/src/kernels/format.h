@@ -21,6 +21,9 @@
 
 namespace chq::kernels {
 
+// Raised whenever the same weights come to lie in another way: packed bytes are kept in files (packed_cache.h).
+constexpr uint64_t LAYOUT = 1;
+
 enum format { Q4_0, Q4_1, IQ4_NL, Q5_0, Q8_0, Q4_K, Q5_K, Q6_K, FORMAT_COUNT };
 
 constexpr int STRIP = 32;  // rows

@@ -1,10 +1,15 @@
 #include "offer.h"
 
 #include "by_pool.h"
+#include "packed_cache.h"
+#include "pages.h"
+#include "product.h"
 #include "trial.h"
 
 #include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <string>
 
 namespace chq::kernels {
 
@@ -34,7 +39,43 @@ void set_mode(mode m) {
     forget_bytes_packed();
 }
 
-void reset_mode() { set_mode(first_mode()); }
+// ---- the cache
+
+struct cache_choice {
+    std::string                   folder;
+    uint64_t                      max_bytes = 0;
+    std::unique_ptr<packed_cache> cache;
+    bool                          opened = false;
+
+    cache_choice() { choose(getenv("CHASQUI_PACKED_CACHE"), CACHE_BYTES); }
+
+    void choose(const char * path, uint64_t bytes) {
+        folder    = path ? path : "";
+        max_bytes = bytes;
+        cache     = nullptr;
+        opened    = false;
+    }
+};
+
+static thread_local cache_choice thread_cache;
+
+void set_cache(const char * folder, uint64_t max_bytes) { thread_cache.choose(folder, max_bytes); }
+
+packed_cache * cache_of_load() {
+    cache_choice & choice = thread_cache;
+    if (!choice.opened) {
+        choice.opened = true;
+        if (!choice.folder.empty() && can_map_files()) {
+            choice.cache = packed_cache::open(choice.folder, choice.max_bytes);
+        }
+    }
+    return choice.cache.get();
+}
+
+void reset_mode() {
+    set_mode(first_mode());
+    set_cache(getenv("CHASQUI_PACKED_CACHE"), CACHE_BYTES);
+}
 
 bool offered(format f) {
     if (thread_mode != MODE_AUTO) {
@@ -43,6 +84,13 @@ bool offered(format f) {
     const bool wins = wins_trial(f);
     forget_bytes_packed(); // the trial's own: a loader asks about all of its weights before it fills the first
     return wins;
+}
+
+void try_early(ggml_type type) {
+    const format f = format_of(type);
+    if (f != FORMAT_COUNT && first_mode() == MODE_AUTO && wins_trial(f)) {
+        attention_wins_trial(1);
+    }
 }
 
 static by_pool<bool> attention;

@@ -6,6 +6,8 @@
 
 namespace chq::kernels {
 
+class packed_cache;
+
 enum mode { MODE_AUTO, MODE_ON, MODE_OFF };
 
 // The best instruction set of this CPU, or the one that CHASQUI_KERNELS_ISA names.
@@ -17,6 +19,9 @@ void reset_mode();
 
 // Whether a format's weights are to be packed: what the mode says, and for auto whether the kernels win the trial.
 bool offered(format f);
+
+// Holds the trials that the type's weights may need, on the calling thread.
+void try_early(ggml_type type);
 
 // Whether attention on a thread pool of ggml's is to be ours: what its owner said (ATTENTION_DEFAULT ends that), else whether any weights are
 // packed in this process. For a number of queries that lose the trial it never is.
@@ -32,6 +37,14 @@ bool is_question(const ggml_tensor * tensor);
 
 // The buffer type of packed weights.
 ggml_backend_buffer_type_t packed_buffer_type();
+
+// Where packed weights are kept for the next load (packed_cache.h) of the models that the calling thread loads from now on; NULL or "" = nowhere.
+// reset_mode brings back what CHASQUI_PACKED_CACHE says, a folder.
+constexpr uint64_t CACHE_BYTES = (uint64_t) 16 << 30;
+void set_cache(const char * folder, uint64_t max_bytes);
+
+// The cache of the calling thread's load, opened at the first call. NULL if it has none.
+packed_cache * cache_of_load();
 
 // Bytes of weights that the calling thread packed since the last set_mode.
 size_t bytes_packed();

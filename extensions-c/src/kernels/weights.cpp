@@ -1,25 +1,22 @@
 // Memory for packed weights: a ggml buffer type that packs what is put into it.
-#include "release.h"
 #include "backend.h"
+#include "cores.h"
 #include "guest.h"
 #include "offer.h"
 #include "pack.h"
+#include "packed_cache.h"
+#include "pages.h"
 #include "product.h"
+#include "release.h"
 #include "trial.h"
 
 #include "ggml-backend-impl.h"
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <cstring>
-#include <system_error>
-#include <thread>
+#include <memory>
 #include <vector>
-
-#ifdef __linux__
-#    include <sys/mman.h>
-#endif
 
 namespace chq::kernels {
 
@@ -29,8 +26,6 @@ size_t bytes_packed() { return packed_so_far; }
 void   forget_bytes_packed() { packed_so_far = 0; }
 
 // ---- packing
-
-constexpr size_t BYTES_PER_THREAD = 1 << 20; // less is not worth a thread
 
 // The strips of a tensor, plane by plane, and where their rows begin in ggml's format.
 struct strip_list {
@@ -54,30 +49,11 @@ struct strip_list {
 // several threads.
 template <class Plane, class Convert>
 static void each_strip(const ggml_tensor * t, const strip_list & list, int64_t first, int64_t end, Plane * source, Convert convert) {
-    std::atomic<int64_t> next { first };
-    const auto work = [&] {
-        constexpr int64_t STEP = 8;
-        for (int64_t i; (i = next.fetch_add(STEP)) < end;) {
-            for (int64_t strip = i; strip < std::min(i + STEP, end); strip++) {
-                convert(list.f, source + (size_t) (strip / list.per_plane) * list.plane, list.rows, list.columns, strip % list.per_plane,
-                    (uint8_t *) t->data + (size_t) strip * strip_bytes(list.f, list.columns));
-            }
-        }
-    };
-    const size_t bytes = (size_t) (end - first) * strip_bytes(list.f, list.columns);
-    const size_t limit = std::min<size_t>(std::thread::hardware_concurrency(), bytes / BYTES_PER_THREAD);
-    std::vector<std::thread> helpers;
-    try {
-        while (helpers.size() + 1 < limit) {
-            helpers.emplace_back(work);
-        }
-    } catch (const std::system_error &) {
-        // no thread to be had: fewer do it
-    }
-    work();
-    for (std::thread & helper : helpers) {
-        helper.join();
-    }
+    const size_t strip_size = strip_bytes(list.f, list.columns);
+    on_cores(first, end, 8, (size_t) (end - first) * strip_size, [&](int64_t strip) {
+        convert(list.f, source + (size_t) (strip / list.per_plane) * list.plane, list.rows, list.columns, strip % list.per_plane,
+            (uint8_t *) t->data + (size_t) strip * strip_size);
+    });
 }
 
 // Piece by piece, so that of a large tensor the two copies are never there at once.
@@ -89,6 +65,22 @@ static void pack(const ggml_tensor * t, const uint8_t * data) {
         const int64_t end = std::min(first + step, list.count);
         each_strip(t, list, first, end, data, pack_strip);
         release_source(data + list.source_of(first), list.source_of(end) - list.source_of(first));
+    }
+}
+
+// From the cache, if this load has one and it has them; else packed, and put there. `paged`: no page has parts of two tensors.
+static void fill(const ggml_tensor * t, const uint8_t * data, bool paged) {
+    constexpr size_t LEAST = 256 << 10; // less is packed in the time of opening a file; what the trial packs is less
+    const size_t size = packed_bytes(t);
+    packed_cache * cache = paged && size >= LEAST ? cache_of_load() : nullptr;
+    if (!cache) {
+        pack(t, data);
+        return;
+    }
+    const digest key = cache->key_of(t->type, t->ne, data, ggml_nbytes(t), release_source); // what has to be packed is read again
+    if (!cache->take(key, t->data, size)) {
+        pack(t, data);
+        cache->keep(key, t->data, size);
     }
 }
 
@@ -105,16 +97,23 @@ static std::atomic<int> buffers { 0 };
 
 bool any_packed() { return buffers.load(std::memory_order_relaxed) > 0; }
 
+struct region {
+    void * memory;
+    bool   paged; // every tensor begins with a page of its own
+};
+
+static region & region_of(ggml_backend_buffer_t buffer) { return *(region *) buffer->context; }
+
+// Ends with memory that kernels ask for ahead.
+static size_t region_bytes(size_t size) { return size + PREFETCH; }
+
 static void buffer_free(ggml_backend_buffer_t buffer) {
     buffers--;
-#ifdef _WIN32
-    _aligned_free(buffer->context);
-#else
-    free(buffer->context);
-#endif
+    give_pages_back(region_of(buffer).memory, region_bytes(buffer->size));
+    delete &region_of(buffer);
 }
 
-static void * buffer_base(ggml_backend_buffer_t buffer) { return buffer->context; }
+static void * buffer_base(ggml_backend_buffer_t buffer) { return region_of(buffer).memory; }
 
 // In a buffer of weights tensors are packed, all of them; in one that holds results (see alone() in backend.cpp) those that cannot be lie as
 // they are.
@@ -128,13 +127,13 @@ static void buffer_memset(ggml_backend_buffer_t, ggml_tensor * t, uint8_t value,
     }
 }
 
-static void buffer_set(ggml_backend_buffer_t, ggml_tensor * t, const void * data, size_t offset, size_t size) {
+static void buffer_set(ggml_backend_buffer_t buffer, ggml_tensor * t, const void * data, size_t offset, size_t size) {
     if (!can_pack(t)) {
         memcpy((uint8_t *) t->data + offset, data, size);
         return;
     }
     GGML_ASSERT(offset == 0 && size == ggml_nbytes(t));
-    pack(t, (const uint8_t *) data);
+    fill(t, (const uint8_t *) data, region_of(buffer).paged);
     packed_so_far += packed_bytes(t);
 }
 
@@ -152,29 +151,16 @@ static void buffer_get(ggml_backend_buffer_t, const ggml_tensor * t, void * data
     memcpy(data, whole.data() + offset, size);
 }
 
-static void buffer_clear(ggml_backend_buffer_t buffer, uint8_t value) { memset(buffer->context, value, buffer->size); }
+static void buffer_clear(ggml_backend_buffer_t buffer, uint8_t value) { memset(region_of(buffer).memory, value, buffer->size); }
 
 static const char * type_name(ggml_backend_buffer_type_t) { return "Chasqui"; }
 
 static ggml_backend_buffer_t type_alloc(ggml_backend_buffer_type_t type, size_t size) {
     attention_wins_trial(1); // now rather than in the middle of the first decode
-    constexpr size_t LARGE = 2 << 20; // large pages: a matrix is read end to end for every token
-    const size_t align = size >= LARGE ? LARGE : VECTOR;
-    const size_t bytes = (size + PREFETCH + align - 1) / align * align;
-#ifdef _WIN32
-    void * memory = _aligned_malloc(bytes, align);
-#else
-    void * memory = nullptr;
-    if (posix_memalign(&memory, align, bytes) != 0) {
-        memory = nullptr;
-    }
-#endif
-    if (!memory) {
+    auto place = std::make_unique<region>(region { take_pages(region_bytes(size)), cache_of_load() != nullptr });
+    if (!place->memory) {
         return nullptr;
     }
-#ifdef __linux__
-    madvise(memory, bytes, MADV_HUGEPAGE);
-#endif
     ggml_backend_buffer_i buffer = {};
     buffer.free_buffer   = buffer_free;
     buffer.get_base      = buffer_base;
@@ -183,10 +169,11 @@ static ggml_backend_buffer_t type_alloc(ggml_backend_buffer_type_t type, size_t 
     buffer.get_tensor    = buffer_get;
     buffer.clear         = buffer_clear;
     buffers++;
-    return ggml_backend_buffer_init(type, buffer, memory, size);
+    return ggml_backend_buffer_init(type, buffer, place.release(), size);
 }
 
-static size_t type_alignment(ggml_backend_buffer_type_t) { return VECTOR; }
+// With a cache, whole pages: that is what files are mapped to.
+static size_t type_alignment(ggml_backend_buffer_type_t) { return cache_of_load() ? page_bytes() : VECTOR; }
 
 static size_t type_alloc_size(ggml_backend_buffer_type_t, const ggml_tensor * t) {
     return can_pack(t) ? packed_bytes(t) : ggml_nbytes(t);

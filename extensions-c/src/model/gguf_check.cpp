@@ -144,9 +144,10 @@ uint64_t check_file(const char * path) {
     return (uint64_t) fs::file_size(path, error);
 }
 
-void check_tensors(const metadata & meta, uint64_t n_file) {
+std::set<ggml_type> check_tensors(const metadata & meta, uint64_t n_file) {
     const uint64_t begin = gguf_get_data_offset(meta.gguf);
     const int64_t  n     = gguf_get_n_tensors(meta.gguf);
+    std::set<ggml_type> types;
     for (int64_t i = 0; i < n; ++i) {
         const uint64_t offset = gguf_get_tensor_offset(meta.gguf, i);
         const uint64_t size   = gguf_get_tensor_size  (meta.gguf, i);
@@ -154,7 +155,9 @@ void check_tensors(const metadata & meta, uint64_t n_file) {
             fail(CHQ_STATUS_LOAD, "%s: tensor %s reaches beyond the end of the file, which is damaged or incomplete",
                 meta.path, gguf_get_tensor_name(meta.gguf, i));
         }
+        types.insert(gguf_get_tensor_type(meta.gguf, i));
     }
+    return types;
 }
 
 void check_hparams(const metadata & meta) {
@@ -233,7 +236,7 @@ void check_overrides(const llama_model_params & params) {
 
 } // namespace
 
-void check_gguf(const char * path, const llama_model_params & params) {
+std::set<ggml_type> check_gguf(const char * path, const llama_model_params & params) {
     check_overrides(params);
     const uint64_t n_file = check_file(path);
 
@@ -247,11 +250,12 @@ void check_gguf(const char * path, const llama_model_params & params) {
     if (meta.arch.empty()) {
         fail(CHQ_STATUS_LOAD, "%s: names no architecture", path);
     }
-    check_tensors(meta, n_file);
+    std::set<ggml_type> types = check_tensors(meta, n_file);
     check_tokenizer(meta);
     if (!params.vocab_only) {
         check_hparams(meta);
     }
+    return types;
 }
 
 } // namespace chq

@@ -1,5 +1,6 @@
 #include "model/model.h"
 
+#include "model/packing.h"
 #include "runtime/runtime.h"
 
 #ifdef __GLIBC__
@@ -59,33 +60,6 @@ static void check_params(const llama_model_params & params) {
         }
     }
 }
-
-// What Chasqui's kernels pack while this thread loads a model. Before and after, its mode is the environment's.
-class packing {
-    static void reset() {
-        if (auto * reset_mode = kernels_function<void (*)()>("chasqui_kernels_reset")) {
-            reset_mode();
-        }
-    }
-
-public:
-    explicit packing(int32_t kernels) {
-        reset();
-        auto * set_mode = kernels_function<void (*)(int)>("chasqui_kernels_set_mode");
-        if (set_mode && kernels != CHQ_KERNELS_AUTO) {
-            set_mode(kernels);
-        }
-    }
-
-    ~packing() { reset(); }
-
-    packing(const packing &) = delete;
-
-    uint64_t bytes() const {
-        auto * bytes_packed = kernels_function<size_t (*)()>("chasqui_kernels_bytes_packed");
-        return bytes_packed ? bytes_packed() : 0;
-    }
-};
 
 // Passes the caller's progress callback on and remembers whether it was the one to stop the load.
 struct progress_watch {
@@ -223,7 +197,17 @@ static void read_constants(chq_model & model, const llama_model_params & params)
 
 using namespace chq;
 
-chq_status chq_model_load(const char * path, const struct llama_model_params * params_in, int32_t kernels, struct chq_model ** out) {
+chq_status chq_model_load(const char * path, const struct llama_model_params * params, int32_t kernels, struct chq_model ** out) {
+    return chq_model_load_cached(path, params, kernels, nullptr, 0, out);
+}
+
+chq_status chq_model_load_cached(
+        const char                      * path,
+        const struct llama_model_params * params_in,
+        int32_t                           kernels,
+        const char                      * cache_folder,
+        uint64_t                          cache_bytes,
+        struct chq_model               ** out) {
     return guarded([&] {
         check_runtime();
         check_pointer(out,  "out");
@@ -236,7 +220,7 @@ chq_status chq_model_load(const char * path, const struct llama_model_params * p
         check_enum(kernels, CHQ_KERNELS_AUTO, CHQ_KERNELS_OFF, "kernels");
 
         try {
-            check_gguf(path, params);
+            const std::set<ggml_type> types = check_gguf(path, params);
 
             progress_watch watch { params.progress_callback, params.progress_callback_user_data };
             if (params.progress_callback) {
@@ -246,7 +230,8 @@ chq_status chq_model_load(const char * path, const struct llama_model_params * p
             auto model = std::make_unique<chq_model>();
             forget_captured_errors();
             {
-                const packing packing(kernels);
+                const early_trials trials(kernels, params.vocab_only ? std::set<ggml_type>() : types);
+                const packing packing(kernels, cache_folder, cache_bytes);
                 model->llama = llama_model_load_from_file(path, params);
                 model->n_bytes_packed = packing.bytes();
             }

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 
 namespace chq { struct draft_memory; }
@@ -58,8 +59,8 @@ std::string meta_text(const llama_model * model, const char * key);
 // Whether the vocabulary cuts texts with std::regex, which recurses for each character of a match.
 bool has_deep_splitter(const llama_model * model, const llama_model_params & params);
 
-// Looks at the header and the metadata of a file and fails with CHQ_STATUS_LOAD if llama.cpp could crash on it.
-void check_gguf(const char * path, const llama_model_params & params);
+// Looks at the header and the metadata of a file and fails with CHQ_STATUS_LOAD if llama.cpp could crash on it. The types of its tensors.
+std::set<ggml_type> check_gguf(const char * path, const llama_model_params & params);
 
 // Writes the bytes of a token; *n_piece = its full length, also when that is more than capacity.
 void token_piece(const chq_model * model, int32_t token, bool special, char * piece, int32_t capacity, int32_t * n_piece);

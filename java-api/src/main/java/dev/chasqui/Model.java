@@ -71,7 +71,10 @@ public final class Model implements AutoCloseable {
             ModelParameters parameters = ModelParameters.of(options, arena);
             MemorySegment file = Native.cString(arena, "path", path.toString());
             MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
-            int status = chq_model_load(file, parameters.segment(), options.kernels().nativeValue(), out);
+            PackedCache cache = options.packedCache();
+            MemorySegment folder = cache == null ? MemorySegment.NULL : Native.cString(arena, "packedCache", cache.folder().toString());
+            int status = chq_model_load_cached(file, parameters.segment(), options.kernels().nativeValue(), folder,
+                    cache == null ? 0 : cache.maxBytes(), out);
             parameters.rethrow();
             if (status == CHQ_STATUS_LOAD() || status == CHQ_STATUS_ABORTED() || status == CHQ_STATUS_INTERNAL()) {
                 String reason = Status.lastError();

@@ -14,6 +14,8 @@ import org.jspecify.annotations.Nullable;
 /// @param checkTensors      looks for invalid numbers in the weights while loading; slower
 /// @param repack            lets llama.cpp's backends store weights in the layout that suits their kernels
 /// @param kernels           whether weights are packed for Chasqui's own kernels, which come before those of the backends
+/// @param packedCache       where packed weights are kept for the next load; null = the folder that the environment variable
+///                          `CHASQUI_PACKED_CACHE` names, or nowhere
 /// @param metadataOverrides values that replace those in the file: [Boolean], [Long], [Double] or [String] of at most 127 bytes
 /// @param listener          hears of progress, or null
 public record ModelOptions(
@@ -24,11 +26,12 @@ public record ModelOptions(
         boolean checkTensors,
         boolean repack,
         Kernels kernels,
+        @Nullable PackedCache packedCache,
         Map<String, Object> metadataOverrides,
         @Nullable LoadListener listener) {
 
     private static final ModelOptions DEFAULTS =
-            new ModelOptions(-1, List.of(), LoadMode.AUTO, false, false, true, Kernels.AUTO, Map.of(), null);
+            new ModelOptions(-1, List.of(), LoadMode.AUTO, false, false, true, Kernels.AUTO, null, Map.of(), null);
 
     public ModelOptions {
         devices = List.copyOf(devices);
@@ -44,39 +47,43 @@ public record ModelOptions(
     }
 
     public ModelOptions withGpuLayers(int value) {
-        return new ModelOptions(value, devices, loadMode, vocabularyOnly, checkTensors, repack, kernels, metadataOverrides, listener);
+        return new ModelOptions(value, devices, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, listener);
     }
 
     public ModelOptions withDevices(List<String> value) {
-        return new ModelOptions(gpuLayers, value, loadMode, vocabularyOnly, checkTensors, repack, kernels, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, value, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, listener);
     }
 
     public ModelOptions withLoadMode(LoadMode value) {
-        return new ModelOptions(gpuLayers, devices, value, vocabularyOnly, checkTensors, repack, kernels, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, value, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, listener);
     }
 
     public ModelOptions withVocabularyOnly(boolean value) {
-        return new ModelOptions(gpuLayers, devices, loadMode, value, checkTensors, repack, kernels, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, loadMode, value, checkTensors, repack, kernels, packedCache, metadataOverrides, listener);
     }
 
     public ModelOptions withCheckTensors(boolean value) {
-        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, value, repack, kernels, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, value, repack, kernels, packedCache, metadataOverrides, listener);
     }
 
     public ModelOptions withRepack(boolean value) {
-        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, value, kernels, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, value, kernels, packedCache, metadataOverrides, listener);
     }
 
     public ModelOptions withKernels(Kernels value) {
-        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, repack, value, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, repack, value, packedCache, metadataOverrides, listener);
+    }
+
+    public ModelOptions withPackedCache(@Nullable PackedCache value) {
+        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, repack, kernels, value, metadataOverrides, listener);
     }
 
     public ModelOptions withMetadataOverrides(Map<String, Object> value) {
-        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, repack, kernels, value, listener);
+        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, value, listener);
     }
 
     public ModelOptions withListener(@Nullable LoadListener value) {
-        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, repack, kernels, metadataOverrides, value);
+        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, value);
     }
 
     private static void checkOverride(String key, Object value) {

@@ -6,12 +6,20 @@ import static dev.chasqui.TestModels.tokens;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
 
 /// Weights packed for Chasqui's own kernels.
 @Tag("standalone")
@@ -66,6 +74,46 @@ class KernelsTest {
                 }
             }
         }
+    }
+
+    /// Tensors below 256 KiB are not worth a file.
+    @Test
+    @DisabledOnOs(OS.WINDOWS)
+    void whatWasPackedIsKeptForTheNextLoad(@TempDir Path directory) throws IOException {
+        Path file = TinyGguf.builder().type(GgmlType.Q8_0).embedding(256).feedForward(2048).write(directory.resolve("large.gguf"));
+        PackedCache cache = new PackedCache(directory.resolve("a").resolve("packed"), 1 << 30);
+        ModelOptions options = ModelOptions.defaults().withKernels(Kernels.ON);
+        try (Model plain = Model.load(file, options);
+                Model first = Model.load(file, options.withPackedCache(cache))) {
+            Map<Path, Object> kept = files(cache.folder());
+            assertThat(kept).hasSizeGreaterThanOrEqualTo(3);
+            try (Model second = Model.load(file, options.withPackedCache(cache))) {
+                assertThat(files(cache.folder())).as("mapped, not written again").isEqualTo(kept);
+                assertThat(second.info().packedBytes()).isEqualTo(plain.info().packedBytes());
+                for (Model model : List.of(first, second)) {
+                    assertThat(fresh(model, tokens(20, 1), 20)).isEqualTo(fresh(plain, tokens(20, 1), 20));
+                }
+            }
+            try (Model full = Model.load(file, options.withPackedCache(new PackedCache(directory.resolve("none"), 0)))) {
+                assertThat(fresh(full, tokens(20, 1), 20)).isEqualTo(fresh(plain, tokens(20, 1), 20));
+            }
+            assertThat(files(directory.resolve("none"))).isEmpty();
+        }
+        Path noFolder = Files.createFile(directory.resolve("file"));
+        try (Model without = Model.load(file, options.withPackedCache(new PackedCache(noFolder, 1 << 30)))) {
+            assertThat(without.info().packedBytes()).isPositive();
+        }
+    }
+
+    /// The kept files and what tells one from its replacement.
+    private static Map<Path, Object> files(Path folder) throws IOException {
+        Map<Path, Object> all = new HashMap<>();
+        try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder, "*.packed")) {
+            for (Path entry : entries) {
+                all.put(entry, Files.getAttribute(entry, "unix:ino"));
+            }
+        }
+        return all;
     }
 
     @Test

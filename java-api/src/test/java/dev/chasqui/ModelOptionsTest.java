@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -18,16 +19,18 @@ class ModelOptionsTest {
 
     @Test
     void defaults() {
-        assertThat(DEFAULTS).isEqualTo(new ModelOptions(-1, List.of(), LoadMode.AUTO, false, false, true, Kernels.AUTO, Map.of(), null));
+        assertThat(DEFAULTS).isEqualTo(new ModelOptions(-1, List.of(), LoadMode.AUTO, false, false, true, Kernels.AUTO, null, Map.of(), null));
     }
 
     @Test
     void eachWithChangesItsOwnPartOnly() {
         LoadListener listener = fraction -> true;
+        PackedCache cache = new PackedCache(Path.of("packed"), 1);
 
         assertThat(DEFAULTS.withGpuLayers(3).withDevices(List.of("CPU")).withLoadMode(LoadMode.READ).withVocabularyOnly(true)
-                .withCheckTensors(true).withRepack(false).withKernels(Kernels.OFF).withMetadataOverrides(Map.of("a", 1L)).withListener(listener))
-                .isEqualTo(new ModelOptions(3, List.of("CPU"), LoadMode.READ, true, true, false, Kernels.OFF, Map.of("a", 1L), listener));
+                .withCheckTensors(true).withRepack(false).withKernels(Kernels.OFF).withPackedCache(cache).withMetadataOverrides(Map.of("a", 1L))
+                .withListener(listener))
+                .isEqualTo(new ModelOptions(3, List.of("CPU"), LoadMode.READ, true, true, false, Kernels.OFF, cache, Map.of("a", 1L), listener));
         assertThat(DEFAULTS.withListener(listener).withListener(null)).isEqualTo(DEFAULTS);
     }
 
@@ -64,6 +67,12 @@ class ModelOptionsTest {
     @Test
     void refusesAnEmptyKey() {
         refused("", 1L);
+    }
+
+    @Test
+    void refusesACacheOfNegativeSize() {
+        assertThatIllegalArgumentException().isThrownBy(() -> new PackedCache(Path.of("packed"), -1));
+        assertThat(PackedCache.standard().folder()).endsWithRaw(Path.of("packed"));
     }
 
     @Test

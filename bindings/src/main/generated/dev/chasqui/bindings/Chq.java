@@ -4167,6 +4167,71 @@ public class Chq extends Chq$shared {
         }
     }
 
+    private static class chq_model_load_cached {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_LONG,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_model_load_cached");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_model_load_cached(const char *path, const struct llama_model_params *params, int32_t kernels, const char *cache_folder, uint64_t cache_bytes, struct chq_model **out)
+     * }
+     */
+    public static FunctionDescriptor chq_model_load_cached$descriptor() {
+        return chq_model_load_cached.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_model_load_cached(const char *path, const struct llama_model_params *params, int32_t kernels, const char *cache_folder, uint64_t cache_bytes, struct chq_model **out)
+     * }
+     */
+    public static MethodHandle chq_model_load_cached$handle() {
+        return chq_model_load_cached.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_model_load_cached(const char *path, const struct llama_model_params *params, int32_t kernels, const char *cache_folder, uint64_t cache_bytes, struct chq_model **out)
+     * }
+     */
+    public static MemorySegment chq_model_load_cached$address() {
+        return chq_model_load_cached.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_model_load_cached(const char *path, const struct llama_model_params *params, int32_t kernels, const char *cache_folder, uint64_t cache_bytes, struct chq_model **out)
+     * }
+     */
+    public static int chq_model_load_cached(MemorySegment path, MemorySegment params, int kernels, MemorySegment cache_folder, long cache_bytes, MemorySegment out) {
+        var mh$ = chq_model_load_cached.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_model_load_cached", path, params, kernels, cache_folder, cache_bytes, out);
+            }
+            return (int)mh$.invokeExact(path, params, kernels, cache_folder, cache_bytes, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class chq_model_free {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,

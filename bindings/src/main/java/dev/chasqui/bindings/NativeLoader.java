@@ -106,6 +106,11 @@ public final class NativeLoader {
         }
     }
 
+    /// What Chasqui keeps for the next time is here: the folder in [#CACHE_PROPERTY], else `chasqui` in the user's cache folder.
+    public static Path cacheFolder() {
+        return cache(Platform.current());
+    }
+
     private static Path cache(Platform platform) {
         String property = System.getProperty(CACHE_PROPERTY);
         return property == null || property.isBlank() ? platform.userCache().resolve("chasqui") : Path.of(property);

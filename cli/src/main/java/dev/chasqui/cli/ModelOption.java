@@ -3,6 +3,7 @@ package dev.chasqui.cli;
 import dev.chasqui.Kernels;
 import dev.chasqui.Model;
 import dev.chasqui.ModelOptions;
+import dev.chasqui.PackedCache;
 import dev.chasqui.models.ModelStore;
 import java.nio.file.Path;
 import picocli.CommandLine.Option;
@@ -24,6 +25,10 @@ final class ModelOption {
             description = "Chasqui's own kernels: auto where they are faster, on wherever they can be used, off (default: ${DEFAULT-VALUE}).")
     private Kernels kernels;
 
+    @Option(names = "--packed-cache",
+            description = "Keep the weights as the kernels pack them, for the next load; the folder is chasqui/packed in your cache folder.")
+    private boolean packedCache;
+
     /// The file, fetched if need be, with progress on stderr.
     Path file() {
         try (DownloadProgress progress = new DownloadProgress()) {
@@ -32,7 +37,8 @@ final class ModelOption {
     }
 
     Model load() {
-        return load(ModelOptions.defaults().withGpuLayers(gpuLayers).withKernels(kernels));
+        return load(ModelOptions.defaults().withGpuLayers(gpuLayers).withKernels(kernels)
+                .withPackedCache(packedCache ? PackedCache.standard() : null));
     }
 
     /// Enough for tokenising.

@@ -36,7 +36,7 @@ class UsageTest {
     @ParameterizedTest
     @ValueSource(strings = {"run", "bench", "perplexity"})
     void whatLoadsWeightsTakesKernels(String command) {
-        assertThat(Cli.run(command, "--help").out()).contains("--kernels=auto|on|off");
+        assertThat(Cli.run(command, "--help").out()).contains("--kernels=auto|on|off", "--packed-cache");
     }
 
     @Test
