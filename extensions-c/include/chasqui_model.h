@@ -134,6 +134,9 @@ struct chq_token_info {
 
 CHQ_API chq_status chq_token_get_info(const struct chq_model * model, int32_t token, struct chq_token_info * out);
 
+// Whether the tokens of the one mean the same in the other; one of the two may have up to 1024 more, for padding.
+CHQ_API chq_status chq_same_vocabulary(const struct chq_model * a, const struct chq_model * b, bool * same);
+
 #ifdef __cplusplus
 }
 #endif

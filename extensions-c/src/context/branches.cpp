@@ -26,7 +26,7 @@ int32_t branches_for(const chq_model * model, const llama_context_params & param
     const int64_t n_outputs = params.n_outputs_max == 0 ? params.n_batch : params.n_outputs_max;
     const int64_t room = std::min<int64_t>({ branches::MOST, n_outputs - n_seq_max, params.n_ubatch - n_seq_max, (int64_t) llama_max_parallel_sequences() - n_seq_max });
     if (room < 1) {
-        *reason = "the context keeps the logits of too few tokens";
+        *reason = n_seq_max == (int64_t) llama_max_parallel_sequences() ? "every sequence id is the caller's" : "the context keeps the logits of too few tokens";
         return 0;
     }
     return (int32_t) room;

@@ -5,26 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <queue>
 
 namespace chq {
 
 constexpr int32_t SUPPORT = 256; // tokens of a draft's law, the best ones
-
-// The larger of two vocabularies may be padded.
-static bool same_vocabulary(const chq_model * a, const chq_model * b) {
-    const int32_t n = std::min(a->n_vocab, b->n_vocab);
-    if (!a->vocab || !b->vocab || std::abs(a->n_vocab - b->n_vocab) > 1024 || llama_vocab_type(a->vocab) != llama_vocab_type(b->vocab)) {
-        return false;
-    }
-    for (int32_t token = 0; token < n; token++) {
-        if (strcmp(llama_vocab_get_text(a->vocab, token), llama_vocab_get_text(b->vocab, token)) != 0) {
-            return false;
-        }
-    }
-    return true;
-}
 
 draft_model::draft_model(const chq_context * target, chq_context * context, const chq_draft_model_params & params) : context(context), params(params) {
     check_enum(params.shape, CHQ_SHAPE_CHAIN, CHQ_SHAPE_DYNAMIC, "shape");

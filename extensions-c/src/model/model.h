@@ -52,6 +52,9 @@ const llama_vocab * check_vocab(const chq_model * model);
 void check_token (const chq_model * model, int32_t token);
 void check_tokens(const chq_model * model, const int32_t * tokens, int32_t n_tokens);
 
+// Whether tokens of the one mean the same in the other; the larger of two vocabularies may be padded.
+bool same_vocabulary(const chq_model * a, const chq_model * b);
+
 // A metadata value, fallback if the key is not there or is no number.
 double meta_number(const llama_model * model, const std::string & key, double fallback);
 std::string meta_text(const llama_model * model, const char * key);

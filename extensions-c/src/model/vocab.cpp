@@ -1,7 +1,9 @@
 #include "model/deep_stack.h"
 #include "model/model.h"
 
+#include <algorithm>
 #include <climits>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -126,6 +128,20 @@ static size_t longest_stretch(const char * text, size_t n_text) {
 
 constexpr size_t MAX_STRETCH = 1000000; // a stack of 1 GiB, committed only as far as it is used
 
+bool same_vocabulary(const chq_model * a, const chq_model * b) {
+    constexpr int32_t PADDING = 1024;
+    const int32_t n = std::min(a->n_vocab, b->n_vocab);
+    if (!a->vocab || !b->vocab || std::abs(a->n_vocab - b->n_vocab) > PADDING || llama_vocab_type(a->vocab) != llama_vocab_type(b->vocab)) {
+        return false;
+    }
+    for (int32_t token = 0; token < n; token++) {
+        if (strcmp(llama_vocab_get_text(a->vocab, token), llama_vocab_get_text(b->vocab, token)) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 } // namespace chq
 
 using namespace chq;
@@ -245,6 +261,16 @@ chq_status chq_token_get_info(const struct chq_model * model, int32_t token, str
         info.is_end     = llama_vocab_is_eog    (vocab, token);
         info.is_control = llama_vocab_is_control(vocab, token);
         *out = info;
+        return CHQ_STATUS_OK;
+    });
+}
+
+chq_status chq_same_vocabulary(const struct chq_model * a, const struct chq_model * b, bool * same) {
+    return guarded([&] {
+        check_model(a);
+        check_model(b);
+        check_pointer(same, "same");
+        *same = same_vocabulary(a, b);
         return CHQ_STATUS_OK;
     });
 }

@@ -42,9 +42,9 @@ static double at_first(int c) {
     constexpr double LENGTH[LENGTHS] = { 0.12, 0.3, 0.45, 0.55, 0.65, 0.7, 0.78, 0.82, 0.87, 0.92 };
     const double p = LENGTH[c / AGREEMENTS];
     switch (c % AGREEMENTS) {
-        case BEST:   return 1 - (1 - p) * 0.5;
+        case AMONG:  return p * 0.8;
         case ABSENT: return p * 0.6;
-        default:     return p;
+        default:     return p; // the table often knows it from that earlier place
     }
 }
 
@@ -54,6 +54,9 @@ constexpr float OTHERS_KEEP   = 0.998f; // of older trials at each new one
 constexpr float OTHERS_WEIGHT = 6;      // of at_first, in trials
 constexpr float KEEP          = 0.97f;
 constexpr float WEIGHT        = 6;      // of others' experience
+constexpr float SOURCE_KEEP   = 0.985f;
+constexpr float SOURCE_WEIGHT = 4;      // of a source that is neither better nor worse here, in hits
+constexpr double MOST         = 0.97;   // of what is expected, for guesses that were not tried here
 
 experience::experience() {
     for (int c = 0; c < circumstance::COUNT; c++) {
@@ -69,13 +72,21 @@ void experience::record(int c, bool hit) {
 
 double experience::probability(int c) const { return hits[c] / trials[c]; }
 
-void foresight::record(int c, bool hit) {
-    hits[c]   = KEEP * hits[c] + hit;
-    trials[c] = KEEP * trials[c] + 1;
+int foresight::source_of(int c) { return c < circumstance::RECYCLED ? 0 : c < circumstance::SUGGESTED ? 1 : 2; }
+
+void foresight::record(int c, bool hit, const experience & others) {
+    source & s = sources[source_of(c)];
+    s.hits     = SOURCE_KEEP * s.hits + hit;
+    s.expected = SOURCE_KEEP * s.expected + (float) others.probability(c);
+    hits[c]    = KEEP * hits[c] + hit;
+    trials[c]  = KEEP * trials[c] + 1;
 }
 
 double foresight::probability(int c, const experience & others) const {
-    return (hits[c] + WEIGHT * others.probability(c)) / (trials[c] + WEIGHT);
+    const source & s = sources[source_of(c)];
+    const double here = (s.hits + SOURCE_WEIGHT) / (s.expected + SOURCE_WEIGHT);
+    const double p    = std::min(others.probability(c) * here, MOST);
+    return (hits[c] + WEIGHT * p) / (trials[c] + WEIGHT);
 }
 
 } // namespace chq

@@ -45,15 +45,23 @@ private:
     float trials[circumstance::COUNT];
 };
 
-// Those of one answer, which begin with what is known of others.
+// Those of one answer, which begin with what is known of others: with that of the circumstance, times how much more or less often than the others'
+// experience says the source's guesses have come true here.
 class foresight {
 public:
-    void   record(int circumstance, bool hit);
+    void   record(int circumstance, bool hit, const experience & others);
     double probability(int circumstance, const experience & others) const;
 
 private:
-    float hits[circumstance::COUNT]   = {};
-    float trials[circumstance::COUNT] = {};
+    struct source {
+        float hits     = 0;
+        float expected = 0;
+    };
+    static int source_of(int circumstance);
+
+    float  hits[circumstance::COUNT]   = {};
+    float  trials[circumstance::COUNT] = {};
+    source sources[3];
 };
 
 } // namespace chq

@@ -51,7 +51,7 @@ void planner::begin(const int32_t * tokens, int32_t n) {
 // Everything that the sources say of this place, against the token that came.
 void planner::judge(int32_t token) {
     const auto count = [&](int c, bool hit) {
-        rates.record(c, hit);
+        rates.record(c, hit, memory.rates);
         memory.rates.record(c, hit);
     };
     const int n = std::min(n_text, (int32_t) recycling::LONGEST);

@@ -28,6 +28,8 @@ public final class Generation implements Iterable<String>, AutoCloseable {
 
     private @Nullable SamplerChain chain;
     private @Nullable SpeculativeSteps steps;
+    private volatile @Nullable Router router;
+    private int routed;
     private SpeculationStats speculated = SpeculationStats.NONE;
     private int plainSteps;
     private @Nullable Consumer<String> whenDone;
@@ -93,6 +95,10 @@ public final class Generation implements Iterable<String>, AutoCloseable {
     public void cancel() {
         cancelled = true;
         sequence.context().cancel();
+        Router asked = router;
+        if (asked != null) {
+            asked.cancel();
+        }
     }
 
     /// The sequence that the answer is appended to.
@@ -111,7 +117,7 @@ public final class Generation implements Iterable<String>, AutoCloseable {
         return new GenerationStats(promptTokens, cachedTokens, generated,
                 Duration.ofNanos(generated > 0 ? firstTokenAt - startedAt : 0),
                 Duration.ofNanos(generated > 0 ? lastTokenAt - firstTokenAt : 0),
-                plainSteps + (int) speculated.steps(), speculated, reason);
+                plainSteps + (int) speculated.steps(), speculated, routed, reason);
     }
 
     /// Gives up what the generation made for itself. The end of the iteration does so too. The sequence stays, unless it was made
@@ -128,6 +134,10 @@ public final class Generation implements Iterable<String>, AutoCloseable {
         if (steps != null) {
             speculated = steps.stats();
             steps.close();
+        }
+        if (router != null) {
+            routed = router.routed();
+            router.close();
         }
         if (chain != null) {
             chain.close();
@@ -227,6 +237,14 @@ public final class Generation implements Iterable<String>, AutoCloseable {
 
     /// Appends one token: of the last speculative step, of a new one, or of a plain step where the logits are there or one is asked for.
     private void pick(SamplerChain chain) {
+        if (options.routing().isPresent()) {
+            if (router == null) {
+                router = new Router(options.routing().get(), sequence.context());
+            }
+            router.next(sequence, chain, options.specialTokens());
+            plainSteps += generated > 0 ? 1 : 0;
+            return;
+        }
         if (generated > 0 && options.speculation().isOn()) {
             if (steps == null) {
                 steps = new SpeculativeSteps(sequence.context(), options);

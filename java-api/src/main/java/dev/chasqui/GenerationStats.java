@@ -12,6 +12,7 @@ import java.time.Duration;
 /// @param decodeTime       from the first token to the last
 /// @param targetSteps      passes of the model after the prompt
 /// @param speculation      what speculative steps did, [SpeculationStats#NONE] without any
+/// @param routedTokens     tokens that the larger model of a [Routing] picked; 0 without one
 /// @param finishReason     why it ended
 public record GenerationStats(
         int promptTokens,
@@ -21,6 +22,7 @@ public record GenerationStats(
         Duration decodeTime,
         int targetSteps,
         SpeculationStats speculation,
+        int routedTokens,
         FinishReason finishReason) {
 
     /// Tokens per second after the first; 0 with fewer than two tokens.

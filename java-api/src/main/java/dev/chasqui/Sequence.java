@@ -271,6 +271,22 @@ public final class Sequence implements AutoCloseable {
         }
     }
 
+    /// Appends a token that was picked elsewhere, as if [#next] had given it.
+    void adopt(int token, boolean renderSpecial) {
+        enter();
+        try {
+            Vocabulary vocabulary = context.model().vocabulary();
+            chq_sampled.token(context.sampled(), token);
+            chq_sampled.is_end(context.sampled(), vocabulary.info(token).isEnd());
+            chq_sampled.n_piece(context.sampled(), vocabulary.piece(token, renderSpecial, context.piece(), context.pieceLength()));
+            ahead = 0;
+            ensureCapacity(length + 1);
+            tokens[length++] = token;
+        } finally {
+            context.exit();
+        }
+    }
+
     /// Whether the token of the last [#next] ends the text.
     boolean lastIsEnd() {
         return chq_sampled.is_end(context.sampled());

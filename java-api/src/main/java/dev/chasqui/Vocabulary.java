@@ -80,6 +80,23 @@ public final class Vocabulary {
         return addsEos;
     }
 
+    /// Whether tokens of this vocabulary mean the same in the other one, as of two models of a family; one of the two may be padded.
+    public boolean sameAs(Vocabulary other) {
+        MemorySegment ours = model.acquire();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment theirs = other.model.acquire();
+            try {
+                MemorySegment same = arena.allocate(ValueLayout.JAVA_BOOLEAN);
+                Status.check(chq_same_vocabulary(ours, theirs, same));
+                return same.get(ValueLayout.JAVA_BOOLEAN, 0);
+            } finally {
+                other.model.release();
+            }
+        } finally {
+            model.release();
+        }
+    }
+
     /// Plain text to tokens, nothing added and nothing read as a control token.
     public int[] tokenize(String text) {
         return tokenize(text, false, false);

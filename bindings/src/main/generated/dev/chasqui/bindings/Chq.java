@@ -4865,6 +4865,68 @@ public class Chq extends Chq$shared {
         }
     }
 
+    private static class chq_same_vocabulary {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_same_vocabulary");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_same_vocabulary(const struct chq_model *a, const struct chq_model *b, _Bool *same)
+     * }
+     */
+    public static FunctionDescriptor chq_same_vocabulary$descriptor() {
+        return chq_same_vocabulary.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_same_vocabulary(const struct chq_model *a, const struct chq_model *b, _Bool *same)
+     * }
+     */
+    public static MethodHandle chq_same_vocabulary$handle() {
+        return chq_same_vocabulary.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_same_vocabulary(const struct chq_model *a, const struct chq_model *b, _Bool *same)
+     * }
+     */
+    public static MemorySegment chq_same_vocabulary$address() {
+        return chq_same_vocabulary.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_same_vocabulary(const struct chq_model *a, const struct chq_model *b, _Bool *same)
+     * }
+     */
+    public static int chq_same_vocabulary(MemorySegment a, MemorySegment b, MemorySegment same) {
+        var mh$ = chq_same_vocabulary.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_same_vocabulary", a, b, same);
+            }
+            return (int)mh$.invokeExact(a, b, same);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class chq_context_create {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,

@@ -31,23 +31,34 @@ final class ModelOption {
 
     /// The file, fetched if need be, with progress on stderr.
     Path file() {
+        return file(model);
+    }
+
+    private static Path file(String name) {
         try (DownloadProgress progress = new DownloadProgress()) {
-            return ModelStore.standard().get(model, progress);
+            return ModelStore.standard().get(name, progress);
         }
     }
 
     Model load() {
-        return load(ModelOptions.defaults().withGpuLayers(gpuLayers).withKernels(kernels)
-                .withPackedCache(packedCache ? PackedCache.standard() : null));
+        return load(file(model), options());
+    }
+
+    /// Another model, with the same options.
+    Model loadOther(String name) {
+        return load(file(name), options());
+    }
+
+    private ModelOptions options() {
+        return ModelOptions.defaults().withGpuLayers(gpuLayers).withKernels(kernels).withPackedCache(packedCache ? PackedCache.standard() : null);
     }
 
     /// Enough for tokenising.
     Model loadVocabulary() {
-        return load(ModelOptions.defaults().withVocabularyOnly(true));
+        return load(file(), ModelOptions.defaults().withVocabularyOnly(true));
     }
 
-    private Model load(ModelOptions options) {
-        Path file = file();
+    private static Model load(Path file, ModelOptions options) {
         try (ProgressBar bar = ProgressBar.onStderr()) {
             return Model.load(file, options
                     .withListener(fraction -> {

@@ -4,11 +4,13 @@ import dev.chasqui.ChatMessage;
 import dev.chasqui.ChatTemplate;
 import dev.chasqui.Context;
 import dev.chasqui.ContextOptions;
+import dev.chasqui.DraftModel;
 import dev.chasqui.FinishReason;
 import dev.chasqui.Generation;
 import dev.chasqui.GenerationOptions;
 import dev.chasqui.GenerationStats;
 import dev.chasqui.Model;
+import dev.chasqui.Routing;
 import dev.chasqui.Sampler;
 import dev.chasqui.Sequence;
 import java.io.IOException;
@@ -26,6 +28,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -77,6 +80,18 @@ final class RunCommand implements Callable<Integer> {
     @Mixin
     private SpeculationOption speculation;
 
+    @Option(names = "--draft-model", paramLabel = "MODEL",
+            description = "A smaller model of the same vocabulary that guesses as well; the answer is the same.")
+    private @Nullable String draftModel;
+
+    @Option(names = "--route-to", paramLabel = "MODEL",
+            description = "Lossy: a larger model of the same vocabulary picks the tokens of which MODEL is unsure.")
+    private @Nullable String routeTo;
+
+    @Option(names = "--route-entropy", paramLabel = "NATS", defaultValue = "" + Routing.USUAL_ENTROPY,
+            description = "How unsure that is: the entropy of its probabilities (default: ${DEFAULT-VALUE}).")
+    private double routeEntropy;
+
     @Option(names = "--recycling", paramLabel = "FILE",
             description = "Start with the recycled tokens that an earlier run left in this file, and leave them there again.")
     private @Nullable Path recycling;
@@ -90,13 +105,13 @@ final class RunCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         String text = prompt.equals("-") ? new String(System.in.readAllBytes(), StandardCharsets.UTF_8) : prompt;
-        try (Model loaded = model.load()) {
+        try (Model loaded = model.load(); Model helper = helper()) {
             if (recycling != null && Files.exists(recycling)) {
                 loaded.recyclingTable().restore(recycling);
             }
             int[] tokens = promptTokens(loaded, text);
             try (Context context = loaded.newContext(contextOptions(tokens.length));
-                    Generation generation = context.newSequence().generate(tokens, generationOptions())) {
+                    Generation generation = context.newSequence().generate(tokens, generationOptions(helper))) {
                 int status = Interrupt.during(generation, () -> answer(generation, tokens.length));
                 if (recycling != null) {
                     loaded.recyclingTable().save(recycling);
@@ -125,11 +140,24 @@ final class RunCommand implements Callable<Integer> {
         return threads.apply(ContextOptions.defaults().withContextSize(size));
     }
 
-    private GenerationOptions generationOptions() {
+    /// The other model of the two.
+    private @Nullable Model helper() {
+        if (draftModel != null && routeTo != null) {
+            throw new ParameterException(spec.commandLine(), "--draft-model and --route-to exclude each other: a routed answer is not guessed ahead");
+        }
+        String name = draftModel != null ? draftModel : routeTo;
+        return name == null ? null : model.loadOther(name);
+    }
+
+    private GenerationOptions generationOptions(@Nullable Model helper) {
         Sampler sampler = temperature <= 0 ? Sampler.greedy()
                 : Sampler.builder().topK(topK).topP(topP).minP(minP).temperature(temperature).seed(seed).build();
-        return GenerationOptions.defaults().withMaxTokens(maxTokens).withSampler(sampler).withStop(stop.toArray(String[]::new))
-                .withSpeculation(speculation.get());
+        GenerationOptions options = GenerationOptions.defaults().withMaxTokens(maxTokens).withSampler(sampler)
+                .withStop(stop.toArray(String[]::new)).withSpeculation(speculation.get());
+        if (helper == null) {
+            return options;
+        }
+        return routeTo != null ? options.withRouting(Routing.to(helper).withEntropy(routeEntropy)) : options.withDraftModel(DraftModel.of(helper));
     }
 
     private int answer(Generation generation, int promptLength) {
@@ -169,6 +197,7 @@ final class RunCommand implements Callable<Integer> {
             object.writeNumberField("accepted", stats.speculation().accepted());
             object.writeNumberField("target_steps", stats.targetSteps());
             SpeculationJson.write(object, stats.speculation());
+            object.writeNumberField("routed", stats.routedTokens());
             object.writeNumberField("packed_bytes", sequence.context().model().info().packedBytes());
             object.writeStringField("finish_reason", stats.finishReason().name().toLowerCase(Locale.ROOT));
         });
