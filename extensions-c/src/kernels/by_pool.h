@@ -11,7 +11,7 @@ namespace chq::kernels {
 
 template <class Wish>
 class by_pool {
-  public:
+public:
     // Replaces what was asked before; nothing ends it.
     void set(const void * pool, std::optional<Wish> wish) {
         std::lock_guard<std::mutex> lock(mutex_);
@@ -31,7 +31,7 @@ class by_pool {
         return std::nullopt;
     }
 
-  private:
+private:
     std::mutex                                mutex_;
     std::vector<std::pair<const void *, Wish>> wishes_; // a few at most
 };

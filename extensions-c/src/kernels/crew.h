@@ -11,7 +11,7 @@
 namespace chq::kernels {
 
 class crew {
-  public:
+public:
     explicit crew(int count) : count_(count) {}
     ~crew();
     crew(const crew &) = delete;
@@ -26,7 +26,7 @@ class crew {
     void set_next(int item)  { next_.store(item, std::memory_order_relaxed); }
     int  take_next(int n)    { return next_.fetch_add(n, std::memory_order_relaxed); }
 
-  private:
+private:
     void work(int index);
     void start();
 

@@ -87,7 +87,7 @@ struct avx512 {
         }
     }
 
-  private:
+private:
     CHQ_INLINE __m512i broadcast(const void * four_bytes) {
         int32_t value;
         memcpy(&value, four_bytes, 4);

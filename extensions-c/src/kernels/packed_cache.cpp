@@ -70,7 +70,7 @@ static bool ends_with(const std::string & text, const char * end) {
 }
 
 class descriptor {
-  public:
+public:
     explicit descriptor(int fd) : fd_(fd) {}
     ~descriptor() {
         if (fd_ >= 0) {
@@ -81,7 +81,7 @@ class descriptor {
     descriptor & operator=(const descriptor &) = delete;
     operator int() const { return fd_; }
 
-  private:
+private:
     const int fd_;
 };
 

@@ -18,7 +18,7 @@
 namespace chq::kernels {
 
 class packed_cache {
-  public:
+public:
     // Makes the folder if it is not there. NULL, and a warning in the log, if it cannot be used. At most max_bytes stay in it.
     static std::unique_ptr<packed_cache> open(const std::string & folder, uint64_t max_bytes);
     ~packed_cache();
@@ -35,7 +35,7 @@ class packed_cache {
     // What goes wrong ends in the log.
     void keep(const digest & key, const void * packed, size_t size);
 
-  private:
+private:
     packed_cache(std::string path, int folder, uint64_t max_bytes) : path_(std::move(path)), folder_(folder), max_bytes_(max_bytes) {}
 
     bool read_seed();

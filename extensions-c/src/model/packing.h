@@ -11,7 +11,7 @@ namespace chq {
 
 // Sets the kernels' mode and cache for the calling thread; before and after, they are the environment's.
 class packing {
-  public:
+public:
     packing(int32_t kernels, const char * cache_folder, uint64_t cache_bytes);
     ~packing();
     packing(const packing &) = delete;
@@ -23,13 +23,13 @@ class packing {
 // Has the kernels try the formats of a model on another thread: reading the vocabulary keeps only one busy. Who needs a result earlier waits
 // for it. Measured once in a process.
 class early_trials {
-  public:
+public:
     early_trials(int32_t kernels, const std::set<ggml_type> & types);
     ~early_trials();
     early_trials(const early_trials &) = delete;
     early_trials & operator=(const early_trials &) = delete;
 
-  private:
+private:
     std::thread thread_;
 };
 

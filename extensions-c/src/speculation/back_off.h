@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdint>
 
 namespace chq {
 
@@ -19,32 +18,26 @@ public:
 
     // After each guessed step. plain: seconds of a pass over one row
     void record(int tokens, double seconds, double plain) {
-        spent  += seconds;
-        gained += tokens * plain;
-        if (++steps < WINDOW) {
-            return;
-        }
-        if (gained < spent) {
+        debt += seconds / plain - tokens;
+        if (debt > MOST_DEBT) {
             rest  = pause;
             pause = std::min(2 * pause, LONGEST);
-        } else {
+            debt  = 0;
+        } else if (debt < -MOST_CREDIT) {
+            debt  = -MOST_CREDIT;
             pause = SHORTEST;
         }
-        steps  = 0;
-        spent  = 0;
-        gained = 0;
     }
 
 private:
-    static constexpr int WINDOW   = 24; // guessed steps
-    static constexpr int SHORTEST = 16; // plain ones after a window that lost
-    static constexpr int LONGEST  = 256;
+    static constexpr double MOST_DEBT   = 1.5; // in plain steps
+    static constexpr double MOST_CREDIT = 3;   // what went well long ago does not count
+    static constexpr int    SHORTEST    = 12;  // plain steps after a debt
+    static constexpr int    LONGEST     = 256;
 
-    int    rest   = 0;
-    int    pause  = SHORTEST;
-    int    steps  = 0;
-    double spent  = 0;
-    double gained = 0;
+    int    rest  = 0;
+    int    pause = SHORTEST;
+    double debt  = 0;
 };
 
 } // namespace chq

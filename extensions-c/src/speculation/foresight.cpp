@@ -53,9 +53,9 @@ static double at_first(int c) {
 constexpr float OTHERS_KEEP   = 0.998f; // of older trials at each new one
 constexpr float OTHERS_WEIGHT = 6;      // of at_first, in trials
 constexpr float KEEP          = 0.97f;
-constexpr float WEIGHT        = 6;      // of others' experience
+constexpr float WEIGHT        = 4;      // of others' experience
 constexpr float SOURCE_KEEP   = 0.985f;
-constexpr float SOURCE_WEIGHT = 4;      // of a source that is neither better nor worse here, in hits
+constexpr float SOURCE_WEIGHT = 3;      // of a source that is neither better nor worse here, in hits
 constexpr double MOST         = 0.97;   // of what is expected, for guesses that were not tried here
 
 experience::experience() {

@@ -7,7 +7,8 @@ namespace chq {
 
 using namespace circumstance;
 
-constexpr int32_t STRONG_LENGTH = 4; // of a repeated suffix
+constexpr int32_t STRONG_LENGTH = 4;    // of a repeated suffix
+constexpr double  LEAST_GAIN    = 1.06; // the largest of several estimates is more often too high than too low
 
 int planner::successor::rank_of(int32_t token) const {
     for (int i = 0; next && i < recycling::K && next->share[i] > 0; i++) {
@@ -180,7 +181,7 @@ void planner::plan(chq_tree & tree, const limits & limits, const pass_cost & cos
     std::vector<bool>   inner(1);
     int32_t leaves = 1;
     double expected = 1;
-    double best     = plain > 0 ? expected / plain : 0;
+    double best     = plain > 0 ? LEAST_GAIN * expected / plain : 0;
     int32_t keep    = 1;
     offer(options, tree, 0, 0, 0, limits);
     std::make_heap(options.begin(), options.end());
