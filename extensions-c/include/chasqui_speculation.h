@@ -59,7 +59,8 @@ CHQ_API struct chq_draft_model_params chq_draft_model_default_params(void);
 
 // Has a smaller model guess as well: the speculation's steps use it where it gave more tokens a second than the other sources (always, if `fixed`).
 // draft: a context of its own, empty, used by nobody else until the speculation is freed; it should be as long as the speculation's.
-// CHQ_STATUS_ARGUMENT where the vocabularies differ. With a temperature the tokens have the law of plain decoding but are not those that its seed would give.
+// CHQ_STATUS_ARGUMENT where the vocabularies differ. With a temperature the tokens have the law of plain decoding but are not those that its seed would give;
+// chains that end with mirostat or adaptive_p go on as without one.
 CHQ_API chq_status chq_speculation_set_draft_model(struct chq_speculation * speculation, struct chq_context * draft, const struct chq_draft_model_params * params);
 
 // Most tokens of a guess and most ways here, 0 or 1 with the reason where there can be none. reason: as chq_sampler_describe's text.

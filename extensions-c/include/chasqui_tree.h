@@ -45,7 +45,7 @@ CHQ_API chq_status chq_tree_prune(struct chq_tree * tree, int32_t n);
 CHQ_API chq_status chq_tree_limit(const struct chq_context * context, int32_t * n_leaves, char * reason, size_t capacity, size_t * length);
 
 // One pass over the tree after what the sequence holds. Row i of chq_logits (or chq_top_k) is node i's. Until chq_tree_commit the context takes no other
-// decode and no change of a sequence (CHQ_STATUS_STATE), but for chq_context_clear. Errors as of chq_decode; they leave everything as it was.
+// decode and no change of a sequence (CHQ_STATUS_STATE), but for chq_context_clear. Errors as of chq_decode; they leave the sequence as it was.
 CHQ_API chq_status chq_tree_decode(struct chq_context * context, int32_t seq_id, const struct chq_tree * tree);
 
 // The path from the root to a node joins the sequence, the rest of the tree is forgotten; node -1: all of it.

@@ -40,9 +40,17 @@ int32_t grow_branch(chq_context * context, int32_t b, int32_t seq_id) {
     }
     const int32_t id  = all.first + b;
     const int32_t end = llama_memory_seq_pos_max(context->memory, seq_id) + 1;
-    if (all.end[b] < end) {
-        llama_memory_seq_cp(context->memory, seq_id, id, all.end[b], -1);
-        all.end[b] = end;
+    const auto grow = [&] {
+        if (all.end[b] < end) {
+            llama_memory_seq_cp(context->memory, seq_id, id, all.end[b], -1);
+            all.end[b] = end;
+        }
+    };
+    grow();
+    if (llama_memory_seq_pos_min(context->memory, id) != llama_memory_seq_pos_min(context->memory, seq_id)) {
+        // cells that a sliding window had left behind were taken from the sequence
+        cut_branch(context, b, 0);
+        grow();
     }
     return id;
 }

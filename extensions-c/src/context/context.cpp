@@ -226,7 +226,7 @@ static llama_context_params default_params() {
 }
 
 static bool on_compute_poll(void * context) {
-    return ((chq_context *) context)->cancelled.load(std::memory_order_relaxed);
+    return is_cancelled((chq_context *) context);
 }
 
 static void attach_pools(chq_context * context, int32_t n_threads, int32_t n_threads_batch) {

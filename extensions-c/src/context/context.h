@@ -73,7 +73,8 @@ struct chq_context : chq::handle {
     const char        * no_branches = nullptr; // why there are none
     chq::tree_in_flight flight;
 
-    std::atomic<bool> cancelled { false };
+    std::atomic<bool>         cancelled { false };
+    const std::atomic<bool> * cancelled_with = nullptr; // of the context that this one drafts for
 
     // constants, read once
     int32_t n_vocab       = 0;
@@ -120,6 +121,10 @@ struct chq_context : chq::handle {
 };
 
 namespace chq {
+
+inline bool is_cancelled(const chq_context * context) {
+    return context->cancelled.load(std::memory_order_relaxed) || (context->cancelled_with && context->cancelled_with->load(std::memory_order_relaxed));
+}
 
 inline void check_context(const chq_context * context) {
     check_handle(context, KIND_CONTEXT, "context");

@@ -93,7 +93,7 @@ void check_decodable(const chq_context * context) {
     if (context->model->no_alloc) {
         fail(CHQ_STATUS_STATE, "the model was loaded with no_alloc");
     }
-    if (context->cancelled.load(std::memory_order_relaxed)) {
+    if (is_cancelled(context)) {
         fail(CHQ_STATUS_CANCELLED, "the context is cancelled until chq_context_cancel_reset");
     }
 }

@@ -11,7 +11,8 @@ namespace chq {
 
 constexpr int32_t SUPPORT = 256; // tokens of a draft's law, the best ones
 
-draft_model::draft_model(const chq_context * target, chq_context * context, const chq_draft_model_params & params) : context(context), params(params) {
+draft_model::draft_model(const chq_context * target, chq_context * context, const chq_draft_model_params & params)
+    : context(context), n_shared(std::min(target->n_vocab, context->n_vocab)), params(params) {
     check_enum(params.shape, CHQ_SHAPE_CHAIN, CHQ_SHAPE_DYNAMIC, "shape");
     if (context == target) {
         fail(CHQ_STATUS_ARGUMENT, "the draft context is the speculation's own");
@@ -31,21 +32,35 @@ draft_model::draft_model(const chq_context * target, chq_context * context, cons
     if (context->embeddings || !context->causal || context->top_k > 0) {
         fail(CHQ_STATUS_UNSUPPORTED, "the draft context leaves no logits");
     }
-    if (context->branches.count() == 0) {
+    if (params.shape != CHQ_SHAPE_CHAIN && context->branches.count() == 0) {
         fail(CHQ_STATUS_UNSUPPORTED, "the draft context cannot grow trees: %s", context->no_branches);
     }
     if (llama_memory_seq_pos_max(check_memory(context), 0) >= 0) {
         fail(CHQ_STATUS_STATE, "the draft context is not empty");
     }
+    context->cancelled_with = &target->cancelled;
 }
+
+draft_model::~draft_model() { context->cancelled_with = nullptr; }
 
 // The laws of nodes that have none yet.
 void draft_model::compute(chq_tree & tree) {
     decode_tree(context, 0, tree);
+    try {
+        read_laws(tree);
+    } catch (...) {
+        commit_tree(context, -1);
+        throw;
+    }
+    commit_tree(context, -1);
+    forget_rows(context);
+}
+
+void draft_model::read_laws(const chq_tree & tree) {
     const float * rows = logits_of(context);
     laws.resize((size_t) tree.size());
     const int32_t n_vocab = context->n_vocab;
-    const int32_t n = std::min(SUPPORT, n_vocab);
+    const int32_t n = std::min(SUPPORT, n_shared);
     std::vector<int32_t> tokens((size_t) n);
     std::vector<float>   logits((size_t) n);
     for (int32_t i = 0; i < tree.size(); i++) {
@@ -53,7 +68,7 @@ void draft_model::compute(chq_tree & tree) {
         if (!l.entries.empty()) {
             continue;
         }
-        row_top_k(rows + (int64_t) i * n_vocab, n_vocab, n, tokens.data(), logits.data());
+        row_top_k(rows + (int64_t) i * n_vocab, n_shared, n, tokens.data(), logits.data());
         const double t = draws() ? params.temperature : 1;
         for (int32_t j = 0; j < n; j++) {
             const double p = std::exp(((double) logits[j] - logits[0]) / t);
@@ -64,8 +79,6 @@ void draft_model::compute(chq_tree & tree) {
         std::sort(l.entries.begin(), l.entries.end(), [](const law::entry & a, const law::entry & b) { return a.token < b.token; });
         l.normalise();
     }
-    commit_tree(context, -1);
-    forget_rows(context);
 }
 
 // n tokens without replacement in the order drawn, or the best ones.
@@ -75,7 +88,7 @@ std::vector<int32_t> draft_model::pick(const law & from, int32_t n) {
     while ((int32_t) picked.size() < n && !rest.entries.empty()) {
         int32_t token;
         if (draws()) {
-            position_random random(params.seed, drawn++);
+            position_random random(~params.seed, drawn++); // not the numbers that verification has
             token = random.draw(rest);
         } else {
             token = std::max_element(rest.entries.begin(), rest.entries.end(), [](const law::entry & a, const law::entry & b) { return a.p < b.p; })->token;
@@ -131,7 +144,7 @@ void draft_model::beam(chq_tree & tree, int32_t most, int32_t depth) {
                 const double phi = it.phi + std::log(e.p);
                 double g = phi;
                 if (draws()) {
-                    position_random random(params.seed, drawn++);
+                    position_random random(~params.seed, drawn++);
                     g -= std::log(-std::log(std::max(random.uniform(), 0x1p-60)));
                 }
                 highest = std::max(highest, g);
@@ -210,14 +223,18 @@ void draft_model::dynamic(chq_tree & tree, int32_t most, int32_t depth) {
     }
 }
 
-void draft_model::grow(chq_tree & tree, const std::vector<int32_t> & text, int32_t most_nodes, int32_t most_depth) {
+int32_t draft_model::grow(chq_tree & tree, const std::vector<int32_t> & text, int32_t most_nodes, int32_t most_leaves, int32_t most_depth) {
     laws.clear();
     const int32_t n = (int32_t) text.size() - 1; // all but the root
     tree.reset(text.back());
-    const int32_t most  = std::min({ most_nodes, params.n_nodes, context->n_outputs_max - 1, context->n_ubatch - 1, context->branches.count() });
+    const bool is_chain = params.shape == CHQ_SHAPE_CHAIN || most_leaves == 1;
+    int32_t most = std::min({ most_nodes, params.n_nodes, context->n_outputs_max - 1, context->n_ubatch - 1 });
+    if (!is_chain) {
+        most = std::min({ most, most_leaves, 1 + context->branches.count() });
+    }
     const int32_t depth = std::min(most_depth, params.depth);
     if (most < 1 || depth < 1) {
-        return;
+        return 0;
     }
     if (llama_memory_seq_pos_max(context->memory, 0) + 1 != (int32_t) held.size()) {
         prepare_change(context); // a pass failed half-way
@@ -228,25 +245,29 @@ void draft_model::grow(chq_tree & tree, const std::vector<int32_t> & text, int32
     while (common < n && common < (int32_t) held.size() && held[(size_t) common] == text[(size_t) common]) {
         common++;
     }
+    if (std::any_of(text.begin() + common, text.end(), [&](int32_t token) { return token >= context->n_vocab; })) {
+        return 0;
+    }
     if (common < (int32_t) held.size()) {
         prepare_change(context);
         llama_memory_seq_rm(context->memory, 0, common, -1);
         held.resize((size_t) common);
     }
     if (room_of(context, 0) < n - common + 1 + most) {
-        return;
+        return 0;
     }
     if (common < n) {
         decode_tokens(context, 0, text.data() + common, n - common, CHQ_OUTPUT_NONE, nullptr);
         held.insert(held.end(), text.begin() + common, text.begin() + n);
     }
-    switch (params.shape) {
+    switch (is_chain ? CHQ_SHAPE_CHAIN : params.shape) {
         case CHQ_SHAPE_BEAM:     beam   (tree, most, depth); break;
         case CHQ_SHAPE_BRANCHES: branch (tree, most, depth); break;
         case CHQ_SHAPE_DYNAMIC:  dynamic(tree, most, depth); break;
         default:                 chain  (tree, most, depth); break;
     }
     laws.resize((size_t) tree.size());
+    return n - common;
 }
 
 } // namespace chq

@@ -37,8 +37,8 @@ recycling::slot & recycling::place(uint64_t key) {
 
 void recycling::learn(const int32_t * context, int n, const int32_t * tokens, const float * logits) {
     if (single.empty()) {
-        single.resize((size_t) n_vocab);
         slots.resize(n_slots);
+        single.resize((size_t) n_vocab); // last: it tells that both are there
     }
     successors next = {};
     float weights[K];

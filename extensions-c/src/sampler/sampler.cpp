@@ -11,7 +11,7 @@
 namespace chq {
 
 static bool picks(stage_kind kind) {
-    return kind == stage_kind::GREEDY || kind == stage_kind::RANDOM_PICK;
+    return kind == stage_kind::GREEDY || kind == stage_kind::DIST || kind == stage_kind::OTHER_PICK;
 }
 
 void check_ready(const chq_sampler * sampler) {
@@ -157,6 +157,8 @@ void law_of(chq_sampler * sampler, const float * logits, law & out) {
     std::sort(out.entries.begin(), out.entries.end(), [](const law::entry & a, const law::entry & b) { return a.token < b.token; });
     out.normalise();
 }
+
+bool picks_by_law(const chq_sampler * sampler) { return sampler->stages.back() != stage_kind::OTHER_PICK; }
 
 void accept_picked(chq_sampler * sampler, int32_t token) { accept_token(sampler, token); }
 

@@ -10,7 +10,7 @@
 
 namespace chq {
 
-enum class stage_kind : uint8_t { FILTER, GREEDY, RANDOM_PICK, GRAMMAR };
+enum class stage_kind : uint8_t { FILTER, GREEDY, DIST, OTHER_PICK, GRAMMAR };
 
 } // namespace chq
 
@@ -50,6 +50,9 @@ int32_t pick_token(chq_sampler * sampler, const float * logits, bool accept);
 // The probabilities of all tokens that the chain leaves, in the order of tokens; with a chain that ends greedily, of its pick alone. The random numbers of
 // the chain go on as if it had picked.
 void law_of(chq_sampler * sampler, const float * logits, law & out);
+
+// Whether the last stage picks by nothing but these probabilities: the others change by what they pick.
+bool picks_by_law(const chq_sampler * sampler);
 
 // Tells the chain of a token that was picked otherwise.
 void accept_picked(chq_sampler * sampler, int32_t token);

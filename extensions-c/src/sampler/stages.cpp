@@ -59,7 +59,7 @@ chq_status chq_sampler_add_greedy(struct chq_sampler * sampler) {
 }
 
 chq_status chq_sampler_add_dist(struct chq_sampler * sampler, uint32_t seed) {
-    return add(sampler, stage_kind::RANDOM_PICK, [] {}, [&] { return llama_sampler_init_dist(seed); });
+    return add(sampler, stage_kind::DIST, [] {}, [&] { return llama_sampler_init_dist(seed); });
 }
 
 chq_status chq_sampler_add_top_k(struct chq_sampler * sampler, int32_t k) {
@@ -109,7 +109,7 @@ chq_status chq_sampler_add_xtc(struct chq_sampler * sampler, float p, float thre
 }
 
 chq_status chq_sampler_add_mirostat(struct chq_sampler * sampler, float tau, float eta, int32_t m, uint32_t seed) {
-    return add(sampler, stage_kind::RANDOM_PICK,
+    return add(sampler, stage_kind::OTHER_PICK,
         [&] {
             check_positive(tau, "tau");
             check_positive(eta, "eta");
@@ -121,13 +121,13 @@ chq_status chq_sampler_add_mirostat(struct chq_sampler * sampler, float tau, flo
 }
 
 chq_status chq_sampler_add_mirostat_v2(struct chq_sampler * sampler, float tau, float eta, uint32_t seed) {
-    return add(sampler, stage_kind::RANDOM_PICK,
+    return add(sampler, stage_kind::OTHER_PICK,
         [&] { check_positive(tau, "tau"); check_positive(eta, "eta"); },
         [&] { return llama_sampler_init_mirostat_v2(seed, tau, eta); });
 }
 
 chq_status chq_sampler_add_adaptive_p(struct chq_sampler * sampler, float target, float decay, uint32_t seed) {
-    return add(sampler, stage_kind::RANDOM_PICK,
+    return add(sampler, stage_kind::OTHER_PICK,
         [&] {
             check_finite(target, "target");
             if (target > 1.0f) {

@@ -45,7 +45,6 @@ public:
 
     int32_t length() const { return n_text; }
     int32_t last()   const { return recent[recycling::LONGEST - 1]; }
-    size_t  bytes()  const { return text.bytes(); }
 
 private:
     struct successor {

@@ -135,22 +135,34 @@ int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go
         fail(CHQ_STATUS_STATE, "the sequence holds %d tokens, of a text of %d it must hold all but the last", base, s->planner.length());
     }
     stopwatch watch;
-    const planner::limits limits = {
+    planner::limits limits = {
         s->params.sources,
-        !s->params.fixed && s->back_off.rests() ? 0 : std::max(0, std::min(s->params.n_draft, room_of(context, seq_id) - 1)),
+        std::max(0, std::min(s->params.n_draft, room_of(context, seq_id) - 1)),
         s->params.n_leaves,
         capacity - 1,
     };
     const bool by_model = s->draft && limits.nodes > 0 && (s->params.fixed || s->contest.choose() == 1);
+    int32_t caught_up = 0;
     if (by_model) {
-        s->draft->grow(s->tree, s->text, limits.nodes, limits.depth);
+        caught_up = s->draft->grow(s->tree, s->text, limits.nodes, limits.leaves, limits.depth);
     } else {
+        if (!s->params.fixed && s->back_off.rests()) {
+            limits.nodes = 0;
+        }
         s->planner.plan(s->tree, limits, context->pass_cost, s->params.fixed);
     }
     const double draft_seconds = watch.lap();
     s->stats.draft_seconds += draft_seconds;
 
-    decode_tree(context, seq_id, s->tree);
+    try {
+        decode_tree(context, seq_id, s->tree);
+    } catch (const failure & f) {
+        if (f.status != CHQ_STATUS_CONTEXT_FULL || s->tree.size() == 1) {
+            throw;
+        }
+        s->tree.truncate(1); // fewer cells are free than there seemed to be
+        decode_tree(context, seq_id, s->tree);
+    }
     const float * const rows = logits_of(context);
     const double seconds = watch.lap();
     s->stats.target_seconds += seconds;
@@ -166,7 +178,7 @@ int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go
         }
         for (;;) {
             const float * const row = rows + (int64_t) node * context->n_vocab;
-            const int32_t token = by_model && s->draft->draws() ? pick_of_drawn(s, sampler, row, node, s->planner.length() + n) : pick_token(sampler, row, true);
+            const int32_t token = by_model && s->draft->draws() && picks_by_law(sampler) ? pick_of_drawn(s, sampler, row, node, s->planner.length() + n) : pick_token(sampler, row, true);
             const bool    is_end = context->model->vocab && llama_vocab_is_eog(context->model->vocab, token);
             out[n++] = { token, 0, is_end };
             const int32_t child = s->tree.child(node, token);
@@ -177,6 +189,12 @@ int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go
         }
     } catch (const failure & f) {
         error = f;
+    } catch (const ggml_aborted &) {
+        throw;
+    } catch (...) {
+        commit_tree(context, -1);
+        forget_rows(context);
+        throw;
     }
     if (n == 0) {
         commit_tree(context, -1);
@@ -187,7 +205,7 @@ int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go
     commit_tree(context, error.status == CHQ_STATUS_OK ? node : s->tree.nodes[(size_t) node].parent);
     s->stats.verify_seconds += watch.lap();
 
-    if (s->draft && !s->params.fixed) {
+    if (s->draft && !s->params.fixed && caught_up <= CHQ_DRAFT_MAX + 1) { // the prompt is computed once
         s->contest.record(by_model, n, draft_seconds + seconds);
     }
     if (s->tree.size() > 1 && !by_model) {
@@ -196,7 +214,7 @@ int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go
     s->stats.steps++;
     s->stats.tokens      += n;
     s->stats.drafted     += s->tree.size() - 1;
-    s->stats.accepted    += n - 1;
+    s->stats.accepted    += s->tree.nodes[(size_t) node].depth;
     s->stats.plain_steps += s->tree.size() == 1;
     s->stats.trees       += s->tree.n_leaves() > 1;
     for (int32_t i = 1; i < s->tree.size(); i++) {
@@ -205,10 +223,16 @@ int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go
     for (int32_t i = node; i > 0; i = s->tree.nodes[(size_t) i].parent) {
         stats_of(s, by_model ? CHQ_DRAFT_MODEL : s->planner.source_of(i)).accepted[depth_index(s->tree.nodes[(size_t) i].depth)]++;
     }
-    learn(s, rows);
-    for (int32_t i = 0; i < n; i++) {
-        s->planner.add(out[i].token);
-        s->text.push_back(out[i].token);
+    try {
+        learn(s, rows);
+        for (int32_t i = 0; i < n; i++) {
+            s->planner.add(out[i].token);
+            s->text.push_back(out[i].token);
+        }
+    } catch (const std::bad_alloc &) {
+        // the tokens are good, but what comes next cannot be guessed: the next step asks for the text again
+        s->planner.begin(nullptr, 0);
+        s->text.clear();
     }
     s->stats.draft_seconds += watch.lap();
     if (s->tree.size() > 1) {
@@ -229,6 +253,7 @@ chq_status chq_speculation_set_draft_model(struct chq_speculation * speculation,
     return guarded([&] {
         check_speculation(speculation);
         check_context(draft);
+        speculation->draft.reset();
         speculation->draft = std::make_unique<draft_model>(speculation->context, draft, params ? *params : chq_draft_model_default_params());
         return CHQ_STATUS_OK;
     });
@@ -290,7 +315,9 @@ chq_status chq_speculation_free(struct chq_speculation * speculation) {
             check_speculation(speculation);
             draft_memory & memory = drafts_of(speculation->context->model);
             const std::lock_guard<std::mutex> lock(memory.mutex);
-            memory.costs[speculation->context->n_threads] = speculation->context->pass_cost;
+            if (speculation->context->pass_cost.known()) {
+                memory.costs[speculation->context->n_threads] = speculation->context->pass_cost;
+            }
             speculation->kind = KIND_FREED;
             delete speculation;
         }

@@ -4,7 +4,7 @@ import java.util.Objects;
 
 /// A smaller model of the same vocabulary that guesses how an answer of a larger one goes on.
 ///
-/// It is used beside the sources of [dev.chasqui.speculation.Speculation], in the steps where it gave more tokens a second than they did; with
+/// It is used beside the other sources of [dev.chasqui.speculation.Speculation], if these include `MODEL`, in the steps where it gave more tokens a second than they did; with
 /// `Speculation.withAdaptive(false)` in all of them. It pays where the large model is slow and the small one is both much faster and much alike.
 ///
 /// Immutable. The model stays the caller's, who keeps it open.
@@ -16,7 +16,7 @@ import java.util.Objects;
 /// @param width       ways side by side, 1 to 15, where the shape has several
 /// @param temperature 0: the tokens that it rates best; the answer is the one without guesses, token for token. More: tokens drawn at this temperature and
 ///                    verified by recursive rejection sampling, which accepts more of them where the sampler's temperature is high; the answer has the same
-///                    probabilities then, but a seed gives another one
+///                    probabilities then, but a sampler's seed does not fix it
 /// @param stop        a chain ends where the best token has a lower probability than this, a dynamic tree where a place is less worth
 public record DraftModel(Model model, Shape shape, int maxTokens, int depth, int width, float temperature, float stop) {
 

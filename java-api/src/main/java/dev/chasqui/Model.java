@@ -162,12 +162,12 @@ public final class Model implements AutoCloseable {
         }
     }
 
-    /// Frees the weights once everything made of this model is closed too. Idempotent.
     /// What the model's generations guess from besides their own text.
     public RecyclingTable recyclingTable() {
         return recyclingTable;
     }
 
+    /// Frees the weights once everything made of this model is closed too. Idempotent.
     @Override
     public void close() {
         handle.close();

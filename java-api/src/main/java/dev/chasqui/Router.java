@@ -31,10 +31,17 @@ final class Router implements AutoCloseable {
             return;
         }
         large.set(small.tokens()); // what was written since it was asked last, in one pass
-        int token = chain.pick(Arrays.copyOf(large.logits(), small.context().model().vocabulary().size())); // one of the two may be padded
-        chain.accept(token);
+        int token = chain.pick(asWide(large.logits(), small.context().model().vocabulary().size()));
+        chain.acceptPicked(token);
         routed++;
         small.adopt(token, renderSpecial);
+    }
+
+    /// One of the two vocabularies may be padded.
+    private static float[] asWide(float[] logits, int size) {
+        float[] row = Arrays.copyOf(logits, size);
+        Arrays.fill(row, Math.min(size, logits.length), size, Float.NEGATIVE_INFINITY);
+        return row;
     }
 
     /// Tokens that the larger model picked.

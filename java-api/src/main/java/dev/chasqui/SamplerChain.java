@@ -60,6 +60,16 @@ public final class SamplerChain implements AutoCloseable {
         }
     }
 
+    /// Tells the chain, grammars included, of a token that was picked by it for another context.
+    void acceptPicked(int token) {
+        MemorySegment address = enter();
+        try {
+            Status.check(chq_sampler_accept(address, token, true));
+        } finally {
+            exit();
+        }
+    }
+
     /// Picks from one row of logits without accepting the pick.
     ///
     /// @param logits one value per token of the vocabulary

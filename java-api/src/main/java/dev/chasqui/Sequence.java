@@ -592,6 +592,7 @@ public final class Sequence implements AutoCloseable {
         if (step) {
             forgetLogits();
             decoded = Math.min(length, cached(address));
+            chq_seq_remove(address, id, decoded, -1); // nothing there, but for a step that failed late
         }
         return failure;
     }

@@ -52,7 +52,9 @@ final class SpeculativeSteps implements AutoCloseable {
             throw e;
         }
         try {
-            options.draftModel().ifPresent(draft -> guessBy(draft, context));
+            if (speculation.sources().contains(DraftSource.MODEL)) {
+                options.draftModel().ifPresent(draft -> guessBy(draft, context));
+            }
         } catch (Throwable e) {
             close();
             throw e;

@@ -75,6 +75,16 @@ class RoutingTest {
         assertThat(mixed.stats().generatedTokens()).isEqualTo(60);
     }
 
+    /// A grammar hears of the larger model's tokens as of the small one's.
+    @Test
+    void grammarsHold() {
+        GenerationOptions options = GREEDY.withSampler(Sampler.greedy().constrainedBy(Grammar.of("root ::= (\"ab\" [cd])+"))).withMaxTokens(40);
+        for (double threshold : new double[] {0, 0.5, 1}) {
+            String text = answer(model, options.withRouting(Routing.to(large).withEntropy(threshold))).text();
+            assertThat(text).matches("(ab[cd])+(a|ab)?");
+        }
+    }
+
     @Test
     void entropyIsThatOfTheProbabilities() {
         assertThat(Router.entropy(new float[] {1, 1, 1, 1})).isCloseTo(Math.log(4), within(1e-9));

@@ -124,7 +124,7 @@ final class BenchSpeculationCommand implements Callable<Integer> {
             if (cold) {
                 table.clear();
             }
-            byte[] before = table.save(); // the second answer must not profit from the first
+            byte[] before = table.save(); // the second answer must not profit from the first; what passes cost and how often guesses hit is kept
             Run plain = answer(sequence, start, Speculation.off());
             Run guessed = answer(sequence, start, policy());
             table.restore(before);
