@@ -13,7 +13,7 @@ namespace {
 
 constexpr int32_t N_VOCAB = 40;
 
-constexpr planner::limits ALL = { CHQ_DRAFT_ALL, CHQ_DRAFT_MAX, 16, 100 };
+constexpr planner::limits ALL = { CHQ_DRAFT_ALL, CHQ_DRAFT_MAX, 16, 100, 1e9 };
 
 // A pass over n rows costs seconds[n - 1], the rest as the last.
 pass_cost costs(const std::vector<double> & seconds) {
@@ -144,7 +144,7 @@ TEST(limits_hold) {
         for (int i = 0; i < 5; i++) {
             p.add((int32_t) (random() % N_VOCAB));
         }
-        const planner::limits limits = { 1 + (uint32_t) (random() % CHQ_DRAFT_ALL), (int32_t) (random() % 16), 1 + (int32_t) (random() % 6), (int32_t) (random() % 6) };
+        const planner::limits limits = { 1 + (uint32_t) (random() % CHQ_DRAFT_ALL), (int32_t) (random() % 16), 1 + (int32_t) (random() % 6), (int32_t) (random() % 6), 1e9 };
         chq_tree tree;
         p.plan(tree, limits, flat(), random() % 2 != 0);
         check_valid(tree, limits);
@@ -164,7 +164,7 @@ TEST(the_tree_is_the_best_of_its_size) {
         const int32_t text[] = { 1 };
         p.begin(text, 1);
         // the whole tree of depth 4, whose best nodes those of the chosen one must be
-        planner::limits limits = { CHQ_DRAFT_RECYCLED, CHQ_DRAFT_MAX, 100, 4 };
+        planner::limits limits = { CHQ_DRAFT_RECYCLED, CHQ_DRAFT_MAX, 100, 4, 1e9 };
         chq_tree tree;
         p.plan(tree, limits, flat(), true);
         std::vector<double> all;
@@ -226,6 +226,28 @@ TEST(the_size_is_the_fastest) {
     }
 }
 
+// However good a guess looks, it may not cost more than was allowed.
+TEST(the_cost_stays_within_its_limit) {
+    draft_memory memory(N_VOCAB);
+    planner p(memory);
+    std::vector<int32_t> text;
+    for (int i = 0; i < 60; i++) {
+        text.push_back(i % 5);
+    }
+    p.begin(text.data(), (int32_t) text.size());
+    std::vector<double> seconds;
+    for (int n = 1; n <= 16; n++) {
+        seconds.push_back(1 + 0.1 * (n - 1));
+    }
+    chq_tree tree;
+    planner::limits limits = ALL;
+    p.plan(tree, limits, costs(seconds), false);
+    CHECK(tree.size() > 8);
+    limits.cost = 1.45;
+    p.plan(tree, limits, costs(seconds), false);
+    CHECK_EQ(tree.size(), 5);
+}
+
 TEST(a_source_that_is_wrong_is_used_less_and_one_that_is_right_more) {
     draft_memory memory(N_VOCAB);
     planner p(memory);
@@ -235,7 +257,7 @@ TEST(a_source_that_is_wrong_is_used_less_and_one_that_is_right_more) {
     }
     p.begin(text.data(), (int32_t) text.size());
     chq_tree tree;
-    planner::limits limits = { CHQ_DRAFT_SUGGESTED, 4, 1, 100 };
+    planner::limits limits = { CHQ_DRAFT_SUGGESTED, 4, 1, 100, 1e9 };
     double before = 0;
     for (int i = 0; i < 60; i++) {
         const int32_t hint[] = { 7, 8, 9, 10 };

@@ -16,6 +16,9 @@ public:
         return true;
     }
 
+    // What the next guess may cost more than a plain step, in plain steps: large guesses must be earned.
+    double allowance() const { return MOST_DEBT - debt; }
+
     // After each guessed step. plain: seconds of a pass over one row
     void record(int tokens, double seconds, double plain) {
         debt += seconds / plain - tokens;

@@ -198,8 +198,9 @@ void planner::plan(chq_tree & tree, const limits & limits, const pass_cost & cos
         inner.push_back(false);
         sources.push_back(o.source);
         expected += o.path;
-        const double speed = expected / cost.of(tree.size());
-        if (fixed || speed > best) {
+        const double seconds = cost.of(tree.size());
+        const double speed   = expected / seconds;
+        if (fixed || (speed > best && seconds <= limits.cost)) {
             best = speed;
             keep = tree.size();
         }

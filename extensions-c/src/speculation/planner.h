@@ -35,6 +35,7 @@ public:
         int32_t  nodes;   // besides the root
         int32_t  leaves;
         int32_t  depth;
+        double   cost; // seconds of the pass
     };
 
     // A tree from the last token of the text. fixed: as many nodes as limits allow, whatever they cost.

@@ -140,6 +140,7 @@ int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go
         std::max(0, std::min(s->params.n_draft, room_of(context, seq_id) - 1)),
         s->params.n_leaves,
         capacity - 1,
+        context->pass_cost.of(1) * (1 + s->back_off.allowance()),
     };
     const bool by_model = s->draft && limits.nodes > 0 && (s->params.fixed || s->contest.choose() == 1);
     int32_t caught_up = 0;
