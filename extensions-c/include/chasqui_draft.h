@@ -1,8 +1,8 @@
 // Where the guesses of a speculation come from, and what a model's speculations remember between answers.
 //
 // Each model keeps one table of the tokens that it rated best after contexts of one to four tokens ("token recycling") and counts of how often
-// guesses came true. All speculations of the model fill it and use it. It grows to some 56 bytes for each token of the vocabulary and 15 MiB,
-// and is made when the first answer is. Safe from any thread.
+// guesses came true. All speculations of the model fill it and use it. It takes some 40 bytes for each token of the vocabulary and grows to 15 MiB
+// more; it is made when the first answer is. Safe from any thread.
 #pragma once
 
 #include "chasqui_guard.h"

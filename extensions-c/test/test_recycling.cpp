@@ -48,7 +48,9 @@ void learn(recycling & table, naive & all, const std::vector<int32_t> & context,
     }
 }
 
+// But for a context in a hundred, which a full bucket may have lost: then a shorter one answers.
 void check_same(const recycling & table, const naive & all, std::mt19937 & random) {
+    int lost = 0;
     for (int i = 0; i < 2000; i++) {
         const std::vector<int32_t> context = some_context(random);
         int order = 0;
@@ -59,11 +61,14 @@ void check_same(const recycling & table, const naive & all, std::mt19937 & rando
             n--;
         }
         REQUIRE((found != nullptr) == (n > 0));
-        if (found) {
+        if (found && order < (int) n) {
+            lost++;
+        } else if (found) {
             CHECK_EQ(order, (int) n);
             CHECK(memcmp(found->token, expected->second.tokens, sizeof(found->token)) == 0);
         }
     }
+    CHECK(lost <= 20);
 }
 
 } // namespace

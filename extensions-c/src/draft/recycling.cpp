@@ -29,15 +29,38 @@ recycling::slot & recycling::place(uint64_t key) {
             oldest = s;
         }
     }
-    used += oldest->key == 0;
+    n_longer += oldest->key == 0;
     oldest->key   = key;
     oldest->stamp = now;
     return *oldest;
 }
 
+// Eight times as many slots as contexts, so that few meet, for as long as that is within the limit.
+void recycling::make_room(size_t contexts) {
+    constexpr size_t FIRST = 1 << 12;
+    size_t size = slots.empty() ? std::min(FIRST, n_slots) : slots.size();
+    while (size < n_slots && 8 * contexts > size) {
+        size *= 2;
+    }
+    if (size == slots.size()) {
+        return;
+    }
+    std::vector<slot> old(size);
+    old.swap(slots);
+    n_longer = 0;
+    const uint32_t at = now;
+    for (const slot & s : old) {
+        if (s.key != 0) {
+            now = s.stamp; // the oldest give way here, too
+            place(s.key).next = s.next;
+        }
+    }
+    now = at;
+}
+
 void recycling::learn(const int32_t * context, int n, const int32_t * tokens, const float * logits) {
     if (single.empty()) {
-        slots.resize(n_slots);
+        make_room(0);
         single.resize((size_t) n_vocab); // last: it tells that both are there
     }
     successors next = {};
@@ -52,6 +75,7 @@ void recycling::learn(const int32_t * context, int n, const int32_t * tokens, co
         next.token[i] = tokens[i];
         next.share[i] = share > 0 ? (uint8_t) std::clamp(std::lround(share * 255), 1l, 255l) : 0; // no number counts as none
     }
+    make_room(n_longer + LONGEST);
     now++;
     const int longest = std::min(n, LONGEST);
     for (int order = 2; order <= longest; order++) {
@@ -59,7 +83,7 @@ void recycling::learn(const int32_t * context, int n, const int32_t * tokens, co
     }
     if (longest >= 1) {
         successors & of = single[(size_t) context[n - 1]];
-        used += of.share[0] == 0;
+        n_single += of.share[0] == 0;
         of = next;
     }
 }
@@ -159,15 +183,15 @@ bool recycling::load(const uint8_t * data, size_t size) {
         return std::all_of(s.token, s.token + K, [&](int32_t token) { return token >= 0 && token < n_vocab; });
     };
     recycling loaded(n_vocab, n_slots);
+    loaded.make_room(counts[3]);
     loaded.single.resize((size_t) n_vocab);
-    loaded.slots.resize(n_slots);
     for (uint32_t i = 0; i < counts[2]; i++) {
         int32_t    token;
         successors next;
         if (!in.take(&token, sizeof(token)) || !in.take(&next, sizeof(next)) || token < 0 || token >= n_vocab || !good(next)) {
             return false;
         }
-        loaded.used += loaded.single[(size_t) token].share[0] == 0 && next.share[0] > 0;
+        loaded.n_single += loaded.single[(size_t) token].share[0] == 0 && next.share[0] > 0;
         loaded.single[(size_t) token] = next;
     }
     for (uint32_t i = 0; i < counts[3]; i++) {

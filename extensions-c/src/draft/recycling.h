@@ -21,7 +21,7 @@ public:
         uint8_t share[K]; // of the probability of all K, in 255ths; 0 = no such entry
     };
 
-    // slots: entries for contexts of two and more tokens, a power of two; the oldest in reach gives way to a new one
+    // slots: most entries for contexts of two and more tokens, a power of two; then the oldest in reach gives way to a new one
     explicit recycling(int32_t n_vocab, size_t slots = 1 << 18);
 
     // tokens, logits: the K best after the n last tokens of a context, best first
@@ -31,7 +31,7 @@ public:
     const successors * find(const int32_t * context, int n, int * order) const;
 
     void   clear();
-    size_t entries() const { return used; }
+    size_t entries() const { return n_single + n_longer; }
     size_t bytes() const;
 
     // Everything as bytes, and back; false for bytes that save() has not written for this vocabulary.
@@ -51,12 +51,14 @@ private:
     slot *       reach(uint64_t key)       { return slots.data() + (key >> 20) % (slots.size() / WAYS) * WAYS; }
     const slot * reach(uint64_t key) const { return slots.data() + (key >> 20) % (slots.size() / WAYS) * WAYS; }
     slot &       place(uint64_t key);
+    void         make_room(size_t contexts);
 
     int32_t                 n_vocab;
     std::vector<successors> single; // by token; made when the first is learned
     std::vector<slot>       slots;
-    size_t                  n_slots;
-    size_t                  used = 0;
+    size_t                  n_slots; // at most
+    size_t                  n_single = 0; // that are known
+    size_t                  n_longer = 0; // slots that are taken
     uint32_t                now  = 0;
 };
 

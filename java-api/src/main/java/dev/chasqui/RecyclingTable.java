@@ -12,7 +12,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 
 /// What a model rated best after the tokens it has seen, kept to guess from in later answers ("token recycling"). All generations of the model fill and use
-/// it; it grows to some 56 bytes for each token of the vocabulary and 15 MiB. Saved, it makes the next program's first answers as fast as this one's last.
+/// it; it takes some 40 bytes for each token of the vocabulary and grows to 15 MiB more. Saved, it makes the next program's first answers as fast as this one's last.
 ///
 /// Safe from any thread. It lives as long as its model.
 public final class RecyclingTable {
