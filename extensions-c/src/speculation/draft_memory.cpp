@@ -2,6 +2,7 @@
 
 #include "chasqui_draft.h"
 #include "model/model.h"
+#include "model/xxh64.h"
 
 #include <cstring>
 
@@ -20,16 +21,10 @@ namespace {
 
 struct file_header {
     uint64_t fingerprint; // of the model
-    uint64_t checksum;    // FNV-1a of what follows
+    uint64_t checksum;    // XXH64 of what follows
 };
 
-uint64_t checksum_of(const uint8_t * data, size_t size) {
-    uint64_t h = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < size; i++) {
-        h = (h ^ data[i]) * 0x100000001b3u;
-    }
-    return h;
-}
+uint64_t checksum_of(const uint8_t * data, size_t size) { return xxh64(data, size, 0); }
 
 } // namespace
 

@@ -37,7 +37,6 @@ static rival rival_of(int32_t match) { return match == 0 ? NONE : match < STRONG
 
 void planner::begin(const int32_t * tokens, int32_t n) {
     text.clear();
-    n_text = 0;
     suggestion.clear();
     for (int32_t i = 0; i < n; i++) {
         text.add(tokens[i]);

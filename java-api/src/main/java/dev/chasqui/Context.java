@@ -109,6 +109,11 @@ public final class Context implements AutoCloseable {
         return info;
     }
 
+    /// A context of another model for the texts of this one, on as many threads. The caller closes it.
+    Context companion(Model other) {
+        return other.newContext(ContextOptions.defaults().withContextSize(info().sequenceSize()).withThreads(info().threads(), info().batchThreads()));
+    }
+
     /// A new empty sequence.
     ///
     /// @throws IllegalStateException if [ContextOptions#maxSequences()] are open already

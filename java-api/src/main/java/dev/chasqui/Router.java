@@ -18,9 +18,7 @@ final class Router implements AutoCloseable {
             throw new IllegalArgumentException("the larger model has another vocabulary than the small one");
         }
         threshold = routing.entropy();
-        context = routing.large().newContext(ContextOptions.defaults()
-                .withContextSize(small.info().sequenceSize())
-                .withThreads(small.info().threads(), small.info().batchThreads()));
+        context = small.companion(routing.large());
         large = context.newSequence();
     }
 

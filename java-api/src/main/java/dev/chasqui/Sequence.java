@@ -259,10 +259,7 @@ public final class Sequence implements AutoCloseable {
     void takeAhead(SpeculativeSteps steps, boolean renderSpecial) {
         enterAhead();
         try {
-            int token = tokens[length];
-            chq_sampled.token(context.sampled(), token);
-            chq_sampled.is_end(context.sampled(), steps.isEnd(nextAhead));
-            chq_sampled.n_piece(context.sampled(), context.model().vocabulary().piece(token, renderSpecial, context.piece(), context.pieceLength()));
+            render(tokens[length], steps.isEnd(nextAhead), renderSpecial);
             length++;
             ahead--;
             nextAhead++;
@@ -275,16 +272,20 @@ public final class Sequence implements AutoCloseable {
     void adopt(int token, boolean renderSpecial) {
         enter();
         try {
-            Vocabulary vocabulary = context.model().vocabulary();
-            chq_sampled.token(context.sampled(), token);
-            chq_sampled.is_end(context.sampled(), vocabulary.info(token).isEnd());
-            chq_sampled.n_piece(context.sampled(), vocabulary.piece(token, renderSpecial, context.piece(), context.pieceLength()));
+            render(token, context.model().vocabulary().info(token).isEnd(), renderSpecial);
             ahead = 0;
             ensureCapacity(length + 1);
             tokens[length++] = token;
         } finally {
             context.exit();
         }
+    }
+
+    /// Leaves a token where [#next] leaves the one it picked.
+    private void render(int token, boolean isEnd, boolean special) {
+        chq_sampled.token(context.sampled(), token);
+        chq_sampled.is_end(context.sampled(), isEnd);
+        chq_sampled.n_piece(context.sampled(), context.model().vocabulary().piece(token, special, context.piece(), context.pieceLength()));
     }
 
     /// Whether the token of the last [#next] ends the text.

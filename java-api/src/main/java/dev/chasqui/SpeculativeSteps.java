@@ -62,9 +62,7 @@ final class SpeculativeSteps implements AutoCloseable {
     }
 
     private void guessBy(DraftModel draft, Context context) {
-        draftContext = draft.model().newContext(ContextOptions.defaults()
-                .withContextSize(context.info().sequenceSize())
-                .withThreads(context.info().threads(), context.info().batchThreads()));
+        draftContext = context.companion(draft.model());
         MemorySegment address = handle.acquire();
         MemorySegment draftAddress = draftContext.handle().acquire();
         try (Arena scratch = Arena.ofConfined()) {
