@@ -38,7 +38,7 @@ place=$(awk '/struct llama_model_kv_override \{/ { inside = 1 } inside && /union
 echo "--include-union \"union (anonymous at $llama/include/llama.h:$place)\"" >> "$out/symbols"
 mkdir "$out/java"
 jextract \
-    -I extensions-c/include -I "$llama/include" -I "$llama/ggml/include" -I "$llama/tools/mtmd" \
+    -I extensions-c/include -I "$llama/include" -I "$llama/ggml/include" \
     --output "$out/java" --target-package dev.chasqui.bindings --header-class-name Chq \
     "@$out/symbols" "$here/headers.h" 2> "$out/log" || { cat "$out/log" >&2; exit 1; }
 sed -i.old -e 's/"union (anonymous at [^"]*)"/"union"/' -e 's/"[$]anon[$][0-9:]*"/"union"/' "$out/java/dev/chasqui/bindings/llama_model_kv_override.java"
@@ -46,7 +46,7 @@ rm "$out/java/dev/chasqui/bindings/"*.old
 
 # The default values of each struct, as a library compiled from the same headers reports them.
 cc -o "$out/defaults" "$here/defaults.c" -I extensions-c/include -I "$llama/include" -I "$llama/ggml/include" \
-    -I "$llama/tools/mtmd" -L "$bin" -lchasqui -lmtmd -Wl,-rpath,"$PWD/$bin" -Wl,-rpath-link,"$bin"
+    -L "$bin" -lchasqui -Wl,-rpath,"$PWD/$bin" -Wl,-rpath-link,"$bin"
 "$out/defaults" > "$out/java/dev/chasqui/bindings/StructDefaults.java"
 
 . "native/llama.cpp.pin"

@@ -11,7 +11,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 preset=${1:-native}
 [ $# -eq 0 ] || shift
 if [ $# -eq 0 ]; then
-    set -- all mtmd comparison-tools
+    set -- all comparison-tools
 fi
 
 build=$root/build/$preset

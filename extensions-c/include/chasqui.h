@@ -12,6 +12,7 @@
 //   chasqui_speculation.h  several tokens for one pass
 //   chasqui_rows.h      argmax, top-k, log-sum-exp and logprobs over many rows of logits
 //   chasqui_chat.h      chat templates
+//   chasqui_vision.h    images as embeddings
 //
 #pragma once
 
@@ -25,3 +26,4 @@
 #include "chasqui_speculation.h"
 #include "chasqui_rows.h"
 #include "chasqui_chat.h"
+#include "chasqui_vision.h"

@@ -75,6 +75,28 @@ CHQ_API chq_status chq_decode(
 // Decodes a batch of the caller's (several sequences, trees, embeddings). Everything in it is checked; n_tokens <= n_batch.
 CHQ_API chq_status chq_decode_batch(struct chq_context * context, const struct llama_batch * batch);
 
+// Where a row of embeddings is, relative to the position at which its part of the sequence begins.
+struct chq_position {
+    int32_t t;
+    int32_t y;
+    int32_t x;
+};
+
+// Appends rows of embeddings [n_rows, n_embd_inp of the model], e.g. of an image, as one part of the sequence: it can be removed and shifted as a whole only.
+// positions: NULL = one after the other, n_positions = n_rows then; else one for each row, for models with several positions per token (n_pos_per_embd). What
+// follows the part continues n_positions after its begin, so each t, y and x is below that.
+// causal = false: the rows attend to each other, in one graph: n_rows <= n_ubatch.
+// output: CHQ_OUTPUT_NONE or CHQ_OUTPUT_LAST. After a failure nothing of the part is left; where the memory cannot forget a part, nothing of the sequence.
+CHQ_API chq_status chq_decode_embeddings(
+        struct chq_context        * context,
+        int32_t                     seq_id,
+        const float               * rows,
+        const struct chq_position * positions,
+        int32_t                     n_rows,
+        int32_t                     n_positions,
+        bool                        causal,
+        int32_t                     output);
+
 // Rows of logits that the last decode left, in the order of its tokens: *data is [*n_rows, n_vocab], valid until the next decode.
 CHQ_API chq_status chq_logits(struct chq_context * context, const float ** data, int32_t * n_rows);
 

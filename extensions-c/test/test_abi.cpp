@@ -16,7 +16,7 @@ static const chq_abi_struct * find(const char * name) {
 TEST(every_struct_is_there) {
     for (const char * name : { "llama_model_params", "llama_context_params", "llama_batch", "llama_token_data", "llama_token_data_array",
             "llama_logit_bias", "llama_model_kv_override", "llama_model_tensor_buft_override", "llama_sampler_chain_params",
-            "chq_model_info", "chq_token_info", "chq_context_info", "chq_sampled", "chq_device_info", "mtmd_context_params" }) {
+            "chq_model_info", "chq_token_info", "chq_context_info", "chq_sampled", "chq_device_info", "chq_image_chunk" }) {
         if (!find(name)) {
             check::report(__FILE__, __LINE__, std::string(name) + " is missing");
         }
@@ -62,7 +62,7 @@ TEST(defaults_are_those_of_llama) {
     CHECK_EQ(std::count(rest.begin(), rest.end(), 0), (long) rest.size());
     CHECK(find("llama_model_params")->defaults != nullptr);
     CHECK(find("llama_batch")->defaults == nullptr);
-    CHECK(find("mtmd_context_params")->defaults == nullptr);
+    CHECK(find("chq_image_chunk")->defaults == nullptr);
 }
 
 TEST(offsets_are_the_compilers) {

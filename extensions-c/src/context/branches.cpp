@@ -39,7 +39,7 @@ int32_t grow_branch(chq_context * context, int32_t b, int32_t seq_id) {
         all.trunk = seq_id;
     }
     const int32_t id  = all.first + b;
-    const int32_t end = llama_memory_seq_pos_max(context->memory, seq_id) + 1;
+    const int32_t end = next_position(context, seq_id);
     const auto grow = [&] {
         if (all.end[b] < end) {
             llama_memory_seq_cp(context->memory, seq_id, id, all.end[b], -1);

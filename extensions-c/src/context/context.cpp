@@ -276,6 +276,7 @@ static void read_constants(chq_context * context, const llama_context_params & p
     context->branches.first = context->n_seq_max;
     context->branches.end.assign((size_t) n_branches, 0);
     context->n_holes     .assign(context->n_seq_max, 0);
+    context->spans       .assign(context->n_seq_max, {});
     context->cell_group  .resize(context->n_seq_max);
     for (int32_t & group : context->cell_group) {
         group = context->next_group++;

@@ -31,6 +31,13 @@ private:
     ggml_threadpool_t pool = nullptr;
 };
 
+// A part of a sequence that came as embeddings: an image may take fewer positions than cells, or more.
+struct embedded_span {
+    int32_t begin;       // position of the first row
+    int32_t n_positions;
+    int32_t n_cells;
+};
+
 // A tree that was computed and not yet committed.
 struct tree_in_flight {
     struct node {
@@ -112,6 +119,9 @@ struct chq_context : chq::handle {
     // Positions forgotten in the middle of a sequence: cells that its range of positions does not account for.
     std::vector<int32_t> n_holes;
 
+    // Of each sequence, in order. See embeddings.cpp.
+    std::vector<std::vector<chq::embedded_span>> spans;
+
     // Sequences with the same number may share cells, whose positions can then not be changed for one of them alone.
     std::vector<int32_t> cell_group;
     int32_t              next_group = 0;
@@ -153,6 +163,18 @@ void update_memory(chq_context * context);
 void share_cells  (chq_context * context, int32_t a, int32_t b);
 void unshare_cells(chq_context * context, int32_t seq_id);
 bool shares_cells (const chq_context * context, int32_t seq_id);
+
+// Where the next token of a sequence goes.
+int32_t next_position(const chq_context * context, int32_t seq_id);
+
+// How many more cells than positions its embedded spans take.
+int32_t span_surplus(const chq_context * context, int32_t seq_id);
+
+// CHQ_STATUS_UNSUPPORTED if [p0, p1) is part of a span only; p1 < 0 = to the end.
+void check_span_cut(const chq_context * context, int32_t seq_id, int32_t p0, int32_t p1);
+
+// Forgets the spans in [p0, p1).
+void drop_spans(chq_context * context, int32_t seq_id, int32_t p0, int32_t p1);
 
 // llama_decode, with the kernels' reduction of the outputs where chq_context_set_top_k asks for it. n_outputs: rows that the batch asks for.
 int32_t decode_batch(chq_context * context, const llama_batch & batch, int32_t n_outputs);

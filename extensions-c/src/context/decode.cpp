@@ -12,19 +12,23 @@ namespace chq {
 
 // "a KV cache" stands for whatever memory the model has; a model that only encodes has none and starts at 0 each time.
 
-static int32_t next_position(const chq_context * context, int32_t seq_id) {
-    return context->memory ? llama_memory_seq_pos_max(context->memory, seq_id) + 1 : 0;
+int32_t next_position(const chq_context * context, int32_t seq_id) {
+    if (!context->memory) {
+        return 0;
+    }
+    const int32_t next = llama_memory_seq_pos_max(context->memory, seq_id) + 1;
+    const std::vector<embedded_span> & spans = context->spans[seq_id];
+    return spans.empty() ? next : std::max(next, spans.back().begin + spans.back().n_positions);
 }
 
 // Cells that a sequence takes. With a sliding window or after removals the range says too much, never too little, of the cells
 // that are free.
 static int32_t cells_of(const chq_context * context, int32_t seq_id) {
-    const int32_t last = llama_memory_seq_pos_max(context->memory, seq_id);
-    if (last < 0) {
+    if (llama_memory_seq_pos_max(context->memory, seq_id) < 0) {
         return 0;
     }
     const int32_t first = llama_memory_seq_pos_min(context->memory, seq_id);
-    return std::max(0, last - first + 1 - context->n_holes[seq_id]);
+    return std::max(0, next_position(context, seq_id) - first - context->n_holes[seq_id] + span_surplus(context, seq_id));
 }
 
 // Cells of a unified cache that sequences which share none with this one take at least: of a group of copies only the longest counts.

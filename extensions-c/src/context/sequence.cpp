@@ -99,6 +99,7 @@ chq_status chq_seq_remove(struct chq_context * context, int32_t seq_id, int32_t 
         if (last < 0 || p0 > last || p0 == p1) {
             return CHQ_STATUS_OK; // nothing there
         }
+        check_span_cut(context, seq_id, p0, p1);
         prepare_change(context);
         // With a sliding window the cells before p0 may be gone, and what follows p0 would attend to nothing.
         const int32_t n_swa = llama_model_n_swa(context->model->llama);
@@ -109,6 +110,7 @@ chq_status chq_seq_remove(struct chq_context * context, int32_t seq_id, int32_t 
         if (!llama_memory_seq_rm(memory, seq_id, p0, p1)) {
             fail(CHQ_STATUS_UNSUPPORTED, "this context cannot forget a part of sequence %d, only all of it", seq_id);
         }
+        drop_spans(context, seq_id, p0, p1);
         if (llama_memory_seq_pos_max(memory, seq_id) < 0) {
             context->n_holes[seq_id] = 0;
             unshare_cells(context, seq_id);
@@ -132,6 +134,7 @@ chq_status chq_seq_copy(struct chq_context * context, int32_t src, int32_t dst) 
         llama_memory_seq_rm(memory, dst, -1, -1);
         llama_memory_seq_cp(memory, src, dst, -1, -1);
         context->n_holes[dst] = context->n_holes[src];
+        context->spans  [dst] = context->spans  [src];
         unshare_cells(context, dst);
         if (context->kv_unified) {
             share_cells(context, src, dst);
@@ -173,8 +176,14 @@ chq_status chq_seq_shift(struct chq_context * context, int32_t seq_id, int32_t p
         if (onto_lower || onto_higher) {
             fail(CHQ_STATUS_ARGUMENT, "shifting [%lld, %lld] by %d would put two tokens of sequence %d at one position", (long long) from, (long long) to, delta, seq_id);
         }
+        check_span_cut(context, seq_id, p0, p1);
         prepare_change(context);
         llama_memory_seq_add(memory, seq_id, p0, p1, delta);
+        for (embedded_span & span : context->spans[seq_id]) {
+            if (span.begin >= from && span.begin <= to) {
+                span.begin += delta;
+            }
+        }
         context->needs_update = true;
         const int32_t n_span_before = last - first;
         const int32_t n_span_after  = llama_memory_seq_pos_max(memory, seq_id) - llama_memory_seq_pos_min(memory, seq_id);
@@ -193,6 +202,9 @@ chq_status chq_context_clear(struct chq_context * context) {
         context->branches.trunk = -1;
         std::fill(context->branches.end.begin(), context->branches.end.end(), 0);
         std::fill(context->n_holes.begin(), context->n_holes.end(), 0);
+        for (std::vector<embedded_span> & spans : context->spans) {
+            spans.clear();
+        }
         for (int32_t s = 0; s < context->n_seq_max; ++s) {
             unshare_cells(context, s);
         }

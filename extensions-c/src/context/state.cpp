@@ -112,6 +112,9 @@ chq_status chq_seq_save(
         if (context->model->no_alloc) {
             fail(CHQ_STATUS_STATE, "the model was loaded with no_alloc");
         }
+        if (!context->spans[seq_id].empty()) {
+            fail(CHQ_STATUS_UNSUPPORTED, "sequence %d holds embeddings, which a saved state cannot name", seq_id);
+        }
         prepare_change(context);
         update_memory(context);
 
@@ -205,10 +208,14 @@ chq_status chq_seq_restore(
             if (!undone || shared) {
                 unshare_cells(context, seq_id);
             }
+            if (!undone) {
+                drop_spans(context, seq_id, 0, -1);
+            }
             fail(strstr(reason, "available cells") ? CHQ_STATUS_CONTEXT_FULL : CHQ_STATUS_ARGUMENT,
                 "the saved state cannot be restored%s: %s", undone ? "" : ", and the sequence is empty now", reason);
         }
         context->n_holes[seq_id] = 0;
+        drop_spans(context, seq_id, 0, -1);
         unshare_cells(context, seq_id);
         if (h.n_tokens > 0) {
             memcpy(tokens, data + sizeof(h), (size_t) h.n_tokens * sizeof(int32_t));

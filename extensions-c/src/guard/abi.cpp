@@ -1,7 +1,6 @@
 #include "guard/guard.h"
 
 #include "chasqui.h"
-#include "mtmd.h"
 
 #include <cstring>
 #include <type_traits>
@@ -251,22 +250,38 @@ const chq_abi_field device_info_fields[] = {
     FIELD(chq_device_info, memory_total),
 };
 
-const chq_abi_field mtmd_params_fields[] = {
-    FIELD(mtmd_context_params, use_gpu),
-    FIELD(mtmd_context_params, device),
-    FIELD(mtmd_context_params, print_timings),
-    FIELD(mtmd_context_params, n_threads),
-    FIELD(mtmd_context_params, image_marker),
-    FIELD(mtmd_context_params, media_marker),
-    FIELD(mtmd_context_params, flash_attn_type),
-    FIELD(mtmd_context_params, warmup),
-    FIELD(mtmd_context_params, image_min_tokens),
-    FIELD(mtmd_context_params, image_max_tokens),
-    FIELD(mtmd_context_params, cb_eval),
-    FIELD(mtmd_context_params, cb_eval_user_data),
-    FIELD(mtmd_context_params, batch_max_tokens),
-    FIELD(mtmd_context_params, progress_callback),
-    FIELD(mtmd_context_params, progress_callback_user_data),
+const chq_abi_field position_fields[] = {
+    FIELD(chq_position, t),
+    FIELD(chq_position, y),
+    FIELD(chq_position, x),
+};
+
+const chq_abi_field vision_params_fields[] = {
+    FIELD(chq_vision_params, n_threads),
+    FIELD(chq_vision_params, image_min_tokens),
+    FIELD(chq_vision_params, image_max_tokens),
+    FIELD(chq_vision_params, use_gpu),
+    FIELD(chq_vision_params, attention),
+};
+
+const chq_abi_field vision_info_fields[] = {
+    FIELD(chq_vision_info, n_embd),
+    FIELD(chq_vision_info, n_main),
+    FIELD(chq_vision_info, images),
+    FIELD(chq_vision_info, sound),
+    FIELD(chq_vision_info, grid),
+    FIELD(chq_vision_info, causal),
+    FIELD(chq_vision_info, attention),
+};
+
+const chq_abi_field image_chunk_fields[] = {
+    FIELD(chq_image_chunk, tokens),
+    FIELD(chq_image_chunk, n_tokens),
+    FIELD(chq_image_chunk, n_positions),
+    FIELD(chq_image_chunk, width),
+    FIELD(chq_image_chunk, height),
+    FIELD(chq_image_chunk, is_text),
+    FIELD(chq_image_chunk, causal),
 };
 
 // Copied field by field: a whole-struct assignment may carry the padding of the source along.
@@ -321,7 +336,10 @@ const struct chq_abi_struct * chq_abi_structs(uint32_t * n) {
         describe<chq_tree_node>                   ("chq_tree_node",                    tree_node_fields),
         describe<chq_chat_message>                ("chq_chat_message",                 chat_message_fields),
         describe<chq_device_info>                 ("chq_device_info",                  device_info_fields),
-        describe<mtmd_context_params>             ("mtmd_context_params",              mtmd_params_fields),
+        describe<chq_position>                    ("chq_position",                     position_fields),
+        describe<chq_vision_params>               ("chq_vision_params",                vision_params_fields),
+        describe<chq_vision_info>                 ("chq_vision_info",                  vision_info_fields),
+        describe<chq_image_chunk>                 ("chq_image_chunk",                  image_chunk_fields),
     };
     if (n) {
         *n = (uint32_t) (sizeof(table) / sizeof(table[0]));

@@ -119,47 +119,6 @@ struct metadata {
     }
 };
 
-// The file must be a readable regular file that begins like a GGUF of this byte order. Says which of these it is not.
-uint64_t check_file(const char * path) {
-    namespace fs = std::filesystem;
-    std::error_code error;
-    const fs::file_status status = fs::status(path, error);
-    if (!fs::exists(status)) {
-        fail(CHQ_STATUS_LOAD, "%s: no such file", path);
-    }
-    if (!fs::is_regular_file(status)) {
-        fail(CHQ_STATUS_LOAD, "%s: not a regular file", path);
-    }
-    std::unique_ptr<FILE, int (*)(FILE *)> file(fopen(path, "rb"), fclose);
-    if (!file) {
-        fail(CHQ_STATUS_LOAD, "%s: cannot be read: %s", path, strerror(errno));
-    }
-    char head[24]; // magic, version, number of tensors, number of keys
-    if (fread(head, 1, sizeof(head), file.get()) != sizeof(head)) {
-        fail(CHQ_STATUS_LOAD, "%s: too short to be a GGUF file", path);
-    }
-    if (memcmp(head, "GGUF", 4) != 0) {
-        fail(CHQ_STATUS_LOAD, "%s: not a GGUF file", path);
-    }
-    return (uint64_t) fs::file_size(path, error);
-}
-
-std::set<ggml_type> check_tensors(const metadata & meta, uint64_t n_file) {
-    const uint64_t begin = gguf_get_data_offset(meta.gguf);
-    const int64_t  n     = gguf_get_n_tensors(meta.gguf);
-    std::set<ggml_type> types;
-    for (int64_t i = 0; i < n; ++i) {
-        const uint64_t offset = gguf_get_tensor_offset(meta.gguf, i);
-        const uint64_t size   = gguf_get_tensor_size  (meta.gguf, i);
-        if (begin > n_file || offset > n_file - begin || size > n_file - begin - offset) {
-            fail(CHQ_STATUS_LOAD, "%s: tensor %s reaches beyond the end of the file, which is damaged or incomplete",
-                meta.path, gguf_get_tensor_name(meta.gguf, i));
-        }
-        types.insert(gguf_get_tensor_type(meta.gguf, i));
-    }
-    return types;
-}
-
 void check_hparams(const metadata & meta) {
     meta.arch_range("block_count",                     1, MAX_LAYERS);
     meta.arch_range("context_length",                  1, MAX_CTX);
@@ -236,9 +195,49 @@ void check_overrides(const llama_model_params & params) {
 
 } // namespace
 
+uint64_t check_gguf_file(const char * path) {
+    namespace fs = std::filesystem;
+    std::error_code error;
+    const fs::file_status status = fs::status(path, error);
+    if (!fs::exists(status)) {
+        fail(CHQ_STATUS_LOAD, "%s: no such file", path);
+    }
+    if (!fs::is_regular_file(status)) {
+        fail(CHQ_STATUS_LOAD, "%s: not a regular file", path);
+    }
+    std::unique_ptr<FILE, int (*)(FILE *)> file(fopen(path, "rb"), fclose);
+    if (!file) {
+        fail(CHQ_STATUS_LOAD, "%s: cannot be read: %s", path, strerror(errno));
+    }
+    char head[24]; // magic, version, number of tensors, number of keys
+    if (fread(head, 1, sizeof(head), file.get()) != sizeof(head)) {
+        fail(CHQ_STATUS_LOAD, "%s: too short to be a GGUF file", path);
+    }
+    if (memcmp(head, "GGUF", 4) != 0) {
+        fail(CHQ_STATUS_LOAD, "%s: not a GGUF file", path);
+    }
+    return (uint64_t) fs::file_size(path, error);
+}
+
+std::set<ggml_type> check_gguf_tensors(const gguf_context * gguf, const char * path, uint64_t n_file) {
+    const uint64_t begin = gguf_get_data_offset(gguf);
+    const int64_t  n     = gguf_get_n_tensors(gguf);
+    std::set<ggml_type> types;
+    for (int64_t i = 0; i < n; ++i) {
+        const uint64_t offset = gguf_get_tensor_offset(gguf, i);
+        const uint64_t size   = gguf_get_tensor_size  (gguf, i);
+        if (begin > n_file || offset > n_file - begin || size > n_file - begin - offset) {
+            fail(CHQ_STATUS_LOAD, "%s: tensor %s reaches beyond the end of the file, which is damaged or incomplete",
+                path, gguf_get_tensor_name(gguf, i));
+        }
+        types.insert(gguf_get_tensor_type(gguf, i));
+    }
+    return types;
+}
+
 std::set<ggml_type> check_gguf(const char * path, const llama_model_params & params) {
     check_overrides(params);
-    const uint64_t n_file = check_file(path);
+    const uint64_t n_file = check_gguf_file(path);
 
     const gguf_init_params init = { /*.no_alloc =*/ true, /*.ctx =*/ nullptr };
     std::unique_ptr<gguf_context, void (*)(gguf_context *)> gguf(gguf_init_from_file(path, init), gguf_free);
@@ -250,7 +249,7 @@ std::set<ggml_type> check_gguf(const char * path, const llama_model_params & par
     if (meta.arch.empty()) {
         fail(CHQ_STATUS_LOAD, "%s: names no architecture", path);
     }
-    std::set<ggml_type> types = check_tensors(meta, n_file);
+    std::set<ggml_type> types = check_gguf_tensors(gguf.get(), path, n_file);
     check_tokenizer(meta);
     if (!params.vocab_only) {
         check_hparams(meta);

@@ -9,6 +9,8 @@
 #include <set>
 #include <string>
 
+struct gguf_context;
+
 namespace chq { struct draft_memory; }
 
 struct chq_model : chq::handle {
@@ -61,6 +63,12 @@ std::string meta_text(const llama_model * model, const char * key);
 
 // Whether the vocabulary cuts texts with std::regex, which recurses for each character of a match.
 bool has_deep_splitter(const llama_model * model, const llama_model_params & params);
+
+// The size of a file that is a readable regular file and begins like a GGUF of this byte order; CHQ_STATUS_LOAD says which of these it is not.
+uint64_t check_gguf_file(const char * path);
+
+// The types of its tensors, all of which must lie in the file.
+std::set<ggml_type> check_gguf_tensors(const gguf_context * gguf, const char * path, uint64_t n_file);
 
 // Looks at the header and the metadata of a file and fails with CHQ_STATUS_LOAD if llama.cpp could crash on it. The types of its tensors.
 std::set<ggml_type> check_gguf(const char * path, const llama_model_params & params);

@@ -130,9 +130,10 @@ int32_t pick_of_drawn(chq_speculation * s, chq_sampler * sampler, const float * 
 
 int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go_on, chq_sampled * out, int32_t capacity) {
     chq_context * const context = s->context;
-    const int32_t base = llama_memory_seq_pos_max(context->memory, seq_id) + 1;
-    if (s->planner.length() == 0 || base != s->planner.length() - 1) {
-        fail(CHQ_STATUS_STATE, "the sequence holds %d tokens, of a text of %d it must hold all but the last", base, s->planner.length());
+    const int32_t base   = next_position(context, seq_id);
+    const int32_t length = base + span_surplus(context, seq_id);
+    if (s->planner.length() == 0 || length != s->planner.length() - 1) {
+        fail(CHQ_STATUS_STATE, "the sequence holds %d tokens, of a text of %d it must hold all but the last", length, s->planner.length());
     }
     stopwatch watch;
     planner::limits limits = {

@@ -60,7 +60,7 @@ void decode_tree(chq_context * context, int32_t seq_id, const chq_tree & tree) {
 
     tree_in_flight & flight = context->flight;
     flight.seq_id     = seq_id;
-    flight.base       = llama_memory_seq_pos_max(context->memory, seq_id) + 1;
+    flight.base       = next_position(context, seq_id);
     flight.n_branches = 0;
     flight.nodes.assign((size_t) n, {});
 

@@ -5504,6 +5504,73 @@ public class Chq extends Chq$shared {
         }
     }
 
+    private static class chq_decode_embeddings {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_BOOL,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_decode_embeddings");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_decode_embeddings(struct chq_context *context, int32_t seq_id, const float *rows, const struct chq_position *positions, int32_t n_rows, int32_t n_positions, _Bool causal, int32_t output)
+     * }
+     */
+    public static FunctionDescriptor chq_decode_embeddings$descriptor() {
+        return chq_decode_embeddings.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_decode_embeddings(struct chq_context *context, int32_t seq_id, const float *rows, const struct chq_position *positions, int32_t n_rows, int32_t n_positions, _Bool causal, int32_t output)
+     * }
+     */
+    public static MethodHandle chq_decode_embeddings$handle() {
+        return chq_decode_embeddings.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_decode_embeddings(struct chq_context *context, int32_t seq_id, const float *rows, const struct chq_position *positions, int32_t n_rows, int32_t n_positions, _Bool causal, int32_t output)
+     * }
+     */
+    public static MemorySegment chq_decode_embeddings$address() {
+        return chq_decode_embeddings.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_decode_embeddings(struct chq_context *context, int32_t seq_id, const float *rows, const struct chq_position *positions, int32_t n_rows, int32_t n_positions, _Bool causal, int32_t output)
+     * }
+     */
+    public static int chq_decode_embeddings(MemorySegment context, int seq_id, MemorySegment rows, MemorySegment positions, int n_rows, int n_positions, boolean causal, int output) {
+        var mh$ = chq_decode_embeddings.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_decode_embeddings", context, seq_id, rows, positions, n_rows, n_positions, causal, output);
+            }
+            return (int)mh$.invokeExact(context, seq_id, rows, positions, n_rows, n_positions, causal, output);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class chq_logits {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,
@@ -10007,581 +10074,17 @@ public class Chq extends Chq$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
-    private static final int MTMD_INPUT_CHUNK_TYPE_TEXT = (int)0L;
-    /**
-     * {@snippet lang=c :
-     * enum mtmd_input_chunk_type.MTMD_INPUT_CHUNK_TYPE_TEXT = 0
-     * }
-     */
-    public static int MTMD_INPUT_CHUNK_TYPE_TEXT() {
-        return MTMD_INPUT_CHUNK_TYPE_TEXT;
-    }
-    private static final int MTMD_INPUT_CHUNK_TYPE_IMAGE = (int)1L;
-    /**
-     * {@snippet lang=c :
-     * enum mtmd_input_chunk_type.MTMD_INPUT_CHUNK_TYPE_IMAGE = 1
-     * }
-     */
-    public static int MTMD_INPUT_CHUNK_TYPE_IMAGE() {
-        return MTMD_INPUT_CHUNK_TYPE_IMAGE;
-    }
-    private static final int MTMD_INPUT_CHUNK_TYPE_AUDIO = (int)2L;
-    /**
-     * {@snippet lang=c :
-     * enum mtmd_input_chunk_type.MTMD_INPUT_CHUNK_TYPE_AUDIO = 2
-     * }
-     */
-    public static int MTMD_INPUT_CHUNK_TYPE_AUDIO() {
-        return MTMD_INPUT_CHUNK_TYPE_AUDIO;
-    }
 
-    private static class mtmd_default_marker {
+    private static class chq_vision_load {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_POINTER    );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_default_marker");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * const char *mtmd_default_marker(void)
-     * }
-     */
-    public static FunctionDescriptor mtmd_default_marker$descriptor() {
-        return mtmd_default_marker.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * const char *mtmd_default_marker(void)
-     * }
-     */
-    public static MethodHandle mtmd_default_marker$handle() {
-        return mtmd_default_marker.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * const char *mtmd_default_marker(void)
-     * }
-     */
-    public static MemorySegment mtmd_default_marker$address() {
-        return mtmd_default_marker.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * const char *mtmd_default_marker(void)
-     * }
-     */
-    public static MemorySegment mtmd_default_marker() {
-        var mh$ = mtmd_default_marker.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_default_marker");
-            }
-            return (MemorySegment)mh$.invokeExact();
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_context_params_default {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            mtmd_context_params.layout()    );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_context_params_default");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * struct mtmd_context_params mtmd_context_params_default(void)
-     * }
-     */
-    public static FunctionDescriptor mtmd_context_params_default$descriptor() {
-        return mtmd_context_params_default.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * struct mtmd_context_params mtmd_context_params_default(void)
-     * }
-     */
-    public static MethodHandle mtmd_context_params_default$handle() {
-        return mtmd_context_params_default.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * struct mtmd_context_params mtmd_context_params_default(void)
-     * }
-     */
-    public static MemorySegment mtmd_context_params_default$address() {
-        return mtmd_context_params_default.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * struct mtmd_context_params mtmd_context_params_default(void)
-     * }
-     */
-    public static MemorySegment mtmd_context_params_default(SegmentAllocator allocator) {
-        var mh$ = mtmd_context_params_default.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_context_params_default", allocator);
-            }
-            return (MemorySegment)mh$.invokeExact(allocator);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_init_from_file {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_POINTER,
-            Chq.C_POINTER,
-            Chq.C_POINTER,
-            mtmd_context_params.layout()
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_init_from_file");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * mtmd_context *mtmd_init_from_file(const char *mmproj_fname, const struct llama_model *text_model, const struct mtmd_context_params ctx_params)
-     * }
-     */
-    public static FunctionDescriptor mtmd_init_from_file$descriptor() {
-        return mtmd_init_from_file.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * mtmd_context *mtmd_init_from_file(const char *mmproj_fname, const struct llama_model *text_model, const struct mtmd_context_params ctx_params)
-     * }
-     */
-    public static MethodHandle mtmd_init_from_file$handle() {
-        return mtmd_init_from_file.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * mtmd_context *mtmd_init_from_file(const char *mmproj_fname, const struct llama_model *text_model, const struct mtmd_context_params ctx_params)
-     * }
-     */
-    public static MemorySegment mtmd_init_from_file$address() {
-        return mtmd_init_from_file.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * mtmd_context *mtmd_init_from_file(const char *mmproj_fname, const struct llama_model *text_model, const struct mtmd_context_params ctx_params)
-     * }
-     */
-    public static MemorySegment mtmd_init_from_file(MemorySegment mmproj_fname, MemorySegment text_model, MemorySegment ctx_params) {
-        var mh$ = mtmd_init_from_file.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_init_from_file", mmproj_fname, text_model, ctx_params);
-            }
-            return (MemorySegment)mh$.invokeExact(mmproj_fname, text_model, ctx_params);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_free {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_free");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * void mtmd_free(mtmd_context *ctx)
-     * }
-     */
-    public static FunctionDescriptor mtmd_free$descriptor() {
-        return mtmd_free.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * void mtmd_free(mtmd_context *ctx)
-     * }
-     */
-    public static MethodHandle mtmd_free$handle() {
-        return mtmd_free.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * void mtmd_free(mtmd_context *ctx)
-     * }
-     */
-    public static MemorySegment mtmd_free$address() {
-        return mtmd_free.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * void mtmd_free(mtmd_context *ctx)
-     * }
-     */
-    public static void mtmd_free(MemorySegment ctx) {
-        var mh$ = mtmd_free.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_free", ctx);
-            }
-            mh$.invokeExact(ctx);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_decode_use_non_causal {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_BOOL,
-            Chq.C_POINTER,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_decode_use_non_causal");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * _Bool mtmd_decode_use_non_causal(const mtmd_context *ctx, const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static FunctionDescriptor mtmd_decode_use_non_causal$descriptor() {
-        return mtmd_decode_use_non_causal.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * _Bool mtmd_decode_use_non_causal(const mtmd_context *ctx, const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static MethodHandle mtmd_decode_use_non_causal$handle() {
-        return mtmd_decode_use_non_causal.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * _Bool mtmd_decode_use_non_causal(const mtmd_context *ctx, const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static MemorySegment mtmd_decode_use_non_causal$address() {
-        return mtmd_decode_use_non_causal.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * _Bool mtmd_decode_use_non_causal(const mtmd_context *ctx, const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static boolean mtmd_decode_use_non_causal(MemorySegment ctx, MemorySegment chunk) {
-        var mh$ = mtmd_decode_use_non_causal.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_decode_use_non_causal", ctx, chunk);
-            }
-            return (boolean)mh$.invokeExact(ctx, chunk);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_decode_use_mrope {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_BOOL,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_decode_use_mrope");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * _Bool mtmd_decode_use_mrope(const mtmd_context *ctx)
-     * }
-     */
-    public static FunctionDescriptor mtmd_decode_use_mrope$descriptor() {
-        return mtmd_decode_use_mrope.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * _Bool mtmd_decode_use_mrope(const mtmd_context *ctx)
-     * }
-     */
-    public static MethodHandle mtmd_decode_use_mrope$handle() {
-        return mtmd_decode_use_mrope.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * _Bool mtmd_decode_use_mrope(const mtmd_context *ctx)
-     * }
-     */
-    public static MemorySegment mtmd_decode_use_mrope$address() {
-        return mtmd_decode_use_mrope.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * _Bool mtmd_decode_use_mrope(const mtmd_context *ctx)
-     * }
-     */
-    public static boolean mtmd_decode_use_mrope(MemorySegment ctx) {
-        var mh$ = mtmd_decode_use_mrope.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_decode_use_mrope", ctx);
-            }
-            return (boolean)mh$.invokeExact(ctx);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_support_vision {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_BOOL,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_support_vision");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * _Bool mtmd_support_vision(const mtmd_context *ctx)
-     * }
-     */
-    public static FunctionDescriptor mtmd_support_vision$descriptor() {
-        return mtmd_support_vision.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * _Bool mtmd_support_vision(const mtmd_context *ctx)
-     * }
-     */
-    public static MethodHandle mtmd_support_vision$handle() {
-        return mtmd_support_vision.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * _Bool mtmd_support_vision(const mtmd_context *ctx)
-     * }
-     */
-    public static MemorySegment mtmd_support_vision$address() {
-        return mtmd_support_vision.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * _Bool mtmd_support_vision(const mtmd_context *ctx)
-     * }
-     */
-    public static boolean mtmd_support_vision(MemorySegment ctx) {
-        var mh$ = mtmd_support_vision.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_support_vision", ctx);
-            }
-            return (boolean)mh$.invokeExact(ctx);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_support_audio {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_BOOL,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_support_audio");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * _Bool mtmd_support_audio(const mtmd_context *ctx)
-     * }
-     */
-    public static FunctionDescriptor mtmd_support_audio$descriptor() {
-        return mtmd_support_audio.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * _Bool mtmd_support_audio(const mtmd_context *ctx)
-     * }
-     */
-    public static MethodHandle mtmd_support_audio$handle() {
-        return mtmd_support_audio.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * _Bool mtmd_support_audio(const mtmd_context *ctx)
-     * }
-     */
-    public static MemorySegment mtmd_support_audio$address() {
-        return mtmd_support_audio.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * _Bool mtmd_support_audio(const mtmd_context *ctx)
-     * }
-     */
-    public static boolean mtmd_support_audio(MemorySegment ctx) {
-        var mh$ = mtmd_support_audio.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_support_audio", ctx);
-            }
-            return (boolean)mh$.invokeExact(ctx);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_get_marker {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_POINTER,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_get_marker");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * const char *mtmd_get_marker(const mtmd_context *ctx)
-     * }
-     */
-    public static FunctionDescriptor mtmd_get_marker$descriptor() {
-        return mtmd_get_marker.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * const char *mtmd_get_marker(const mtmd_context *ctx)
-     * }
-     */
-    public static MethodHandle mtmd_get_marker$handle() {
-        return mtmd_get_marker.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * const char *mtmd_get_marker(const mtmd_context *ctx)
-     * }
-     */
-    public static MemorySegment mtmd_get_marker$address() {
-        return mtmd_get_marker.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * const char *mtmd_get_marker(const mtmd_context *ctx)
-     * }
-     */
-    public static MemorySegment mtmd_get_marker(MemorySegment ctx) {
-        var mh$ = mtmd_get_marker.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_get_marker", ctx);
-            }
-            return (MemorySegment)mh$.invokeExact(ctx);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_bitmap_init {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_POINTER,
             Chq.C_INT,
-            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
             Chq.C_POINTER
         );
 
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_bitmap_init");
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_vision_load");
 
         public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
     }
@@ -10589,45 +10092,45 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * mtmd_bitmap *mtmd_bitmap_init(uint32_t nx, uint32_t ny, const unsigned char *data)
+     * chq_status chq_vision_load(struct chq_model *model, const char *path, const struct chq_vision_params *params, struct chq_vision **out)
      * }
      */
-    public static FunctionDescriptor mtmd_bitmap_init$descriptor() {
-        return mtmd_bitmap_init.DESC;
+    public static FunctionDescriptor chq_vision_load$descriptor() {
+        return chq_vision_load.DESC;
     }
 
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * mtmd_bitmap *mtmd_bitmap_init(uint32_t nx, uint32_t ny, const unsigned char *data)
+     * chq_status chq_vision_load(struct chq_model *model, const char *path, const struct chq_vision_params *params, struct chq_vision **out)
      * }
      */
-    public static MethodHandle mtmd_bitmap_init$handle() {
-        return mtmd_bitmap_init.HANDLE;
+    public static MethodHandle chq_vision_load$handle() {
+        return chq_vision_load.HANDLE;
     }
 
     /**
      * Address for:
      * {@snippet lang=c :
-     * mtmd_bitmap *mtmd_bitmap_init(uint32_t nx, uint32_t ny, const unsigned char *data)
+     * chq_status chq_vision_load(struct chq_model *model, const char *path, const struct chq_vision_params *params, struct chq_vision **out)
      * }
      */
-    public static MemorySegment mtmd_bitmap_init$address() {
-        return mtmd_bitmap_init.ADDR;
+    public static MemorySegment chq_vision_load$address() {
+        return chq_vision_load.ADDR;
     }
 
     /**
      * {@snippet lang=c :
-     * mtmd_bitmap *mtmd_bitmap_init(uint32_t nx, uint32_t ny, const unsigned char *data)
+     * chq_status chq_vision_load(struct chq_model *model, const char *path, const struct chq_vision_params *params, struct chq_vision **out)
      * }
      */
-    public static MemorySegment mtmd_bitmap_init(int nx, int ny, MemorySegment data) {
-        var mh$ = mtmd_bitmap_init.HANDLE;
+    public static int chq_vision_load(MemorySegment model, MemorySegment path, MemorySegment params, MemorySegment out) {
+        var mh$ = chq_vision_load.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_bitmap_init", nx, ny, data);
+                traceDowncall("chq_vision_load", model, path, params, out);
             }
-            return (MemorySegment)mh$.invokeExact(nx, ny, data);
+            return (int)mh$.invokeExact(model, path, params, out);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -10635,13 +10138,13 @@ public class Chq extends Chq$shared {
         }
     }
 
-    private static class mtmd_bitmap_get_nx {
+    private static class chq_vision_free {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,
             Chq.C_POINTER
         );
 
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_bitmap_get_nx");
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_vision_free");
 
         public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
     }
@@ -10649,45 +10152,45 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * uint32_t mtmd_bitmap_get_nx(const mtmd_bitmap *bitmap)
+     * chq_status chq_vision_free(struct chq_vision *vision)
      * }
      */
-    public static FunctionDescriptor mtmd_bitmap_get_nx$descriptor() {
-        return mtmd_bitmap_get_nx.DESC;
+    public static FunctionDescriptor chq_vision_free$descriptor() {
+        return chq_vision_free.DESC;
     }
 
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * uint32_t mtmd_bitmap_get_nx(const mtmd_bitmap *bitmap)
+     * chq_status chq_vision_free(struct chq_vision *vision)
      * }
      */
-    public static MethodHandle mtmd_bitmap_get_nx$handle() {
-        return mtmd_bitmap_get_nx.HANDLE;
+    public static MethodHandle chq_vision_free$handle() {
+        return chq_vision_free.HANDLE;
     }
 
     /**
      * Address for:
      * {@snippet lang=c :
-     * uint32_t mtmd_bitmap_get_nx(const mtmd_bitmap *bitmap)
+     * chq_status chq_vision_free(struct chq_vision *vision)
      * }
      */
-    public static MemorySegment mtmd_bitmap_get_nx$address() {
-        return mtmd_bitmap_get_nx.ADDR;
+    public static MemorySegment chq_vision_free$address() {
+        return chq_vision_free.ADDR;
     }
 
     /**
      * {@snippet lang=c :
-     * uint32_t mtmd_bitmap_get_nx(const mtmd_bitmap *bitmap)
+     * chq_status chq_vision_free(struct chq_vision *vision)
      * }
      */
-    public static int mtmd_bitmap_get_nx(MemorySegment bitmap) {
-        var mh$ = mtmd_bitmap_get_nx.HANDLE;
+    public static int chq_vision_free(MemorySegment vision) {
+        var mh$ = chq_vision_free.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_bitmap_get_nx", bitmap);
+                traceDowncall("chq_vision_free", vision);
             }
-            return (int)mh$.invokeExact(bitmap);
+            return (int)mh$.invokeExact(vision);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -10695,132 +10198,14 @@ public class Chq extends Chq$shared {
         }
     }
 
-    private static class mtmd_bitmap_get_ny {
+    private static class chq_vision_get_info {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_bitmap_get_ny");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * uint32_t mtmd_bitmap_get_ny(const mtmd_bitmap *bitmap)
-     * }
-     */
-    public static FunctionDescriptor mtmd_bitmap_get_ny$descriptor() {
-        return mtmd_bitmap_get_ny.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * uint32_t mtmd_bitmap_get_ny(const mtmd_bitmap *bitmap)
-     * }
-     */
-    public static MethodHandle mtmd_bitmap_get_ny$handle() {
-        return mtmd_bitmap_get_ny.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * uint32_t mtmd_bitmap_get_ny(const mtmd_bitmap *bitmap)
-     * }
-     */
-    public static MemorySegment mtmd_bitmap_get_ny$address() {
-        return mtmd_bitmap_get_ny.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * uint32_t mtmd_bitmap_get_ny(const mtmd_bitmap *bitmap)
-     * }
-     */
-    public static int mtmd_bitmap_get_ny(MemorySegment bitmap) {
-        var mh$ = mtmd_bitmap_get_ny.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_bitmap_get_ny", bitmap);
-            }
-            return (int)mh$.invokeExact(bitmap);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_bitmap_free {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_bitmap_free");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * void mtmd_bitmap_free(mtmd_bitmap *bitmap)
-     * }
-     */
-    public static FunctionDescriptor mtmd_bitmap_free$descriptor() {
-        return mtmd_bitmap_free.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * void mtmd_bitmap_free(mtmd_bitmap *bitmap)
-     * }
-     */
-    public static MethodHandle mtmd_bitmap_free$handle() {
-        return mtmd_bitmap_free.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * void mtmd_bitmap_free(mtmd_bitmap *bitmap)
-     * }
-     */
-    public static MemorySegment mtmd_bitmap_free$address() {
-        return mtmd_bitmap_free.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * void mtmd_bitmap_free(mtmd_bitmap *bitmap)
-     * }
-     */
-    public static void mtmd_bitmap_free(MemorySegment bitmap) {
-        var mh$ = mtmd_bitmap_free.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_bitmap_free", bitmap);
-            }
-            mh$.invokeExact(bitmap);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_bitmap_get_id {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_POINTER,
             Chq.C_POINTER
         );
 
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_bitmap_get_id");
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_vision_get_info");
 
         public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
     }
@@ -10828,45 +10213,45 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * const char *mtmd_bitmap_get_id(const mtmd_bitmap *bitmap)
+     * chq_status chq_vision_get_info(const struct chq_vision *vision, struct chq_vision_info *out)
      * }
      */
-    public static FunctionDescriptor mtmd_bitmap_get_id$descriptor() {
-        return mtmd_bitmap_get_id.DESC;
+    public static FunctionDescriptor chq_vision_get_info$descriptor() {
+        return chq_vision_get_info.DESC;
     }
 
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * const char *mtmd_bitmap_get_id(const mtmd_bitmap *bitmap)
+     * chq_status chq_vision_get_info(const struct chq_vision *vision, struct chq_vision_info *out)
      * }
      */
-    public static MethodHandle mtmd_bitmap_get_id$handle() {
-        return mtmd_bitmap_get_id.HANDLE;
+    public static MethodHandle chq_vision_get_info$handle() {
+        return chq_vision_get_info.HANDLE;
     }
 
     /**
      * Address for:
      * {@snippet lang=c :
-     * const char *mtmd_bitmap_get_id(const mtmd_bitmap *bitmap)
+     * chq_status chq_vision_get_info(const struct chq_vision *vision, struct chq_vision_info *out)
      * }
      */
-    public static MemorySegment mtmd_bitmap_get_id$address() {
-        return mtmd_bitmap_get_id.ADDR;
+    public static MemorySegment chq_vision_get_info$address() {
+        return chq_vision_get_info.ADDR;
     }
 
     /**
      * {@snippet lang=c :
-     * const char *mtmd_bitmap_get_id(const mtmd_bitmap *bitmap)
+     * chq_status chq_vision_get_info(const struct chq_vision *vision, struct chq_vision_info *out)
      * }
      */
-    public static MemorySegment mtmd_bitmap_get_id(MemorySegment bitmap) {
-        var mh$ = mtmd_bitmap_get_id.HANDLE;
+    public static int chq_vision_get_info(MemorySegment vision, MemorySegment out) {
+        var mh$ = chq_vision_get_info.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_bitmap_get_id", bitmap);
+                traceDowncall("chq_vision_get_info", vision, out);
             }
-            return (MemorySegment)mh$.invokeExact(bitmap);
+            return (int)mh$.invokeExact(vision, out);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -10874,131 +10259,16 @@ public class Chq extends Chq$shared {
         }
     }
 
-    private static class mtmd_bitmap_set_id {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
+    private static class chq_vision_projector {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
             Chq.C_POINTER,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_bitmap_set_id");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * void mtmd_bitmap_set_id(mtmd_bitmap *bitmap, const char *id)
-     * }
-     */
-    public static FunctionDescriptor mtmd_bitmap_set_id$descriptor() {
-        return mtmd_bitmap_set_id.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * void mtmd_bitmap_set_id(mtmd_bitmap *bitmap, const char *id)
-     * }
-     */
-    public static MethodHandle mtmd_bitmap_set_id$handle() {
-        return mtmd_bitmap_set_id.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * void mtmd_bitmap_set_id(mtmd_bitmap *bitmap, const char *id)
-     * }
-     */
-    public static MemorySegment mtmd_bitmap_set_id$address() {
-        return mtmd_bitmap_set_id.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * void mtmd_bitmap_set_id(mtmd_bitmap *bitmap, const char *id)
-     * }
-     */
-    public static void mtmd_bitmap_set_id(MemorySegment bitmap, MemorySegment id) {
-        var mh$ = mtmd_bitmap_set_id.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_bitmap_set_id", bitmap, id);
-            }
-            mh$.invokeExact(bitmap, id);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_input_chunks_init {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_POINTER    );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_input_chunks_init");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * mtmd_input_chunks *mtmd_input_chunks_init(void)
-     * }
-     */
-    public static FunctionDescriptor mtmd_input_chunks_init$descriptor() {
-        return mtmd_input_chunks_init.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * mtmd_input_chunks *mtmd_input_chunks_init(void)
-     * }
-     */
-    public static MethodHandle mtmd_input_chunks_init$handle() {
-        return mtmd_input_chunks_init.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * mtmd_input_chunks *mtmd_input_chunks_init(void)
-     * }
-     */
-    public static MemorySegment mtmd_input_chunks_init$address() {
-        return mtmd_input_chunks_init.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * mtmd_input_chunks *mtmd_input_chunks_init(void)
-     * }
-     */
-    public static MemorySegment mtmd_input_chunks_init() {
-        var mh$ = mtmd_input_chunks_init.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_input_chunks_init");
-            }
-            return (MemorySegment)mh$.invokeExact();
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_input_chunks_size {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_POINTER,
             Chq.C_LONG,
             Chq.C_POINTER
         );
 
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_input_chunks_size");
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_vision_projector");
 
         public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
     }
@@ -11006,45 +10276,45 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * size_t mtmd_input_chunks_size(const mtmd_input_chunks *chunks)
+     * chq_status chq_vision_projector(const struct chq_vision *vision, char *text, size_t capacity, size_t *length)
      * }
      */
-    public static FunctionDescriptor mtmd_input_chunks_size$descriptor() {
-        return mtmd_input_chunks_size.DESC;
+    public static FunctionDescriptor chq_vision_projector$descriptor() {
+        return chq_vision_projector.DESC;
     }
 
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * size_t mtmd_input_chunks_size(const mtmd_input_chunks *chunks)
+     * chq_status chq_vision_projector(const struct chq_vision *vision, char *text, size_t capacity, size_t *length)
      * }
      */
-    public static MethodHandle mtmd_input_chunks_size$handle() {
-        return mtmd_input_chunks_size.HANDLE;
+    public static MethodHandle chq_vision_projector$handle() {
+        return chq_vision_projector.HANDLE;
     }
 
     /**
      * Address for:
      * {@snippet lang=c :
-     * size_t mtmd_input_chunks_size(const mtmd_input_chunks *chunks)
+     * chq_status chq_vision_projector(const struct chq_vision *vision, char *text, size_t capacity, size_t *length)
      * }
      */
-    public static MemorySegment mtmd_input_chunks_size$address() {
-        return mtmd_input_chunks_size.ADDR;
+    public static MemorySegment chq_vision_projector$address() {
+        return chq_vision_projector.ADDR;
     }
 
     /**
      * {@snippet lang=c :
-     * size_t mtmd_input_chunks_size(const mtmd_input_chunks *chunks)
+     * chq_status chq_vision_projector(const struct chq_vision *vision, char *text, size_t capacity, size_t *length)
      * }
      */
-    public static long mtmd_input_chunks_size(MemorySegment chunks) {
-        var mh$ = mtmd_input_chunks_size.HANDLE;
+    public static int chq_vision_projector(MemorySegment vision, MemorySegment text, long capacity, MemorySegment length) {
+        var mh$ = chq_vision_projector.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_input_chunks_size", chunks);
+                traceDowncall("chq_vision_projector", vision, text, capacity, length);
             }
-            return (long)mh$.invokeExact(chunks);
+            return (int)mh$.invokeExact(vision, text, capacity, length);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -11052,73 +10322,17 @@ public class Chq extends Chq$shared {
         }
     }
 
-    private static class mtmd_input_chunks_get {
+    private static class chq_image_create {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
             Chq.C_POINTER,
             Chq.C_POINTER,
-            Chq.C_LONG
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_input_chunks_get");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * const mtmd_input_chunk *mtmd_input_chunks_get(const mtmd_input_chunks *chunks, size_t idx)
-     * }
-     */
-    public static FunctionDescriptor mtmd_input_chunks_get$descriptor() {
-        return mtmd_input_chunks_get.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * const mtmd_input_chunk *mtmd_input_chunks_get(const mtmd_input_chunks *chunks, size_t idx)
-     * }
-     */
-    public static MethodHandle mtmd_input_chunks_get$handle() {
-        return mtmd_input_chunks_get.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * const mtmd_input_chunk *mtmd_input_chunks_get(const mtmd_input_chunks *chunks, size_t idx)
-     * }
-     */
-    public static MemorySegment mtmd_input_chunks_get$address() {
-        return mtmd_input_chunks_get.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * const mtmd_input_chunk *mtmd_input_chunks_get(const mtmd_input_chunks *chunks, size_t idx)
-     * }
-     */
-    public static MemorySegment mtmd_input_chunks_get(MemorySegment chunks, long idx) {
-        var mh$ = mtmd_input_chunks_get.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_input_chunks_get", chunks, idx);
-            }
-            return (MemorySegment)mh$.invokeExact(chunks, idx);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_input_chunks_free {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
+            Chq.C_INT,
+            Chq.C_INT,
             Chq.C_POINTER
         );
 
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_input_chunks_free");
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_image_create");
 
         public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
     }
@@ -11126,45 +10340,45 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * void mtmd_input_chunks_free(mtmd_input_chunks *chunks)
+     * chq_status chq_image_create(struct chq_vision *vision, const uint8_t *rgb, int32_t width, int32_t height, struct chq_image **out)
      * }
      */
-    public static FunctionDescriptor mtmd_input_chunks_free$descriptor() {
-        return mtmd_input_chunks_free.DESC;
+    public static FunctionDescriptor chq_image_create$descriptor() {
+        return chq_image_create.DESC;
     }
 
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * void mtmd_input_chunks_free(mtmd_input_chunks *chunks)
+     * chq_status chq_image_create(struct chq_vision *vision, const uint8_t *rgb, int32_t width, int32_t height, struct chq_image **out)
      * }
      */
-    public static MethodHandle mtmd_input_chunks_free$handle() {
-        return mtmd_input_chunks_free.HANDLE;
+    public static MethodHandle chq_image_create$handle() {
+        return chq_image_create.HANDLE;
     }
 
     /**
      * Address for:
      * {@snippet lang=c :
-     * void mtmd_input_chunks_free(mtmd_input_chunks *chunks)
+     * chq_status chq_image_create(struct chq_vision *vision, const uint8_t *rgb, int32_t width, int32_t height, struct chq_image **out)
      * }
      */
-    public static MemorySegment mtmd_input_chunks_free$address() {
-        return mtmd_input_chunks_free.ADDR;
+    public static MemorySegment chq_image_create$address() {
+        return chq_image_create.ADDR;
     }
 
     /**
      * {@snippet lang=c :
-     * void mtmd_input_chunks_free(mtmd_input_chunks *chunks)
+     * chq_status chq_image_create(struct chq_vision *vision, const uint8_t *rgb, int32_t width, int32_t height, struct chq_image **out)
      * }
      */
-    public static void mtmd_input_chunks_free(MemorySegment chunks) {
-        var mh$ = mtmd_input_chunks_free.HANDLE;
+    public static int chq_image_create(MemorySegment vision, MemorySegment rgb, int width, int height, MemorySegment out) {
+        var mh$ = chq_image_create.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_input_chunks_free", chunks);
+                traceDowncall("chq_image_create", vision, rgb, width, height, out);
             }
-            mh$.invokeExact(chunks);
+            return (int)mh$.invokeExact(vision, rgb, width, height, out);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -11172,13 +10386,13 @@ public class Chq extends Chq$shared {
         }
     }
 
-    private static class mtmd_input_chunk_get_type {
+    private static class chq_image_free {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,
             Chq.C_POINTER
         );
 
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_input_chunk_get_type");
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_image_free");
 
         public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
     }
@@ -11186,45 +10400,45 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * enum mtmd_input_chunk_type mtmd_input_chunk_get_type(const mtmd_input_chunk *chunk)
+     * chq_status chq_image_free(struct chq_image *image)
      * }
      */
-    public static FunctionDescriptor mtmd_input_chunk_get_type$descriptor() {
-        return mtmd_input_chunk_get_type.DESC;
+    public static FunctionDescriptor chq_image_free$descriptor() {
+        return chq_image_free.DESC;
     }
 
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * enum mtmd_input_chunk_type mtmd_input_chunk_get_type(const mtmd_input_chunk *chunk)
+     * chq_status chq_image_free(struct chq_image *image)
      * }
      */
-    public static MethodHandle mtmd_input_chunk_get_type$handle() {
-        return mtmd_input_chunk_get_type.HANDLE;
+    public static MethodHandle chq_image_free$handle() {
+        return chq_image_free.HANDLE;
     }
 
     /**
      * Address for:
      * {@snippet lang=c :
-     * enum mtmd_input_chunk_type mtmd_input_chunk_get_type(const mtmd_input_chunk *chunk)
+     * chq_status chq_image_free(struct chq_image *image)
      * }
      */
-    public static MemorySegment mtmd_input_chunk_get_type$address() {
-        return mtmd_input_chunk_get_type.ADDR;
+    public static MemorySegment chq_image_free$address() {
+        return chq_image_free.ADDR;
     }
 
     /**
      * {@snippet lang=c :
-     * enum mtmd_input_chunk_type mtmd_input_chunk_get_type(const mtmd_input_chunk *chunk)
+     * chq_status chq_image_free(struct chq_image *image)
      * }
      */
-    public static int mtmd_input_chunk_get_type(MemorySegment chunk) {
-        var mh$ = mtmd_input_chunk_get_type.HANDLE;
+    public static int chq_image_free(MemorySegment image) {
+        var mh$ = chq_image_free.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_input_chunk_get_type", chunk);
+                traceDowncall("chq_image_free", image);
             }
-            return (int)mh$.invokeExact(chunk);
+            return (int)mh$.invokeExact(image);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -11232,74 +10446,14 @@ public class Chq extends Chq$shared {
         }
     }
 
-    private static class mtmd_input_chunk_get_tokens_text {
+    private static class chq_image_n_chunks {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_POINTER,
-            Chq.C_POINTER,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_input_chunk_get_tokens_text");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * const llama_token *mtmd_input_chunk_get_tokens_text(const mtmd_input_chunk *chunk, size_t *n_tokens_output)
-     * }
-     */
-    public static FunctionDescriptor mtmd_input_chunk_get_tokens_text$descriptor() {
-        return mtmd_input_chunk_get_tokens_text.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * const llama_token *mtmd_input_chunk_get_tokens_text(const mtmd_input_chunk *chunk, size_t *n_tokens_output)
-     * }
-     */
-    public static MethodHandle mtmd_input_chunk_get_tokens_text$handle() {
-        return mtmd_input_chunk_get_tokens_text.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * const llama_token *mtmd_input_chunk_get_tokens_text(const mtmd_input_chunk *chunk, size_t *n_tokens_output)
-     * }
-     */
-    public static MemorySegment mtmd_input_chunk_get_tokens_text$address() {
-        return mtmd_input_chunk_get_tokens_text.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * const llama_token *mtmd_input_chunk_get_tokens_text(const mtmd_input_chunk *chunk, size_t *n_tokens_output)
-     * }
-     */
-    public static MemorySegment mtmd_input_chunk_get_tokens_text(MemorySegment chunk, MemorySegment n_tokens_output) {
-        var mh$ = mtmd_input_chunk_get_tokens_text.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_input_chunk_get_tokens_text", chunk, n_tokens_output);
-            }
-            return (MemorySegment)mh$.invokeExact(chunk, n_tokens_output);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_input_chunk_get_tokens_image {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
             Chq.C_POINTER,
             Chq.C_POINTER
         );
 
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_input_chunk_get_tokens_image");
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_image_n_chunks");
 
         public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
     }
@@ -11307,45 +10461,45 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * const mtmd_image_tokens *mtmd_input_chunk_get_tokens_image(const mtmd_input_chunk *chunk)
+     * chq_status chq_image_n_chunks(const struct chq_image *image, int32_t *n_chunks)
      * }
      */
-    public static FunctionDescriptor mtmd_input_chunk_get_tokens_image$descriptor() {
-        return mtmd_input_chunk_get_tokens_image.DESC;
+    public static FunctionDescriptor chq_image_n_chunks$descriptor() {
+        return chq_image_n_chunks.DESC;
     }
 
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * const mtmd_image_tokens *mtmd_input_chunk_get_tokens_image(const mtmd_input_chunk *chunk)
+     * chq_status chq_image_n_chunks(const struct chq_image *image, int32_t *n_chunks)
      * }
      */
-    public static MethodHandle mtmd_input_chunk_get_tokens_image$handle() {
-        return mtmd_input_chunk_get_tokens_image.HANDLE;
+    public static MethodHandle chq_image_n_chunks$handle() {
+        return chq_image_n_chunks.HANDLE;
     }
 
     /**
      * Address for:
      * {@snippet lang=c :
-     * const mtmd_image_tokens *mtmd_input_chunk_get_tokens_image(const mtmd_input_chunk *chunk)
+     * chq_status chq_image_n_chunks(const struct chq_image *image, int32_t *n_chunks)
      * }
      */
-    public static MemorySegment mtmd_input_chunk_get_tokens_image$address() {
-        return mtmd_input_chunk_get_tokens_image.ADDR;
+    public static MemorySegment chq_image_n_chunks$address() {
+        return chq_image_n_chunks.ADDR;
     }
 
     /**
      * {@snippet lang=c :
-     * const mtmd_image_tokens *mtmd_input_chunk_get_tokens_image(const mtmd_input_chunk *chunk)
+     * chq_status chq_image_n_chunks(const struct chq_image *image, int32_t *n_chunks)
      * }
      */
-    public static MemorySegment mtmd_input_chunk_get_tokens_image(MemorySegment chunk) {
-        var mh$ = mtmd_input_chunk_get_tokens_image.HANDLE;
+    public static int chq_image_n_chunks(MemorySegment image, MemorySegment n_chunks) {
+        var mh$ = chq_image_n_chunks.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_input_chunk_get_tokens_image", chunk);
+                traceDowncall("chq_image_n_chunks", image, n_chunks);
             }
-            return (MemorySegment)mh$.invokeExact(chunk);
+            return (int)mh$.invokeExact(image, n_chunks);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -11353,13 +10507,142 @@ public class Chq extends Chq$shared {
         }
     }
 
-    private static class mtmd_input_chunk_get_n_tokens {
+    private static class chq_image_get_chunk {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_image_get_chunk");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_image_get_chunk(const struct chq_image *image, int32_t chunk, struct chq_image_chunk *out)
+     * }
+     */
+    public static FunctionDescriptor chq_image_get_chunk$descriptor() {
+        return chq_image_get_chunk.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_image_get_chunk(const struct chq_image *image, int32_t chunk, struct chq_image_chunk *out)
+     * }
+     */
+    public static MethodHandle chq_image_get_chunk$handle() {
+        return chq_image_get_chunk.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_image_get_chunk(const struct chq_image *image, int32_t chunk, struct chq_image_chunk *out)
+     * }
+     */
+    public static MemorySegment chq_image_get_chunk$address() {
+        return chq_image_get_chunk.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_image_get_chunk(const struct chq_image *image, int32_t chunk, struct chq_image_chunk *out)
+     * }
+     */
+    public static int chq_image_get_chunk(MemorySegment image, int chunk, MemorySegment out) {
+        var mh$ = chq_image_get_chunk.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_image_get_chunk", image, chunk, out);
+            }
+            return (int)mh$.invokeExact(image, chunk, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_image_positions {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_image_positions");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_image_positions(const struct chq_image *image, int32_t chunk, struct chq_position *out, int32_t capacity)
+     * }
+     */
+    public static FunctionDescriptor chq_image_positions$descriptor() {
+        return chq_image_positions.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_image_positions(const struct chq_image *image, int32_t chunk, struct chq_position *out, int32_t capacity)
+     * }
+     */
+    public static MethodHandle chq_image_positions$handle() {
+        return chq_image_positions.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_image_positions(const struct chq_image *image, int32_t chunk, struct chq_position *out, int32_t capacity)
+     * }
+     */
+    public static MemorySegment chq_image_positions$address() {
+        return chq_image_positions.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_image_positions(const struct chq_image *image, int32_t chunk, struct chq_position *out, int32_t capacity)
+     * }
+     */
+    public static int chq_image_positions(MemorySegment image, int chunk, MemorySegment out, int capacity) {
+        var mh$ = chq_image_positions.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_image_positions", image, chunk, out, capacity);
+            }
+            return (int)mh$.invokeExact(image, chunk, out, capacity);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_image_encode {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
             Chq.C_LONG,
             Chq.C_POINTER
         );
 
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_input_chunk_get_n_tokens");
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_image_encode");
 
         public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
     }
@@ -11367,1017 +10650,59 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * size_t mtmd_input_chunk_get_n_tokens(const mtmd_input_chunk *chunk)
+     * chq_status chq_image_encode(struct chq_image *image, int32_t chunk, float *rows, int64_t capacity, float *attention)
      * }
      */
-    public static FunctionDescriptor mtmd_input_chunk_get_n_tokens$descriptor() {
-        return mtmd_input_chunk_get_n_tokens.DESC;
+    public static FunctionDescriptor chq_image_encode$descriptor() {
+        return chq_image_encode.DESC;
     }
 
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * size_t mtmd_input_chunk_get_n_tokens(const mtmd_input_chunk *chunk)
+     * chq_status chq_image_encode(struct chq_image *image, int32_t chunk, float *rows, int64_t capacity, float *attention)
      * }
      */
-    public static MethodHandle mtmd_input_chunk_get_n_tokens$handle() {
-        return mtmd_input_chunk_get_n_tokens.HANDLE;
+    public static MethodHandle chq_image_encode$handle() {
+        return chq_image_encode.HANDLE;
     }
 
     /**
      * Address for:
      * {@snippet lang=c :
-     * size_t mtmd_input_chunk_get_n_tokens(const mtmd_input_chunk *chunk)
+     * chq_status chq_image_encode(struct chq_image *image, int32_t chunk, float *rows, int64_t capacity, float *attention)
      * }
      */
-    public static MemorySegment mtmd_input_chunk_get_n_tokens$address() {
-        return mtmd_input_chunk_get_n_tokens.ADDR;
+    public static MemorySegment chq_image_encode$address() {
+        return chq_image_encode.ADDR;
     }
 
     /**
      * {@snippet lang=c :
-     * size_t mtmd_input_chunk_get_n_tokens(const mtmd_input_chunk *chunk)
+     * chq_status chq_image_encode(struct chq_image *image, int32_t chunk, float *rows, int64_t capacity, float *attention)
      * }
      */
-    public static long mtmd_input_chunk_get_n_tokens(MemorySegment chunk) {
-        var mh$ = mtmd_input_chunk_get_n_tokens.HANDLE;
+    public static int chq_image_encode(MemorySegment image, int chunk, MemorySegment rows, long capacity, MemorySegment attention) {
+        var mh$ = chq_image_encode.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_input_chunk_get_n_tokens", chunk);
+                traceDowncall("chq_image_encode", image, chunk, rows, capacity, attention);
             }
-            return (long)mh$.invokeExact(chunk);
+            return (int)mh$.invokeExact(image, chunk, rows, capacity, attention);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
     }
-
-    private static class mtmd_input_chunk_get_id {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_POINTER,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_input_chunk_get_id");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
+    private static final int CHQ_IMAGE_MAX_PIXELS = (int)67108864L;
     /**
-     * Function descriptor for:
      * {@snippet lang=c :
-     * const char *mtmd_input_chunk_get_id(const mtmd_input_chunk *chunk)
+     * #define CHQ_IMAGE_MAX_PIXELS 67108864
      * }
      */
-    public static FunctionDescriptor mtmd_input_chunk_get_id$descriptor() {
-        return mtmd_input_chunk_get_id.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * const char *mtmd_input_chunk_get_id(const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static MethodHandle mtmd_input_chunk_get_id$handle() {
-        return mtmd_input_chunk_get_id.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * const char *mtmd_input_chunk_get_id(const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static MemorySegment mtmd_input_chunk_get_id$address() {
-        return mtmd_input_chunk_get_id.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * const char *mtmd_input_chunk_get_id(const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static MemorySegment mtmd_input_chunk_get_id(MemorySegment chunk) {
-        var mh$ = mtmd_input_chunk_get_id.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_input_chunk_get_id", chunk);
-            }
-            return (MemorySegment)mh$.invokeExact(chunk);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_input_chunk_get_n_pos {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_input_chunk_get_n_pos");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * llama_pos mtmd_input_chunk_get_n_pos(const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static FunctionDescriptor mtmd_input_chunk_get_n_pos$descriptor() {
-        return mtmd_input_chunk_get_n_pos.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * llama_pos mtmd_input_chunk_get_n_pos(const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static MethodHandle mtmd_input_chunk_get_n_pos$handle() {
-        return mtmd_input_chunk_get_n_pos.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * llama_pos mtmd_input_chunk_get_n_pos(const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static MemorySegment mtmd_input_chunk_get_n_pos$address() {
-        return mtmd_input_chunk_get_n_pos.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * llama_pos mtmd_input_chunk_get_n_pos(const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static int mtmd_input_chunk_get_n_pos(MemorySegment chunk) {
-        var mh$ = mtmd_input_chunk_get_n_pos.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_input_chunk_get_n_pos", chunk);
-            }
-            return (int)mh$.invokeExact(chunk);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_input_chunk_copy {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_POINTER,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_input_chunk_copy");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * mtmd_input_chunk *mtmd_input_chunk_copy(const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static FunctionDescriptor mtmd_input_chunk_copy$descriptor() {
-        return mtmd_input_chunk_copy.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * mtmd_input_chunk *mtmd_input_chunk_copy(const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static MethodHandle mtmd_input_chunk_copy$handle() {
-        return mtmd_input_chunk_copy.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * mtmd_input_chunk *mtmd_input_chunk_copy(const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static MemorySegment mtmd_input_chunk_copy$address() {
-        return mtmd_input_chunk_copy.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * mtmd_input_chunk *mtmd_input_chunk_copy(const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static MemorySegment mtmd_input_chunk_copy(MemorySegment chunk) {
-        var mh$ = mtmd_input_chunk_copy.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_input_chunk_copy", chunk);
-            }
-            return (MemorySegment)mh$.invokeExact(chunk);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_input_chunk_free {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_input_chunk_free");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * void mtmd_input_chunk_free(mtmd_input_chunk *chunk)
-     * }
-     */
-    public static FunctionDescriptor mtmd_input_chunk_free$descriptor() {
-        return mtmd_input_chunk_free.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * void mtmd_input_chunk_free(mtmd_input_chunk *chunk)
-     * }
-     */
-    public static MethodHandle mtmd_input_chunk_free$handle() {
-        return mtmd_input_chunk_free.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * void mtmd_input_chunk_free(mtmd_input_chunk *chunk)
-     * }
-     */
-    public static MemorySegment mtmd_input_chunk_free$address() {
-        return mtmd_input_chunk_free.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * void mtmd_input_chunk_free(mtmd_input_chunk *chunk)
-     * }
-     */
-    public static void mtmd_input_chunk_free(MemorySegment chunk) {
-        var mh$ = mtmd_input_chunk_free.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_input_chunk_free", chunk);
-            }
-            mh$.invokeExact(chunk);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_image_tokens_get_nx {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_LONG,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_image_tokens_get_nx");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * size_t mtmd_image_tokens_get_nx(const mtmd_image_tokens *image_tokens)
-     * }
-     */
-    public static FunctionDescriptor mtmd_image_tokens_get_nx$descriptor() {
-        return mtmd_image_tokens_get_nx.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * size_t mtmd_image_tokens_get_nx(const mtmd_image_tokens *image_tokens)
-     * }
-     */
-    public static MethodHandle mtmd_image_tokens_get_nx$handle() {
-        return mtmd_image_tokens_get_nx.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * size_t mtmd_image_tokens_get_nx(const mtmd_image_tokens *image_tokens)
-     * }
-     */
-    public static MemorySegment mtmd_image_tokens_get_nx$address() {
-        return mtmd_image_tokens_get_nx.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * size_t mtmd_image_tokens_get_nx(const mtmd_image_tokens *image_tokens)
-     * }
-     */
-    public static long mtmd_image_tokens_get_nx(MemorySegment image_tokens) {
-        var mh$ = mtmd_image_tokens_get_nx.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_image_tokens_get_nx", image_tokens);
-            }
-            return (long)mh$.invokeExact(image_tokens);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_image_tokens_get_ny {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_LONG,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_image_tokens_get_ny");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * size_t mtmd_image_tokens_get_ny(const mtmd_image_tokens *image_tokens)
-     * }
-     */
-    public static FunctionDescriptor mtmd_image_tokens_get_ny$descriptor() {
-        return mtmd_image_tokens_get_ny.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * size_t mtmd_image_tokens_get_ny(const mtmd_image_tokens *image_tokens)
-     * }
-     */
-    public static MethodHandle mtmd_image_tokens_get_ny$handle() {
-        return mtmd_image_tokens_get_ny.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * size_t mtmd_image_tokens_get_ny(const mtmd_image_tokens *image_tokens)
-     * }
-     */
-    public static MemorySegment mtmd_image_tokens_get_ny$address() {
-        return mtmd_image_tokens_get_ny.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * size_t mtmd_image_tokens_get_ny(const mtmd_image_tokens *image_tokens)
-     * }
-     */
-    public static long mtmd_image_tokens_get_ny(MemorySegment image_tokens) {
-        var mh$ = mtmd_image_tokens_get_ny.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_image_tokens_get_ny", image_tokens);
-            }
-            return (long)mh$.invokeExact(image_tokens);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_image_tokens_get_decoder_pos {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            mtmd_decoder_pos.layout(),
-            Chq.C_POINTER,
-            Chq.C_INT,
-            Chq.C_LONG
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_image_tokens_get_decoder_pos");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * struct mtmd_decoder_pos mtmd_image_tokens_get_decoder_pos(const mtmd_image_tokens *image_tokens, llama_pos pos_0, size_t i)
-     * }
-     */
-    public static FunctionDescriptor mtmd_image_tokens_get_decoder_pos$descriptor() {
-        return mtmd_image_tokens_get_decoder_pos.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * struct mtmd_decoder_pos mtmd_image_tokens_get_decoder_pos(const mtmd_image_tokens *image_tokens, llama_pos pos_0, size_t i)
-     * }
-     */
-    public static MethodHandle mtmd_image_tokens_get_decoder_pos$handle() {
-        return mtmd_image_tokens_get_decoder_pos.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * struct mtmd_decoder_pos mtmd_image_tokens_get_decoder_pos(const mtmd_image_tokens *image_tokens, llama_pos pos_0, size_t i)
-     * }
-     */
-    public static MemorySegment mtmd_image_tokens_get_decoder_pos$address() {
-        return mtmd_image_tokens_get_decoder_pos.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * struct mtmd_decoder_pos mtmd_image_tokens_get_decoder_pos(const mtmd_image_tokens *image_tokens, llama_pos pos_0, size_t i)
-     * }
-     */
-    public static MemorySegment mtmd_image_tokens_get_decoder_pos(SegmentAllocator allocator, MemorySegment image_tokens, int pos_0, long i) {
-        var mh$ = mtmd_image_tokens_get_decoder_pos.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_image_tokens_get_decoder_pos", allocator, image_tokens, pos_0, i);
-            }
-            return (MemorySegment)mh$.invokeExact(allocator, image_tokens, pos_0, i);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_tokenize {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER,
-            Chq.C_POINTER,
-            Chq.C_POINTER,
-            Chq.C_POINTER,
-            Chq.C_LONG
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_tokenize");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * int32_t mtmd_tokenize(const mtmd_context *ctx, mtmd_input_chunks *output, const mtmd_input_text *text, const mtmd_bitmap *const *bitmaps, size_t n_bitmaps)
-     * }
-     */
-    public static FunctionDescriptor mtmd_tokenize$descriptor() {
-        return mtmd_tokenize.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * int32_t mtmd_tokenize(const mtmd_context *ctx, mtmd_input_chunks *output, const mtmd_input_text *text, const mtmd_bitmap *const *bitmaps, size_t n_bitmaps)
-     * }
-     */
-    public static MethodHandle mtmd_tokenize$handle() {
-        return mtmd_tokenize.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * int32_t mtmd_tokenize(const mtmd_context *ctx, mtmd_input_chunks *output, const mtmd_input_text *text, const mtmd_bitmap *const *bitmaps, size_t n_bitmaps)
-     * }
-     */
-    public static MemorySegment mtmd_tokenize$address() {
-        return mtmd_tokenize.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * int32_t mtmd_tokenize(const mtmd_context *ctx, mtmd_input_chunks *output, const mtmd_input_text *text, const mtmd_bitmap *const *bitmaps, size_t n_bitmaps)
-     * }
-     */
-    public static int mtmd_tokenize(MemorySegment ctx, MemorySegment output, MemorySegment text, MemorySegment bitmaps, long n_bitmaps) {
-        var mh$ = mtmd_tokenize.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_tokenize", ctx, output, text, bitmaps, n_bitmaps);
-            }
-            return (int)mh$.invokeExact(ctx, output, text, bitmaps, n_bitmaps);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_encode_chunk {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_encode_chunk");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * int32_t mtmd_encode_chunk(mtmd_context *ctx, const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static FunctionDescriptor mtmd_encode_chunk$descriptor() {
-        return mtmd_encode_chunk.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * int32_t mtmd_encode_chunk(mtmd_context *ctx, const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static MethodHandle mtmd_encode_chunk$handle() {
-        return mtmd_encode_chunk.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * int32_t mtmd_encode_chunk(mtmd_context *ctx, const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static MemorySegment mtmd_encode_chunk$address() {
-        return mtmd_encode_chunk.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * int32_t mtmd_encode_chunk(mtmd_context *ctx, const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static int mtmd_encode_chunk(MemorySegment ctx, MemorySegment chunk) {
-        var mh$ = mtmd_encode_chunk.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_encode_chunk", ctx, chunk);
-            }
-            return (int)mh$.invokeExact(ctx, chunk);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_get_output_embd {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_POINTER,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_get_output_embd");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * float *mtmd_get_output_embd(mtmd_context *ctx)
-     * }
-     */
-    public static FunctionDescriptor mtmd_get_output_embd$descriptor() {
-        return mtmd_get_output_embd.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * float *mtmd_get_output_embd(mtmd_context *ctx)
-     * }
-     */
-    public static MethodHandle mtmd_get_output_embd$handle() {
-        return mtmd_get_output_embd.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * float *mtmd_get_output_embd(mtmd_context *ctx)
-     * }
-     */
-    public static MemorySegment mtmd_get_output_embd$address() {
-        return mtmd_get_output_embd.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * float *mtmd_get_output_embd(mtmd_context *ctx)
-     * }
-     */
-    public static MemorySegment mtmd_get_output_embd(MemorySegment ctx) {
-        var mh$ = mtmd_get_output_embd.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_get_output_embd", ctx);
-            }
-            return (MemorySegment)mh$.invokeExact(ctx);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_batch_init {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_POINTER,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_batch_init");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * mtmd_batch *mtmd_batch_init(mtmd_context *ctx)
-     * }
-     */
-    public static FunctionDescriptor mtmd_batch_init$descriptor() {
-        return mtmd_batch_init.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * mtmd_batch *mtmd_batch_init(mtmd_context *ctx)
-     * }
-     */
-    public static MethodHandle mtmd_batch_init$handle() {
-        return mtmd_batch_init.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * mtmd_batch *mtmd_batch_init(mtmd_context *ctx)
-     * }
-     */
-    public static MemorySegment mtmd_batch_init$address() {
-        return mtmd_batch_init.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * mtmd_batch *mtmd_batch_init(mtmd_context *ctx)
-     * }
-     */
-    public static MemorySegment mtmd_batch_init(MemorySegment ctx) {
-        var mh$ = mtmd_batch_init.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_batch_init", ctx);
-            }
-            return (MemorySegment)mh$.invokeExact(ctx);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_batch_free {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_batch_free");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * void mtmd_batch_free(mtmd_batch *batch)
-     * }
-     */
-    public static FunctionDescriptor mtmd_batch_free$descriptor() {
-        return mtmd_batch_free.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * void mtmd_batch_free(mtmd_batch *batch)
-     * }
-     */
-    public static MethodHandle mtmd_batch_free$handle() {
-        return mtmd_batch_free.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * void mtmd_batch_free(mtmd_batch *batch)
-     * }
-     */
-    public static MemorySegment mtmd_batch_free$address() {
-        return mtmd_batch_free.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * void mtmd_batch_free(mtmd_batch *batch)
-     * }
-     */
-    public static void mtmd_batch_free(MemorySegment batch) {
-        var mh$ = mtmd_batch_free.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_batch_free", batch);
-            }
-            mh$.invokeExact(batch);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_batch_add_chunk {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_batch_add_chunk");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * int32_t mtmd_batch_add_chunk(mtmd_batch *batch, const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static FunctionDescriptor mtmd_batch_add_chunk$descriptor() {
-        return mtmd_batch_add_chunk.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * int32_t mtmd_batch_add_chunk(mtmd_batch *batch, const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static MethodHandle mtmd_batch_add_chunk$handle() {
-        return mtmd_batch_add_chunk.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * int32_t mtmd_batch_add_chunk(mtmd_batch *batch, const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static MemorySegment mtmd_batch_add_chunk$address() {
-        return mtmd_batch_add_chunk.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * int32_t mtmd_batch_add_chunk(mtmd_batch *batch, const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static int mtmd_batch_add_chunk(MemorySegment batch, MemorySegment chunk) {
-        var mh$ = mtmd_batch_add_chunk.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_batch_add_chunk", batch, chunk);
-            }
-            return (int)mh$.invokeExact(batch, chunk);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_batch_encode {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_batch_encode");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * int32_t mtmd_batch_encode(mtmd_batch *batch)
-     * }
-     */
-    public static FunctionDescriptor mtmd_batch_encode$descriptor() {
-        return mtmd_batch_encode.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * int32_t mtmd_batch_encode(mtmd_batch *batch)
-     * }
-     */
-    public static MethodHandle mtmd_batch_encode$handle() {
-        return mtmd_batch_encode.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * int32_t mtmd_batch_encode(mtmd_batch *batch)
-     * }
-     */
-    public static MemorySegment mtmd_batch_encode$address() {
-        return mtmd_batch_encode.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * int32_t mtmd_batch_encode(mtmd_batch *batch)
-     * }
-     */
-    public static int mtmd_batch_encode(MemorySegment batch) {
-        var mh$ = mtmd_batch_encode.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_batch_encode", batch);
-            }
-            return (int)mh$.invokeExact(batch);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_batch_get_output_embd {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_POINTER,
-            Chq.C_POINTER,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_batch_get_output_embd");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * float *mtmd_batch_get_output_embd(mtmd_batch *batch, const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static FunctionDescriptor mtmd_batch_get_output_embd$descriptor() {
-        return mtmd_batch_get_output_embd.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * float *mtmd_batch_get_output_embd(mtmd_batch *batch, const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static MethodHandle mtmd_batch_get_output_embd$handle() {
-        return mtmd_batch_get_output_embd.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * float *mtmd_batch_get_output_embd(mtmd_batch *batch, const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static MemorySegment mtmd_batch_get_output_embd$address() {
-        return mtmd_batch_get_output_embd.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * float *mtmd_batch_get_output_embd(mtmd_batch *batch, const mtmd_input_chunk *chunk)
-     * }
-     */
-    public static MemorySegment mtmd_batch_get_output_embd(MemorySegment batch, MemorySegment chunk) {
-        var mh$ = mtmd_batch_get_output_embd.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_batch_get_output_embd", batch, chunk);
-            }
-            return (MemorySegment)mh$.invokeExact(batch, chunk);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class mtmd_get_cap_from_file {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            mtmd_caps.layout(),
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("mtmd_get_cap_from_file");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * struct mtmd_caps mtmd_get_cap_from_file(const char *mmproj_fname)
-     * }
-     */
-    public static FunctionDescriptor mtmd_get_cap_from_file$descriptor() {
-        return mtmd_get_cap_from_file.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * struct mtmd_caps mtmd_get_cap_from_file(const char *mmproj_fname)
-     * }
-     */
-    public static MethodHandle mtmd_get_cap_from_file$handle() {
-        return mtmd_get_cap_from_file.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * struct mtmd_caps mtmd_get_cap_from_file(const char *mmproj_fname)
-     * }
-     */
-    public static MemorySegment mtmd_get_cap_from_file$address() {
-        return mtmd_get_cap_from_file.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * struct mtmd_caps mtmd_get_cap_from_file(const char *mmproj_fname)
-     * }
-     */
-    public static MemorySegment mtmd_get_cap_from_file(SegmentAllocator allocator, MemorySegment mmproj_fname) {
-        var mh$ = mtmd_get_cap_from_file.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("mtmd_get_cap_from_file", allocator, mmproj_fname);
-            }
-            return (MemorySegment)mh$.invokeExact(allocator, mmproj_fname);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
+    public static int CHQ_IMAGE_MAX_PIXELS() {
+        return CHQ_IMAGE_MAX_PIXELS;
     }
 }
 

@@ -64,23 +64,7 @@ final class StructDefaults {
                     Map.entry("n_samplers", "0000000000000000"),
                     Map.entry("ctx_other", "NULL"))),
             Map.entry("llama_sampler_chain_params", Map.ofEntries(
-                    Map.entry("no_perf", "01"))),
-            Map.entry("mtmd_context_params", Map.ofEntries(
-                    Map.entry("use_gpu", "01"),
-                    Map.entry("device", "NULL"),
-                    Map.entry("print_timings", "01"),
-                    Map.entry("n_threads", "04000000"),
-                    Map.entry("image_marker", "NULL"),
-                    Map.entry("media_marker", "set"),
-                    Map.entry("flash_attn_type", "ffffffff"),
-                    Map.entry("warmup", "01"),
-                    Map.entry("image_min_tokens", "ffffffff"),
-                    Map.entry("image_max_tokens", "ffffffff"),
-                    Map.entry("cb_eval", "NULL"),
-                    Map.entry("cb_eval_user_data", "NULL"),
-                    Map.entry("batch_max_tokens", "00040000"),
-                    Map.entry("progress_callback", "NULL"),
-                    Map.entry("progress_callback_user_data", "NULL"))));
+                    Map.entry("no_perf", "01"))));
 
     private StructDefaults() {
     }

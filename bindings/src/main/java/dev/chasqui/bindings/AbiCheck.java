@@ -34,18 +34,19 @@ final class AbiCheck {
             entry("llama_token_data", llama_token_data.layout()),
             entry("llama_token_data_array", llama_token_data_array.layout()),
             entry("llama_logit_bias", llama_logit_bias.layout()),
-            entry("mtmd_context_params", mtmd_context_params.layout()),
             entry("chq_model_info", chq_model_info.layout()),
             entry("chq_token_info", chq_token_info.layout()),
             entry("chq_context_info", chq_context_info.layout()),
             entry("chq_device_info", chq_device_info.layout()),
             entry("chq_sampled", chq_sampled.layout()),
-            entry("chq_chat_message", chq_chat_message.layout()));
+            entry("chq_chat_message", chq_chat_message.layout()),
+            entry("chq_position", chq_position.layout()),
+            entry("chq_vision_params", chq_vision_params.layout()),
+            entry("chq_vision_info", chq_vision_info.layout()),
+            entry("chq_image_chunk", chq_image_chunk.layout()));
 
     /// How generate.sh names a union without a name; its members count as members of the struct.
     private static final String UNNAMED_UNION = "union";
-
-    private static final String MTMD = "mtmd_context_params";
 
     private AbiCheck() {
     }
@@ -69,14 +70,6 @@ final class AbiCheck {
             problems.add("it was built from llama.cpp tree " + tree + ", expected " + Pin.LLAMA_TREE);
         }
         problems.addAll(compare(reported(), LAYOUTS, StructDefaults.BYTES));
-        if (!problems.isEmpty()) {
-            throw unfit(library, problems);
-        }
-    }
-
-    /// The same for libmtmd, which libchasqui does not need and so cannot ask for its default values.
-    static void verifyMtmd(Path library) {
-        List<String> problems = compareDefaults(reportedByMtmd(), mtmd_context_params.layout(), StructDefaults.BYTES.get(MTMD));
         if (!problems.isEmpty()) {
             throw unfit(library, problems);
         }
@@ -145,7 +138,7 @@ final class AbiCheck {
     private static List<String> compareDefaults(Struct struct, GroupLayout layout, @Nullable Map<String, String> wanted) {
         byte[] defaults = struct.defaults();
         if (defaults == null) {
-            return wanted == null || struct.name().equals(MTMD) ? List.of() : List.of(struct.name() + " has no default value");
+            return wanted == null ? List.of() : List.of(struct.name() + " has no default value");
         }
         if (wanted == null) {
             return List.of(struct.name() + " has a default value, none is expected");
@@ -192,14 +185,5 @@ final class AbiCheck {
         MemorySegment defaults = chq_abi_struct.defaults(struct);
         return new Struct(chq_abi_struct.name(struct).getString(0), size, chq_abi_struct.alignment(struct), fields,
                 defaults.address() == 0 ? null : defaults.asSlice(0, size).toArray(ValueLayout.JAVA_BYTE));
-    }
-
-    /// The struct of libmtmd as [#reported()] has it, with its default value.
-    static Struct reportedByMtmd() {
-        Struct described = reported().stream().filter(struct -> struct.name().equals(MTMD)).findFirst().orElseThrow();
-        try (Arena arena = Arena.ofConfined()) {
-            byte[] defaults = Chq.mtmd_context_params_default(arena).toArray(ValueLayout.JAVA_BYTE);
-            return new Struct(MTMD, described.size(), described.alignment(), described.fields(), defaults);
-        }
     }
 }

@@ -6,10 +6,8 @@ import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Objects;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// Finds the native libraries, loads them once, and checks that they are the ones this code was generated for.
@@ -25,7 +23,6 @@ public final class NativeLoader {
     public static final String CACHE_PROPERTY = "chasqui.cache";
 
     private static @Nullable Path location;
-    private static boolean mtmdLoaded;
 
     private NativeLoader() {
     }
@@ -49,24 +46,6 @@ public final class NativeLoader {
         }
         AbiCheck.verify(library);
         location = library.getParent();
-    }
-
-    /// Loads libmtmd too, which only programs with images or sound need: the functions `mtmd_*` cannot be called before.
-    ///
-    /// @throws NativeLoadException if it is not there or does not fit
-    public static synchronized void loadMtmd() {
-        load();
-        if (mtmdLoaded) {
-            return;
-        }
-        Path library = versioned(location(), Platform.current().libraryFile("mtmd"));
-        try {
-            System.load(library.toString());
-        } catch (UnsatisfiedLinkError e) {
-            throw NativeLoadException.of(List.of(new Attempt(library.toString(), String.valueOf(e.getMessage()), e)));
-        }
-        AbiCheck.verifyMtmd(library);
-        mtmdLoaded = true;
     }
 
     /// The folder the libraries were loaded from.
@@ -138,20 +117,6 @@ public final class NativeLoader {
             throw new NativeLoadException(missingFlag());
         }
         return null;
-    }
-
-    /// In a jar a library has the name that others look for it by, e.g. `libmtmd.so.0`.
-    private static Path versioned(Path folder, String file) {
-        Path plain = folder.resolve(file);
-        if (Files.exists(plain)) {
-            return plain;
-        }
-        String stem = file.substring(0, file.indexOf('.') + 1);
-        try (Stream<Path> files = Files.list(folder)) {
-            return files.filter(path -> path.getFileName().toString().startsWith(stem)).min(Comparator.naturalOrder()).orElse(plain);
-        } catch (IOException e) {
-            throw new NativeLoadException(folder + " cannot be read: " + e);
-        }
     }
 
     /// The JDK's own warning names the module, not what to do about it.

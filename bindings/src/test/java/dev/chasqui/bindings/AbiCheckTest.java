@@ -18,7 +18,7 @@ class AbiCheckTest {
 
     @BeforeAll
     static void load() {
-        NativeLoader.loadMtmd();
+        NativeLoader.load();
     }
 
     @Test
@@ -30,7 +30,7 @@ class AbiCheckTest {
     void everyStructWithDefaultsHasExpectedOnes() {
         List<String> withDefaults = Stream.concat(AbiCheck.reported().stream(), Stream.of(AbiCheck.reportedByMtmd()))
                 .filter(s -> s.defaults() != null).map(Struct::name).distinct().toList();
-        assertThat(withDefaults).contains("llama_model_params", "llama_context_params", "mtmd_context_params");
+        assertThat(withDefaults).contains("llama_model_params", "llama_context_params");
         assertThat(StructDefaults.BYTES.keySet()).containsExactlyInAnyOrderElementsOf(withDefaults);
         assertThat(StructDefaults.BYTES.get("llama_context_params")).containsEntry("n_batch", "00080000");
     }
@@ -43,7 +43,7 @@ class AbiCheckTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"llama_model_params", "mtmd_context_params", "chq_sampled"})
+    @ValueSource(strings = {"llama_model_params", "chq_image_chunk", "chq_sampled"})
     void aStructOfAnotherAlignmentIsFound(String name) {
         assertThat(problemsWith(name, s -> new Struct(s.name(), s.size(), s.alignment() * 2, s.fields(), s.defaults())))
                 .singleElement().asString().startsWith(name + " is aligned to ");

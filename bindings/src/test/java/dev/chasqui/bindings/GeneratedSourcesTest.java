@@ -54,7 +54,7 @@ class GeneratedSourcesTest {
 
     @Test
     void nameOnlyFunctionsThatTheLibrariesHave() throws IOException {
-        NativeLoader.loadMtmd();
+        NativeLoader.load();
         SymbolLookup symbols = SymbolLookup.loaderLookup();
         assertThat(functions()).isNotEmpty().allSatisfy(name -> assertThat(symbols.find(name)).as(name).isPresent());
     }

@@ -46,11 +46,7 @@ class NativeLoaderTest {
     static final class Load {
         public static void main(String[] args) {
             try {
-                if (Boolean.getBoolean("test.mtmd")) {
-                    NativeLoader.loadMtmd();
-                } else {
-                    NativeLoader.load();
-                }
+                NativeLoader.load();
                 System.out.println("loaded " + Chq.chq_version().getString(0) + " from " + NativeLoader.location());
             } catch (NativeLoadException e) {
                 System.out.println("failed " + e.getMessage());
@@ -235,21 +231,14 @@ class NativeLoaderTest {
     }
 
     @Test
-    void loadsMtmdOnDemand() throws Exception {
-        assertThat(finish(onClassPath(jar, FLAG + "ALL-UNNAMED", cache(), "-Dtest.mtmd=true")).out()).startsWith("loaded ");
-    }
-
-    @Test
-    void namesLibmtmdWhereItIsMissing() throws Exception {
+    void namesADependencyThatIsMissing() throws Exception {
         Path without = copyOfBuilt(folder.resolve("without"));
         for (Path file : list(without)) {
             if (file.getFileName().toString().startsWith("libmtmd")) {
                 Files.delete(file);
             }
         }
-        assertThat(finish(onClassPath(null, FLAG + "ALL-UNNAMED", library(without))).out()).startsWith("loaded ");
-        assertThat(finish(onClassPath(null, FLAG + "ALL-UNNAMED", library(without), "-Dtest.mtmd=true")).out())
-                .startsWith("failed ").contains(without.resolve("libmtmd.so").toString());
+        assertThat(finish(onClassPath(null, FLAG + "ALL-UNNAMED", library(without))).out()).startsWith("failed ").contains("libmtmd.so");
     }
 
     private static String library(Path folder) {

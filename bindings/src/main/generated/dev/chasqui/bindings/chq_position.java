@@ -14,26 +14,24 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
 
 /**
  * {@snippet lang=c :
- * struct mtmd_decoder_pos {
- *     uint32_t t;
- *     uint32_t x;
- *     uint32_t y;
- *     uint32_t z;
+ * struct chq_position {
+ *     int32_t t;
+ *     int32_t y;
+ *     int32_t x;
  * }
  * }
  */
-public class mtmd_decoder_pos {
+public class chq_position {
 
-    mtmd_decoder_pos() {
+    chq_position() {
         // Should not be called directly
     }
 
     private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
         Chq.C_INT.withName("t"),
-        Chq.C_INT.withName("x"),
         Chq.C_INT.withName("y"),
-        Chq.C_INT.withName("z")
-    ).withName("mtmd_decoder_pos");
+        Chq.C_INT.withName("x")
+    ).withName("chq_position");
 
     /**
      * The layout of this struct
@@ -47,7 +45,7 @@ public class mtmd_decoder_pos {
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * uint32_t t
+     * int32_t t
      * }
      */
     public static final OfInt t$layout() {
@@ -59,7 +57,7 @@ public class mtmd_decoder_pos {
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * uint32_t t
+     * int32_t t
      * }
      */
     public static final long t$offset() {
@@ -69,7 +67,7 @@ public class mtmd_decoder_pos {
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * uint32_t t
+     * int32_t t
      * }
      */
     public static int t(MemorySegment struct) {
@@ -79,55 +77,11 @@ public class mtmd_decoder_pos {
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * uint32_t t
+     * int32_t t
      * }
      */
     public static void t(MemorySegment struct, int fieldValue) {
         struct.set(t$LAYOUT, t$OFFSET, fieldValue);
-    }
-
-    private static final OfInt x$LAYOUT = (OfInt)$LAYOUT.select(groupElement("x"));
-
-    /**
-     * Layout for field:
-     * {@snippet lang=c :
-     * uint32_t x
-     * }
-     */
-    public static final OfInt x$layout() {
-        return x$LAYOUT;
-    }
-
-    private static final long x$OFFSET = $LAYOUT.byteOffset(groupElement("x"));
-
-    /**
-     * Offset for field:
-     * {@snippet lang=c :
-     * uint32_t x
-     * }
-     */
-    public static final long x$offset() {
-        return x$OFFSET;
-    }
-
-    /**
-     * Getter for field:
-     * {@snippet lang=c :
-     * uint32_t x
-     * }
-     */
-    public static int x(MemorySegment struct) {
-        return struct.get(x$LAYOUT, x$OFFSET);
-    }
-
-    /**
-     * Setter for field:
-     * {@snippet lang=c :
-     * uint32_t x
-     * }
-     */
-    public static void x(MemorySegment struct, int fieldValue) {
-        struct.set(x$LAYOUT, x$OFFSET, fieldValue);
     }
 
     private static final OfInt y$LAYOUT = (OfInt)$LAYOUT.select(groupElement("y"));
@@ -135,7 +89,7 @@ public class mtmd_decoder_pos {
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * uint32_t y
+     * int32_t y
      * }
      */
     public static final OfInt y$layout() {
@@ -147,7 +101,7 @@ public class mtmd_decoder_pos {
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * uint32_t y
+     * int32_t y
      * }
      */
     public static final long y$offset() {
@@ -157,7 +111,7 @@ public class mtmd_decoder_pos {
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * uint32_t y
+     * int32_t y
      * }
      */
     public static int y(MemorySegment struct) {
@@ -167,55 +121,55 @@ public class mtmd_decoder_pos {
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * uint32_t y
+     * int32_t y
      * }
      */
     public static void y(MemorySegment struct, int fieldValue) {
         struct.set(y$LAYOUT, y$OFFSET, fieldValue);
     }
 
-    private static final OfInt z$LAYOUT = (OfInt)$LAYOUT.select(groupElement("z"));
+    private static final OfInt x$LAYOUT = (OfInt)$LAYOUT.select(groupElement("x"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * uint32_t z
+     * int32_t x
      * }
      */
-    public static final OfInt z$layout() {
-        return z$LAYOUT;
+    public static final OfInt x$layout() {
+        return x$LAYOUT;
     }
 
-    private static final long z$OFFSET = $LAYOUT.byteOffset(groupElement("z"));
+    private static final long x$OFFSET = $LAYOUT.byteOffset(groupElement("x"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * uint32_t z
+     * int32_t x
      * }
      */
-    public static final long z$offset() {
-        return z$OFFSET;
+    public static final long x$offset() {
+        return x$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * uint32_t z
+     * int32_t x
      * }
      */
-    public static int z(MemorySegment struct) {
-        return struct.get(z$LAYOUT, z$OFFSET);
+    public static int x(MemorySegment struct) {
+        return struct.get(x$LAYOUT, x$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * uint32_t z
+     * int32_t x
      * }
      */
-    public static void z(MemorySegment struct, int fieldValue) {
-        struct.set(z$LAYOUT, z$OFFSET, fieldValue);
+    public static void x(MemorySegment struct, int fieldValue) {
+        struct.set(x$LAYOUT, x$OFFSET, fieldValue);
     }
 
     /**

@@ -1,0 +1,142 @@
+#include "vision/projector_file.h"
+
+#include "guard/guard.h"
+#include "model/model.h"
+
+#include "gguf.h"
+
+#include <cmath>
+#include <memory>
+#include <optional>
+
+namespace chq {
+
+namespace {
+
+constexpr double MANY     = 1 << 20;
+constexpr double MAX_SIDE = 256; // patches; encoders in use have 14 to 74
+
+// Bounds of the numbers that libmtmd divides by, sizes arrays with and builds graphs of. Whatever key is not here is an architecture's own.
+const struct { const char * name; double lo; double hi; } BOUNDS[] = {
+    { "image_size",                    1, 1 << 14 },
+    { "patch_size",                    1, 1 << 10 },
+    { "preproc_image_size",            1, 1 << 16 },
+    { "preproc_min_tiles",             0, 1 << 10 },
+    { "preproc_max_tiles",             0, 1 << 10 },
+    { "image_min_pixels",              0, 1 << 28 },
+    { "image_max_pixels",              1, 1 << 28 },
+    { "embedding_length",              1, MANY    },
+    { "feed_forward_length",           0, 1 << 24 },
+    { "block_count",                   0, 512     },
+    { "projection_dim",                1, MANY    },
+    { "attention.head_count",          1, 1 << 12 },
+    { "attention.head_count_kv",       1, 1 << 12 },
+    { "attention.head_dim",            1, 1 << 16 },
+    { "attention.layer_norm_epsilon",  0, 1       },
+    { "spatial_merge_size",            1, 64      },
+    { "projector.scale_factor",        1, 64      },
+    { "projector.stack_factor",        1, 64      },
+    { "n_wa_pattern",                  0, 512     },
+    { "window_size",                   0, 1 << 14 },
+    { "num_mel_bins",                  1, 1 << 12 },
+};
+
+class projector_metadata {
+public:
+    projector_metadata(const gguf_context * gguf, const char * path) : gguf(gguf), path(path) {}
+
+    std::optional<double> number(int64_t id) const {
+        const void * data = gguf_get_kv_type(gguf, id) == GGUF_TYPE_ARRAY || gguf_get_kv_type(gguf, id) == GGUF_TYPE_STRING ? nullptr : gguf_get_val_data(gguf, id);
+        switch (gguf_get_kv_type(gguf, id)) {
+            case GGUF_TYPE_UINT32:  return *(const uint32_t *) data;
+            case GGUF_TYPE_INT32:   return *(const int32_t  *) data;
+            case GGUF_TYPE_FLOAT32: return *(const float    *) data;
+            default:                return std::nullopt; // libmtmd refuses other types itself
+        }
+    }
+
+    std::optional<double> number(const std::string & key) const {
+        const int64_t id = gguf_find_key(gguf, key.c_str());
+        return id < 0 ? std::nullopt : number(id);
+    }
+
+    std::string text(const char * key) const {
+        const int64_t id = gguf_find_key(gguf, key);
+        return id < 0 || gguf_get_kv_type(gguf, id) != GGUF_TYPE_STRING ? "" : gguf_get_val_str(gguf, id);
+    }
+
+    void check_bounds() const {
+        for (int64_t id = 0; id < gguf_get_n_kv(gguf); ++id) {
+            const std::string key = gguf_get_key(gguf, id);
+            for (const char * prefix : { "clip.vision.", "clip.audio." }) {
+                for (const auto & bound : BOUNDS) {
+                    if (key != std::string(prefix) + bound.name) {
+                        continue;
+                    }
+                    const std::optional<double> value = number(id);
+                    if (value && !(*value >= bound.lo && *value <= bound.hi)) {
+                        fail(CHQ_STATUS_LOAD, "%s: %s = %g is not in %g..%g", path, key.c_str(), *value, bound.lo, bound.hi);
+                    }
+                }
+            }
+        }
+    }
+
+    void check_divisors(const std::string & prefix) const {
+        const std::optional<double> n_embd = number(prefix + "embedding_length");
+        const std::optional<double> n_head = number(prefix + "attention.head_count");
+        if (n_embd && n_head && (*n_embd < *n_head || fmod(*n_embd, *n_head) != 0)) {
+            fail(CHQ_STATUS_LOAD, "%s: an embedding of %g cannot be split into %g attention heads", path, *n_embd, *n_head);
+        }
+        const std::optional<double> image = number(prefix + "image_size");
+        const std::optional<double> patch = number(prefix + "patch_size");
+        if (image && patch && *image < *patch) {
+            fail(CHQ_STATUS_LOAD, "%s: a patch of %g pixels is larger than an image of %g", path, *patch, *image);
+        }
+        if (image && patch && floor(*image / *patch) > MAX_SIDE) {
+            fail(CHQ_STATUS_LOAD, "%s: images of %g pixels a side in patches of %g are too many patches", path, *image, *patch);
+        }
+        for (const char * name : { "image_mean", "image_std" }) {
+            const int64_t id = gguf_find_key(gguf, (prefix + name).c_str());
+            if (id >= 0 && (gguf_get_kv_type(gguf, id) != GGUF_TYPE_ARRAY || gguf_get_arr_type(gguf, id) != GGUF_TYPE_FLOAT32 || gguf_get_arr_n(gguf, id) < 3)) {
+                fail(CHQ_STATUS_LOAD, "%s: %s%s is not an array of three numbers", path, prefix.c_str(), name);
+            }
+        }
+    }
+
+private:
+    const gguf_context * gguf;
+    const char         * path;
+};
+
+} // namespace
+
+projector_facts check_projector(const char * path) {
+    const uint64_t n_file = check_gguf_file(path);
+    const gguf_init_params init = { /*.no_alloc =*/ true, /*.ctx =*/ nullptr };
+    std::unique_ptr<gguf_context, void (*)(gguf_context *)> gguf(gguf_init_from_file(path, init), gguf_free);
+    if (!gguf) {
+        fail(CHQ_STATUS_LOAD, "%s: not a usable GGUF file: %s", path, captured_errors());
+    }
+    const projector_metadata meta(gguf.get(), path);
+    const std::string arch = meta.text("general.architecture");
+    if (arch != "clip") {
+        fail(CHQ_STATUS_LOAD, "%s: not a projector (mmproj) but a file of architecture '%s'", path, arch.c_str());
+    }
+    check_gguf_tensors(gguf.get(), path, n_file);
+    meta.check_bounds();
+    meta.check_divisors("clip.vision.");
+    meta.check_divisors("clip.audio.");
+
+    projector_facts facts;
+    facts.type = meta.text("clip.vision.projector_type");
+    if (facts.type.empty()) {
+        facts.type = meta.text("clip.projector_type");
+    }
+    facts.image_size = (int32_t) meta.number("clip.vision.image_size").value_or(0);
+    facts.patch_size = (int32_t) meta.number("clip.vision.patch_size").value_or(0);
+    facts.n_head     = (int32_t) meta.number("clip.vision.attention.head_count").value_or(0);
+    return facts;
+}
+
+} // namespace chq
