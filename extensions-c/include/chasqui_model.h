@@ -45,6 +45,7 @@ struct chq_model_info {
     int32_t  n_vocab;
     int32_t  n_ctx_train;
     int32_t  n_embd;
+    int32_t  n_embd_inp;     // numbers of a row of chq_decode_embeddings: more than n_embd where layers further up take their own
     int32_t  n_layer;
     int32_t  n_head;
     int32_t  n_head_kv;

@@ -122,6 +122,7 @@ const chq_abi_field model_info_fields[] = {
     FIELD(chq_model_info, n_vocab),
     FIELD(chq_model_info, n_ctx_train),
     FIELD(chq_model_info, n_embd),
+    FIELD(chq_model_info, n_embd_inp),
     FIELD(chq_model_info, n_layer),
     FIELD(chq_model_info, n_head),
     FIELD(chq_model_info, n_head_kv),

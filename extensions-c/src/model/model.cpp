@@ -299,6 +299,7 @@ chq_status chq_model_get_info(const struct chq_model * model, struct chq_model_i
         info.n_vocab        = model->n_vocab;
         info.n_ctx_train    = llama_model_n_ctx_train(m);
         info.n_embd         = llama_model_n_embd(m);
+        info.n_embd_inp     = llama_model_n_embd_inp(m);
         info.n_layer        = llama_model_n_layer(m);
         // filled per layer, and not at all for vocab_only
         info.n_head         = info.n_layer > 0 ? llama_model_n_head(m)    : 0;

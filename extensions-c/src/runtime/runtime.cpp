@@ -3,6 +3,7 @@
 #include "chasqui_runtime.h"
 #include "guard/guard.h"
 #include "llama.h"
+#include "mtmd.h"
 
 #include <atomic>
 #include <cstring>
@@ -120,6 +121,7 @@ chq_status chq_runtime_init(const char * backend_dir) {
         }
         install_abort_callback();
         llama_log_set(on_log, nullptr);
+        mtmd_log_set (on_log, nullptr);
         llama_backend_init();
         load_backends(backend_dir);
         if (!cpu_device()) {

@@ -3,8 +3,10 @@ module dev.chasqui {
     requires dev.chasqui.bindings;
     requires static transitive org.jspecify;
     requires java.net.http;
+    requires static transitive java.desktop; // pictures; only dev.chasqui.vision touches it
 
     exports dev.chasqui;
     exports dev.chasqui.models;
     exports dev.chasqui.speculation;
+    exports dev.chasqui.vision;
 }

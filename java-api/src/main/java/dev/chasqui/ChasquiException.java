@@ -1,6 +1,7 @@
 package dev.chasqui;
 
 import dev.chasqui.models.ModelStoreException;
+import dev.chasqui.vision.ImageException;
 
 /// The root of everything that can go wrong outside the caller's program. Mistakes of the program itself are the
 /// JDK's own: [NullPointerException], [IllegalArgumentException], and [IllegalStateException] for a closed object
@@ -8,7 +9,7 @@ import dev.chasqui.models.ModelStoreException;
 public abstract sealed class ChasquiException extends RuntimeException
         permits CancelledException, ContextFullException, DecodeException, GgufException, GrammarException,
                 InsufficientMemoryException, ModelLoadException, NativeAbortException, NativeLibraryException,
-                StateMismatchException, UnsupportedFeatureException, ModelStoreException {
+                StateMismatchException, UnsupportedFeatureException, ModelStoreException, ImageException {
 
     protected ChasquiException(String message) {
         super(message);

@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
 public final class Generation implements Iterable<String>, AutoCloseable {
 
     private final Sequence sequence;
-    private final int @Nullable [] prompt;
+    private final @Nullable Prompt prompt;
     private final GenerationOptions options;
     private final @Nullable Context ownedContext;
     private final TextAssembler assembler;
@@ -48,7 +48,7 @@ public final class Generation implements Iterable<String>, AutoCloseable {
 
     /// @param prompt       what the sequence shall hold first, null = what it holds
     /// @param ownedContext closed with the generation
-    Generation(Sequence sequence, int @Nullable [] prompt, GenerationOptions options, @Nullable Context ownedContext) {
+    Generation(Sequence sequence, @Nullable Prompt prompt, GenerationOptions options, @Nullable Context ownedContext) {
         this.sequence = sequence;
         this.prompt = prompt;
         this.options = Objects.requireNonNull(options, "options");
@@ -198,7 +198,9 @@ public final class Generation implements Iterable<String>, AutoCloseable {
         }
         if (options.sampler().looksBack()) {
             for (int token : sequence.tokens()) {
-                chain.accept(token);
+                if (token != Prompt.ROW) {
+                    chain.accept(token);
+                }
             }
         }
         if (limit == 0) {

@@ -33,6 +33,7 @@ public final class Model implements AutoCloseable {
                     description,
                     chq_model_info.n_ctx_train(raw),
                     chq_model_info.n_embd(raw),
+                    chq_model_info.n_embd_inp(raw),
                     chq_model_info.n_layer(raw),
                     chq_model_info.n_head(raw),
                     chq_model_info.n_head_kv(raw),
@@ -155,11 +156,27 @@ public final class Model implements AutoCloseable {
         int room = Math.min(options.maxTokens(), ContextOptions.DEFAULT_MAX_SIZE);
         Context context = newContext(ContextOptions.defaults().withContextSize(tokens.length + room + 1));
         try {
-            return context.newSequence().generate(tokens, options, context);
+            return context.newSequence().generate(Prompt.of(tokens), options, context);
         } catch (Throwable e) {
             context.close();
             throw e;
         }
+    }
+
+    /// A vision encoder for this model, with [VisionModelOptions#defaults()].
+    ///
+    /// @param projector an `mmproj` file
+    /// @throws ModelLoadException if the file cannot be used, or not with this model
+    public VisionModel vision(Path projector) {
+        return vision(projector, VisionModelOptions.defaults());
+    }
+
+    /// A vision encoder for this model.
+    ///
+    /// @param projector an `mmproj` file
+    /// @throws ModelLoadException if the file cannot be used, or not with this model
+    public VisionModel vision(Path projector, VisionModelOptions options) {
+        return new VisionModel(this, Objects.requireNonNull(projector, "projector"), Objects.requireNonNull(options, "options"));
     }
 
     /// What the model's generations guess from besides their own text.

@@ -5,6 +5,7 @@ package dev.chasqui;
 /// @param description       architecture, size and quantisation in words
 /// @param trainedContext    tokens of the longest text it was trained on
 /// @param embeddingSize     length of an embedding
+/// @param inputSize         numbers of a row that enters instead of a token: more than `embeddingSize` where layers further up take their own
 /// @param layers            number of transformer blocks
 /// @param attentionHeads    query heads of a layer
 /// @param keyValueHeads     key and value heads of a layer
@@ -22,6 +23,7 @@ public record ModelInfo(
         String description,
         int trainedContext,
         int embeddingSize,
+        int inputSize,
         int layers,
         int attentionHeads,
         int keyValueHeads,

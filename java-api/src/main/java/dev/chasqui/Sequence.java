@@ -4,10 +4,13 @@ import static dev.chasqui.bindings.Chq.*;
 
 import dev.chasqui.bindings.chq_sampled;
 import dev.chasqui.speculation.Drafter;
+import dev.chasqui.vision.EncodedImage;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -25,6 +28,8 @@ public final class Sequence implements AutoCloseable {
     private int length;
     /// Tokens, from the start, that are in the KV cache; the rest is computed at the next need.
     private int decoded;
+    /// The pictures of the text, in order.
+    private final List<Prompt.Span> spans = new ArrayList<>();
     /// Which cell of the KV cache each decoded token is in; forks have the same numbers where they share cells.
     private int[] cells = new int[256];
     /// Tokens that a speculative step picked beyond the text, from `tokens[length]` on, and which of the step's the next one is. A change
@@ -57,12 +62,12 @@ public final class Sequence implements AutoCloseable {
         return context;
     }
 
-    /// Number of tokens.
+    /// Number of tokens, and of rows of pictures.
     public int length() {
         return length;
     }
 
-    /// A copy of the tokens.
+    /// A copy of the tokens, with -1 for each row of a picture.
     public int[] tokens() {
         return Arrays.copyOf(tokens, length);
     }
@@ -97,7 +102,26 @@ public final class Sequence implements AutoCloseable {
         MemorySegment address = enter();
         try {
             int before = length;
-            add(more, 0);
+            checkTokens(more, 0);
+            add(more, List.of(), 0);
+            compute(address, length, CHQ_OUTPUT_LAST(), before);
+        } finally {
+            context.exit();
+        }
+    }
+
+    /// Appends tokens and pictures and computes them.
+    ///
+    /// @throws IllegalArgumentException if a token is not in the vocabulary, or rows are not those of this model; nothing is changed then
+    /// @throws ContextFullException     if they do not fit; nothing is changed then
+    /// @throws CancelledException       if [Context#cancel()] was called; the part that was computed stays
+    /// @throws DecodeException          if a backend failed; the part that was computed stays
+    public void append(Prompt more) {
+        MemorySegment address = enter();
+        try {
+            int before = length;
+            checkPrompt(more, 0);
+            add(more.sharedTokens(), more.spans(), 0);
             compute(address, length, CHQ_OUTPUT_LAST(), before);
         } finally {
             context.exit();
@@ -127,18 +151,26 @@ public final class Sequence implements AutoCloseable {
     /// @return tokens that were in the KV cache already
     /// @throws ContextFullException if they do not fit; the common prefix stays then
     public int set(int... wanted) {
+        return set(Prompt.of(wanted));
+    }
+
+    /// Makes the sequence hold exactly this, computing only what follows the common prefix with what it holds. A picture is in common as a whole or not at all.
+    ///
+    /// @return tokens and rows that were in the KV cache already
+    /// @throws ContextFullException if it does not fit; the common prefix stays then
+    public int set(Prompt wanted) {
         MemorySegment address = enter();
         try {
-            checkTokens(wanted, 0);
+            checkPrompt(wanted, 0);
             int common = commonPrefix(wanted);
             boolean logitsReady = common == decoded && context.logitsOwner() == this;
-            if (common == wanted.length && common > 0 && !logitsReady) {
-                common--; // the last token is computed again for its logits
+            if (common == wanted.length() && common > 0 && !logitsReady) {
+                common = wholeUpTo(common - 1); // the last token is computed again for its logits
             }
             forget(address, common);
-            length = common;
+            cut(common);
             int reused = decoded;
-            add(wanted, common);
+            add(wanted.sharedTokens(), wanted.spans(), common);
             compute(address, length, CHQ_OUTPUT_LAST(), common);
             return reused;
         } finally {
@@ -146,7 +178,7 @@ public final class Sequence implements AutoCloseable {
         }
     }
 
-    /// Drops every token from position `newLength` on. A model that cannot forget a part of its memory computes the rest again
+    /// Drops every token from index `newLength` on. A model that cannot forget a part of its memory computes the rest again
     /// when it is needed.
     public void rewind(int newLength) {
         if (newLength < 0 || newLength > length) {
@@ -154,8 +186,11 @@ public final class Sequence implements AutoCloseable {
         }
         MemorySegment address = enter();
         try {
+            if (wholeUpTo(newLength) != newLength) {
+                throw new IllegalArgumentException("cannot rewind to " + newLength + ", which is inside of a picture");
+            }
             forget(address, newLength);
-            length = newLength;
+            cut(newLength);
             ahead = 0;
         } finally {
             context.exit();
@@ -215,7 +250,7 @@ public final class Sequence implements AutoCloseable {
     boolean pickAhead(SpeculativeSteps steps, SamplerChain chain, int most, boolean goOn) {
         MemorySegment address = enterAhead();
         try {
-            if (ahead > 0 || length == 0 || decoded >= length) {
+            if (ahead > 0 || length == 0 || decoded >= length || tokens[length - 1] == Prompt.ROW) {
                 return false;
             }
             if (decoded < length - 1) {
@@ -225,7 +260,7 @@ public final class Sequence implements AutoCloseable {
             int status;
             try {
                 if (!followed) {
-                    steps.begin(tokens, length);
+                    steps.begin(withoutRows(), length);
                     followed = true;
                 }
                 steps.suggest(text);
@@ -349,10 +384,15 @@ public final class Sequence implements AutoCloseable {
 
     /// A generation from a prompt, of which only what follows the common prefix with the present tokens is computed.
     public Generation generate(int[] prompt, GenerationOptions options) {
-        return new Generation(this, prompt.clone(), options, null);
+        return generate(Prompt.of(prompt), options);
     }
 
-    Generation generate(int[] prompt, GenerationOptions options, Context owned) {
+    /// A generation from a prompt, of which only what follows the common prefix with the present tokens and pictures is computed.
+    public Generation generate(Prompt prompt, GenerationOptions options) {
+        return new Generation(this, Objects.requireNonNull(prompt, "prompt"), options, null);
+    }
+
+    Generation generate(Prompt prompt, GenerationOptions options, Context owned) {
         return new Generation(this, prompt, options, owned);
     }
 
@@ -371,6 +411,7 @@ public final class Sequence implements AutoCloseable {
             }
             Sequence fork = new Sequence(context, forkId);
             fork.tokens = tokens.clone();
+            fork.spans.addAll(spans);
             context.opened(fork);
             fork.length = length;
             fork.cells = cells.clone();
@@ -382,11 +423,16 @@ public final class Sequence implements AutoCloseable {
     }
 
     /// The state of the sequence, tokens included, for [#restore] in a context of the same model and KV types.
+    ///
+    /// @throws UnsupportedFeatureException if there are pictures in it
     public byte[] save() {
         MemorySegment address = enter();
         try (Arena arena = Arena.ofConfined()) {
             compute(address, length, CHQ_OUTPUT_LAST(), length);
             MemorySegment size = arena.allocate(ValueLayout.JAVA_LONG);
+            if (!spans.isEmpty()) {
+                throw new UnsupportedFeatureException("a sequence with pictures in it cannot be saved");
+            }
             MemorySegment ids = arena.allocateFrom(ValueLayout.JAVA_INT, length == 0 ? new int[1] : tokens());
             int status = chq_seq_save(address, id, ids, length, MemorySegment.NULL, 0, size);
             if (status != CHQ_STATUS_OK() && status != CHQ_STATUS_BUFFER()) {
@@ -424,10 +470,11 @@ public final class Sequence implements AutoCloseable {
             } else if (status == CHQ_STATUS_ARGUMENT()) {
                 throw new StateMismatchException(Status.lastError());
             } else if (status != CHQ_STATUS_OK()) {
-                length = 0;
                 decoded = 0;
+                cut(0);
                 throw Status.failure(status);
             }
+            spans.clear();
             tokens = ids.asSlice(0, 4L * count.get(ValueLayout.JAVA_INT, 0)).toArray(ValueLayout.JAVA_INT);
             length = tokens.length;
             ahead = 0;
@@ -506,17 +553,82 @@ public final class Sequence implements AutoCloseable {
         }
     }
 
-    private void add(int[] more, int from) {
-        checkTokens(more, from);
+    private void checkPrompt(Prompt prompt, int from) {
+        Objects.requireNonNull(prompt, "prompt");
+        int[] wanted = prompt.sharedTokens();
+        int at = from;
+        for (Prompt.Span span : prompt.spans()) {
+            checkTokens(Arrays.copyOf(wanted, span.start()), at);
+            EncodedImage.Rows rows = span.rows();
+            if (rows.stride() != context.model().info().inputSize()) {
+                throw new IllegalArgumentException("rows of %d numbers are not for this model, which takes %d".formatted(
+                        rows.stride(), context.model().info().inputSize()));
+            }
+            at = span.end();
+        }
+        checkTokens(wanted, at);
+    }
+
+    /// Appends what follows the first `from` of a checked prompt, which do not end inside of a picture.
+    private void add(int[] more, List<Prompt.Span> moreSpans, int from) {
         ahead = 0;
         ensureCapacity(length + more.length - from);
         System.arraycopy(more, from, tokens, length, more.length - from);
+        for (Prompt.Span span : moreSpans) {
+            if (span.start() >= from) {
+                spans.add(span.movedBy(length - from));
+            }
+        }
         length += more.length - from;
     }
 
-    private int commonPrefix(int[] wanted) {
-        int mismatch = Arrays.mismatch(tokens, 0, decoded, wanted, 0, wanted.length);
-        return mismatch < 0 ? decoded : mismatch;
+    /// Makes the text end at an index that is not inside of a picture.
+    private void cut(int newLength) {
+        length = newLength;
+        spans.removeIf(span -> span.start() >= newLength);
+    }
+
+    private int commonPrefix(Prompt wanted) {
+        int[] ids = wanted.sharedTokens();
+        int mismatch = Arrays.mismatch(tokens, 0, decoded, ids, 0, ids.length);
+        int common = mismatch < 0 ? decoded : mismatch;
+        for (int i = 0; i < spans.size() && spans.get(i).start() < common; i++) {
+            Prompt.Span span = spans.get(i);
+            if (span.end() > common || i >= wanted.spans().size() || !span.isSameAs(wanted.spans().get(i))) {
+                return span.start();
+            }
+        }
+        return common;
+    }
+
+    /// The greatest index up to this one that is not inside of a picture.
+    private int wholeUpTo(int index) {
+        for (Prompt.Span span : spans) {
+            if (span.start() < index && index < span.end()) {
+                return span.start();
+            }
+        }
+        return index;
+    }
+
+    /// Where in the KV cache a token is that is not inside of a picture: a picture may take fewer positions than rows, or more.
+    private int position(int index) {
+        int position = index;
+        for (Prompt.Span span : spans) {
+            if (span.end() <= index) {
+                position += span.rows().positions() - span.rows().count();
+            }
+        }
+        return position;
+    }
+
+    /// The tokens, with the end of text where a row of a picture is: nothing follows from it.
+    private int[] withoutRows() {
+        if (spans.isEmpty()) {
+            return tokens;
+        }
+        int end = context.model().vocabulary().special().endOfText().orElse(0);
+        return Arrays.stream(tokens).map(token -> token == Prompt.ROW ? end : token).toArray();
     }
 
     private int room(MemorySegment address) {
@@ -544,6 +656,50 @@ public final class Sequence implements AutoCloseable {
     /// Computes `tokens[decoded, end)`. If that is refused the text is cut back to `keep` tokens, if it is interrupted to those
     /// that the KV cache holds.
     private void compute(MemorySegment address, int end, int output, int keep) {
+        if (spans.isEmpty()) {
+            computeTokens(address, end, output, keep);
+            return;
+        }
+        int room = room(address);
+        if (end - decoded > room) {
+            int needed = end - decoded;
+            cut(wholeUpTo(Math.max(keep, decoded)));
+            throw new ContextFullException(needed, room);
+        }
+        int from = decoded;
+        for (Prompt.Span span : List.copyOf(spans)) {
+            if (span.start() >= from && span.end() <= end) {
+                computeTokens(address, span.start(), CHQ_OUTPUT_NONE(), keep);
+                computeRows(address, span, span.end() == end ? output : CHQ_OUTPUT_NONE(), keep);
+            }
+        }
+        computeTokens(address, end, output, keep);
+    }
+
+    private void computeRows(MemorySegment address, Prompt.Span span, int output, int keep) {
+        forgetLogits();
+        EncodedImage.Rows rows = span.rows();
+        int status;
+        try (Arena arena = Arena.ofConfined()) {
+            int[] grid = rows.gridPositions();
+            MemorySegment positions = grid == null ? MemorySegment.NULL : arena.allocateFrom(ValueLayout.JAVA_INT, grid);
+            status = chq_decode_embeddings(address, id, rows.keptData(), positions, rows.count(), rows.positions(), rows.causal(), output);
+        }
+        if (status != CHQ_STATUS_OK()) {
+            RuntimeException failure = status == CHQ_STATUS_CONTEXT_FULL()
+                    ? new ContextFullException(rows.count(), room(address)) : Status.failure(status);
+            decoded = Math.min(decoded, cached(address));
+            boolean interrupted = status == CHQ_STATUS_CANCELLED() || status == CHQ_STATUS_COMPUTE();
+            cut(wholeUpTo(interrupted ? decoded : Math.max(keep, decoded)));
+            throw failure;
+        }
+        decodedUpTo(span.end());
+        if (output != CHQ_OUTPUT_NONE()) {
+            context.logitsOwner(this);
+        }
+    }
+
+    private void computeTokens(MemorySegment address, int end, int output, int keep) {
         int n = end - decoded;
         if (n == 0) {
             return;
@@ -571,17 +727,17 @@ public final class Sequence implements AutoCloseable {
 
     private RuntimeException computeFailure(MemorySegment address, int status, int n, int keep) {
         if (status == CHQ_STATUS_CONTEXT_FULL()) {
-            length = Math.max(keep, decoded);
+            cut(Math.max(keep, decoded));
             return new ContextFullException(n, room(address));
         }
         RuntimeException failure = Status.failure(status);
         if (status == CHQ_STATUS_CANCELLED() || status == CHQ_STATUS_COMPUTE()) {
             int done = context.count().get(ValueLayout.JAVA_INT, 0);
             decodedUpTo(decoded + done);
-            length = decoded;
+            cut(decoded);
             return failure instanceof DecodeException ? new DecodeException(failure.getMessage(), done) : failure;
         }
-        length = Math.max(keep, decoded);
+        cut(Math.max(keep, decoded));
         return failure;
     }
 
@@ -593,7 +749,7 @@ public final class Sequence implements AutoCloseable {
         if (step) {
             forgetLogits();
             decoded = Math.min(length, cached(address));
-            chq_seq_remove(address, id, decoded, -1); // nothing there, but for a step that failed late
+            chq_seq_remove(address, id, position(decoded), -1); // nothing there, but for a step that failed late
         }
         return failure;
     }
@@ -603,7 +759,16 @@ public final class Sequence implements AutoCloseable {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment range = arena.allocate(ValueLayout.JAVA_INT, 2);
             int status = chq_seq_range(address, id, range, range.asSlice(Integer.BYTES));
-            return status == CHQ_STATUS_OK() ? range.getAtIndex(ValueLayout.JAVA_INT, 1) + 1 : 0;
+            int next = status == CHQ_STATUS_OK() ? range.getAtIndex(ValueLayout.JAVA_INT, 1) + 1 : 0;
+            int surplus = 0;
+            for (Prompt.Span span : spans) {
+                int begin = position(span.start());
+                if (next > begin) { // a picture is there as a whole or not at all
+                    next = Math.max(next, begin + span.rows().positions());
+                    surplus += span.rows().count() - span.rows().positions();
+                }
+            }
+            return next + surplus;
         }
     }
 
@@ -615,7 +780,9 @@ public final class Sequence implements AutoCloseable {
         if (decoded == length && context.logitsOwner() != this) {
             forget(address, length - 1);
         }
-        if (length - decoded > 1) {
+        if (tokens[length - 1] == Prompt.ROW) {
+            compute(address, length, CHQ_OUTPUT_LAST(), length);
+        } else if (length - decoded > 1) {
             compute(address, length - 1, CHQ_OUTPUT_NONE(), length);
         }
     }
@@ -626,9 +793,10 @@ public final class Sequence implements AutoCloseable {
             return;
         }
         forgetLogits();
-        int status = chq_seq_remove(address, id, keep, -1);
+        int whole = wholeUpTo(keep);
+        int status = chq_seq_remove(address, id, position(whole), -1);
         if (status == CHQ_STATUS_OK()) {
-            decoded = keep;
+            decoded = whole;
         } else if (status == CHQ_STATUS_UNSUPPORTED()) {
             Status.check(chq_seq_remove(address, id, 0, -1));
             decoded = 0;
@@ -662,7 +830,8 @@ public final class Sequence implements AutoCloseable {
             prepareLogits(address);
             compute(address, from, CHQ_OUTPUT_LAST(), from);
         }
-        add(more, 0);
+        checkTokens(more, 0);
+        add(more, List.of(), 0);
         MemorySegment.copy(more, 0, targets, ValueLayout.JAVA_INT, 0, more.length);
         if (from > 0 && more.length > 0) {
             MemorySegment rows = rows(address, arena);

@@ -16,6 +16,10 @@ final class TokenList {
         size += more.length;
     }
 
+    int size() {
+        return size;
+    }
+
     int[] toArray() {
         return Arrays.copyOf(tokens, size);
     }

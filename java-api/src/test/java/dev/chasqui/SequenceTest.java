@@ -515,7 +515,7 @@ class SequenceTest {
         assertThatNullPointerException().isThrownBy(() -> sequence.score((int[]) null));
         assertThatNullPointerException().isThrownBy(() -> sequence.next(null));
         assertThatNullPointerException().isThrownBy(() -> sequence.generate(null));
-        assertThatNullPointerException().isThrownBy(() -> sequence.generate(null, GenerationOptions.defaults()));
+        assertThatNullPointerException().isThrownBy(() -> sequence.generate((int[]) null, GenerationOptions.defaults()));
         assertThatNullPointerException().isThrownBy(() -> sequence.restore(null));
         sequence.append(prompt);
         assertThat(greedy(sequence, 5)).isEqualTo(fresh(model, prompt, 5));

@@ -18,6 +18,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t n_vocab;
  *     int32_t n_ctx_train;
  *     int32_t n_embd;
+ *     int32_t n_embd_inp;
  *     int32_t n_layer;
  *     int32_t n_head;
  *     int32_t n_head_kv;
@@ -63,6 +64,7 @@ public class chq_model_info {
         Chq.C_INT.withName("n_vocab"),
         Chq.C_INT.withName("n_ctx_train"),
         Chq.C_INT.withName("n_embd"),
+        Chq.C_INT.withName("n_embd_inp"),
         Chq.C_INT.withName("n_layer"),
         Chq.C_INT.withName("n_head"),
         Chq.C_INT.withName("n_head_kv"),
@@ -70,6 +72,7 @@ public class chq_model_info {
         Chq.C_INT.withName("vocab_type"),
         Chq.C_INT.withName("rope_type"),
         Chq.C_INT.withName("n_pos_per_embd"),
+        MemoryLayout.paddingLayout(4),
         Chq.C_LONG.withName("n_params"),
         Chq.C_LONG.withName("n_bytes"),
         Chq.C_LONG.withName("n_bytes_packed"),
@@ -234,6 +237,50 @@ public class chq_model_info {
      */
     public static void n_embd(MemorySegment struct, int fieldValue) {
         struct.set(n_embd$LAYOUT, n_embd$OFFSET, fieldValue);
+    }
+
+    private static final OfInt n_embd_inp$LAYOUT = (OfInt)$LAYOUT.select(groupElement("n_embd_inp"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t n_embd_inp
+     * }
+     */
+    public static final OfInt n_embd_inp$layout() {
+        return n_embd_inp$LAYOUT;
+    }
+
+    private static final long n_embd_inp$OFFSET = $LAYOUT.byteOffset(groupElement("n_embd_inp"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t n_embd_inp
+     * }
+     */
+    public static final long n_embd_inp$offset() {
+        return n_embd_inp$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t n_embd_inp
+     * }
+     */
+    public static int n_embd_inp(MemorySegment struct) {
+        return struct.get(n_embd_inp$LAYOUT, n_embd_inp$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t n_embd_inp
+     * }
+     */
+    public static void n_embd_inp(MemorySegment struct, int fieldValue) {
+        struct.set(n_embd_inp$LAYOUT, n_embd_inp$OFFSET, fieldValue);
     }
 
     private static final OfInt n_layer$LAYOUT = (OfInt)$LAYOUT.select(groupElement("n_layer"));

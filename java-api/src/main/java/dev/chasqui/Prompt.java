@@ -1,0 +1,131 @@
+package dev.chasqui;
+
+import dev.chasqui.vision.EncodedImage;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+
+/// What a sequence shall hold: tokens, and pictures between them.
+///
+/// Immutable. Each row of a picture counts as one, like a token.
+public final class Prompt {
+
+    /// In the place of a row's token.
+    static final int ROW = -1;
+
+    /// A picture's rows, or a tile's, in a text.
+    ///
+    /// @param start index of the first row
+    record Span(int start, EncodedImage.Rows rows) {
+
+        int end() {
+            return start + rows.count();
+        }
+
+        Span movedBy(int distance) {
+            return new Span(start + distance, rows);
+        }
+
+        boolean isSameAs(Span other) {
+            return start == other.start && rows.count() == other.rows.count() && rows.key().equals(other.rows.key());
+        }
+    }
+
+    private final int[] tokens;
+    private final List<Span> spans;
+
+    private Prompt(int[] tokens, List<Span> spans) {
+        this.tokens = tokens;
+        this.spans = List.copyOf(spans);
+    }
+
+    /// Tokens alone.
+    public static Prompt of(int... tokens) {
+        return new Prompt(tokens.clone(), List.of());
+    }
+
+    /// Starts an empty one for a model.
+    public static Builder builder(Model model) {
+        return new Builder(model.vocabulary());
+    }
+
+    /// Number of tokens and rows.
+    public int length() {
+        return tokens.length;
+    }
+
+    /// A copy of the tokens, with -1 for each row of a picture.
+    public int[] tokens() {
+        return tokens.clone();
+    }
+
+    /// Whether there are pictures in it.
+    public boolean hasImages() {
+        return !spans.isEmpty();
+    }
+
+    int[] sharedTokens() {
+        return tokens;
+    }
+
+    List<Span> spans() {
+        return spans;
+    }
+
+    /// Puts a prompt together, from the start to the end. Not thread-safe.
+    public static final class Builder {
+
+        private final Vocabulary vocabulary;
+        private final TokenList tokens = new TokenList();
+        private final List<Span> spans = new ArrayList<>();
+
+        private Builder(Vocabulary vocabulary) {
+            this.vocabulary = vocabulary;
+        }
+
+        /// The model's begin-of-text token, if its prompts start with one.
+        public Builder begin() {
+            if (vocabulary.addsBeginOfText()) {
+                vocabulary.special().beginOfText().ifPresent(this::tokens);
+            }
+            return this;
+        }
+
+        /// A text that never becomes a control token.
+        public Builder text(String text) {
+            return tokens(vocabulary.tokenize(text));
+        }
+
+        /// A text whose control tokens count, e.g. of a chat template.
+        public Builder template(String text) {
+            return tokens(vocabulary.tokenize(text, false, true));
+        }
+
+        /// Tokens as they are.
+        public Builder tokens(int... more) {
+            tokens.addAll(more);
+            return this;
+        }
+
+        /// A picture, with the tokens that frame it.
+        public Builder image(EncodedImage image) {
+            for (EncodedImage.Part part : Objects.requireNonNull(image, "image").parts()) {
+                switch (part) {
+                    case EncodedImage.Frame frame -> tokens(frame.tokens().stream().mapToInt(Integer::intValue).toArray());
+                    case EncodedImage.Rows rows -> {
+                        spans.add(new Span(tokens.size(), rows));
+                        int[] marks = new int[rows.count()];
+                        Arrays.fill(marks, ROW);
+                        tokens.addAll(marks);
+                    }
+                }
+            }
+            return this;
+        }
+
+        public Prompt build() {
+            return new Prompt(tokens.toArray(), spans);
+        }
+    }
+}
