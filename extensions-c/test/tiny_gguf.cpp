@@ -92,7 +92,7 @@ const char * const WORDS[] = {
     "ou", "is", "st", "ing",
 };
 
-void write_vocabulary(gguf_context * gguf, bool bpe) {
+void write_vocabulary(gguf_context * gguf, bool bpe, const std::vector<std::string> & controls) {
     std::vector<std::string> tokens;
     std::vector<float>       scores;
     std::vector<int32_t>     types;
@@ -122,8 +122,11 @@ void write_vocabulary(gguf_context * gguf, bool bpe) {
             add(word, -1.0f - (float) tokens.size() / 10, LLAMA_TOKEN_TYPE_NORMAL);
         }
     }
-    while (tokens.size() < 300) {
+    while (tokens.size() < 300 - controls.size()) {
         add("<unused" + std::to_string(tokens.size()) + ">", -100, LLAMA_TOKEN_TYPE_UNUSED);
+    }
+    for (const std::string & control : controls) {
+        add(control, 0, LLAMA_TOKEN_TYPE_CONTROL);
     }
     std::vector<const char *> texts;
     for (const std::string & t : tokens) {
@@ -155,6 +158,11 @@ void write_attention(writer & w, const tiny_options & o, const std::string & blo
     w.matrix(block + "attn_k",      o.n_embd, n_head * o.n_head_kv);
     w.matrix(block + "attn_v",      o.n_embd, n_head * o.n_head_kv);
     w.matrix(block + "attn_output", n_head * o.n_head, o.n_embd);
+    if (o.arch == "qwen2vl") {
+        w.tensor(block + "attn_q.bias", { n_head * o.n_head },    0, 0.1f);
+        w.tensor(block + "attn_k.bias", { n_head * o.n_head_kv }, 0, 0.1f);
+        w.tensor(block + "attn_v.bias", { n_head * o.n_head_kv }, 0, 0.1f);
+    }
 }
 
 void write_feed_forward(writer & w, const tiny_options & o, const std::string & block) {
@@ -181,6 +189,11 @@ void write_transformer(writer & w, const tiny_options & o) {
     if (o.n_expert > 0) {
         gguf_set_val_u32(w.gguf, key("expert_count").c_str(),      o.n_expert);
         gguf_set_val_u32(w.gguf, key("expert_used_count").c_str(), 2);
+    }
+    if (o.arch == "qwen2vl") {
+        const int32_t half = o.n_embd / o.n_head / 2;
+        const int32_t sections[4] = { half - 2 * (half / 3), half / 3, half / 3, 0 };
+        gguf_set_arr_data(w.gguf, key("rope.dimension_sections").c_str(), GGUF_TYPE_INT32, sections, 4);
     }
     if (gemma) {
         gguf_set_val_u32(w.gguf, key("attention.sliding_window").c_str(), o.n_swa);
@@ -252,11 +265,114 @@ void write_tiny_gguf(const std::string & path, const tiny_options & o) {
     if (!o.chat_template.empty()) {
         gguf_set_val_str(w.gguf, "tokenizer.chat_template", o.chat_template.c_str());
     }
-    write_vocabulary(w.gguf, o.bpe);
+    write_vocabulary(w.gguf, o.bpe, o.controls);
     if (o.arch == "mamba") {
         write_mamba(w, o);
     } else {
         write_transformer(w, o);
+    }
+    if (!gguf_write_to_file(w.gguf, path.c_str(), false)) {
+        throw std::runtime_error("cannot write " + path);
+    }
+}
+
+std::vector<std::string> projector_controls() {
+    return { "<start_of_image>", "<end_of_image>", "<|vision_start|>", "<|vision_end|>", "[IMG_END]", "\n\n", "\n", "<fake_token_around_image>", "<global-img>",
+        "<row_1_col_1>", "<row_1_col_2>", "<row_2_col_1>", "<row_2_col_2>" };
+}
+
+void write_tiny_projector(const std::string & path, const std::string & type, int32_t n_embd, uint32_t seed) {
+    constexpr int64_t WIDTH = 64;
+    constexpr int64_t PATCH = 8;
+    constexpr int64_t SIDE  = 8; // patches
+    constexpr int64_t N_FF  = 96;
+    writer w(seed, 16u << 20, { GGML_TYPE_F32 });
+    const auto number = [&](const char * name, uint32_t value) { gguf_set_val_u32(w.gguf, (std::string("clip.vision.") + name).c_str(), value); };
+    const auto bias   = [&](const std::string & name, int64_t n) { w.tensor(name + ".bias", { n }, 0, 0.1f); };
+    const auto linear = [&](const std::string & name, int64_t n_in, int64_t n_out) {
+        w.matrix(name, n_in, n_out);
+        bias(name, n_out);
+    };
+    gguf_set_val_str (w.gguf, "general.architecture", "clip");
+    gguf_set_val_str (w.gguf, "general.type", "mmproj");
+    gguf_set_val_bool(w.gguf, "clip.has_vision_encoder", true);
+    gguf_set_val_str (w.gguf, "clip.projector_type", type.c_str());
+    gguf_set_val_bool(w.gguf, "clip.use_gelu", true);
+    number("image_size", SIDE * PATCH);
+    number("patch_size", PATCH);
+    number("embedding_length", WIDTH);
+    number("feed_forward_length", N_FF);
+    number("block_count", 2);
+    number("projection_dim", (uint32_t) n_embd);
+    number("attention.head_count", 4);
+    gguf_set_val_f32(w.gguf, "clip.vision.attention.layer_norm_epsilon", 1e-5f);
+    const float half[3] = { 0.5f, 0.5f, 0.5f };
+    gguf_set_arr_data(w.gguf, "clip.vision.image_mean", GGUF_TYPE_FLOAT32, half, 3);
+    gguf_set_arr_data(w.gguf, "clip.vision.image_std",  GGUF_TYPE_FLOAT32, half, 3);
+
+    const bool pixtral = type == "pixtral";
+    const bool qwen    = type == "qwen2vl_merger";
+    w.tensor("v.patch_embd.weight", { PATCH, PATCH, 3, WIDTH }, 0, 0.07f);
+    if (qwen) {
+        w.tensor("v.patch_embd.weight.1", { PATCH, PATCH, 3, WIDTH }, 0, 0.07f);
+    }
+    if (!pixtral && !qwen) {
+        bias("v.patch_embd", WIDTH);
+        w.tensor("v.position_embd.weight", { WIDTH, SIDE * SIDE + (type == "mlp") }, 0, 0.3f);
+    }
+    if (type == "mlp") {
+        w.tensor("v.class_embd", { WIDTH }, 0, 1);
+        w.norm("v.pre_ln", WIDTH);
+        bias("v.pre_ln", WIDTH);
+    } else if (pixtral) {
+        w.norm("v.pre_ln", WIDTH);
+    } else {
+        w.norm("v.post_ln", WIDTH);
+        bias("v.post_ln", WIDTH);
+    }
+    for (int il = 0; il < 2; ++il) {
+        const std::string block = "v.blk." + std::to_string(il) + ".";
+        for (const char * name : { "attn_q", "attn_k", "attn_v", "attn_out" }) {
+            w.matrix(block + name, WIDTH, WIDTH);
+        }
+        w.matrix(block + "ffn_up",   WIDTH, N_FF);
+        w.matrix(block + "ffn_down", N_FF, WIDTH);
+        if (pixtral) {
+            w.matrix(block + "ffn_gate", WIDTH, N_FF);
+        } else {
+            for (const char * name : { "attn_q", "attn_k", "attn_v", "attn_out", "ln1", "ln2", "ffn_down" }) {
+                bias(block + name, WIDTH);
+            }
+            bias(block + "ffn_up", N_FF);
+        }
+        w.norm(block + "ln1", WIDTH);
+        w.norm(block + "ln2", WIDTH);
+    }
+
+    if (type == "janus_pro") {
+        linear("mm.0", WIDTH, 96);
+        linear("mm.1", 96, n_embd);
+    } else if (type == "mlp") {
+        linear("mm.0", WIDTH, 96);
+        linear("mm.2", 96, n_embd);
+    } else if (type == "gemma3") {
+        number("projector.scale_factor", 2);
+        w.tensor("mm.input_projection.weight", { n_embd, WIDTH }, 0, 0.1f);
+        w.norm("mm.soft_emb_norm", WIDTH);
+    } else if (type == "idefics3") {
+        number("projector.scale_factor", 2);
+        number("preproc_image_size", 2 * SIDE * PATCH);
+        w.matrix("mm.model.fc", 4 * WIDTH, n_embd);
+    } else if (pixtral) {
+        linear("mm.1", WIDTH, 96);
+        linear("mm.2", 96, n_embd);
+        w.tensor("v.token_embd.img_break", { n_embd }, 0, 1);
+    } else if (qwen) {
+        number("spatial_merge_size", 2);
+        linear("mm.0", 4 * WIDTH, 4 * WIDTH);
+        linear("mm.2", 4 * WIDTH, n_embd);
+    } else {
+        throw std::runtime_error("no such projector: " + type);
     }
     if (!gguf_write_to_file(w.gguf, path.c_str(), false)) {
         throw std::runtime_error("cannot write " + path);

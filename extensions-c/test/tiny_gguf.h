@@ -8,7 +8,7 @@
 #include <vector>
 
 struct tiny_options {
-    std::string arch       = "llama"; // or "mamba" (recurrent), "gemma2" (sliding window)
+    std::string arch       = "llama"; // or "mamba" (recurrent), "gemma2" (sliding window), "qwen2vl" (positions of several dimensions)
     int32_t     n_embd     = 64;
     int32_t     n_layer    = 2;
     int32_t     n_head     = 4;
@@ -21,9 +21,16 @@ struct tiny_options {
     std::vector<ggml_type> types { GGML_TYPE_F32 }; // of the weights that are multiplied with, in turn; columns come in multiples of their blocks
     bool        bpe        = false;   // a GPT-2 vocabulary instead of SentencePiece
     std::string chat_template;
+    std::vector<std::string> controls;     // texts of more control tokens, the last ones of the vocabulary
 };
 
 void write_tiny_gguf(const std::string & path, const tiny_options & options = {});
+
+// A vision encoder with a projector of that type for a model of n_embd numbers a row: "janus_pro", "mlp", "gemma3", "idefics3", "pixtral", "qwen2vl_merger".
+void write_tiny_projector(const std::string & path, const std::string & type, int32_t n_embd = 64, uint32_t seed = 5);
+
+// The control tokens by which these frame an image.
+std::vector<std::string> projector_controls();
 
 // An adapter for the feed-forward part of such a model.
 void write_tiny_lora(const std::string & path, const tiny_options & options);

@@ -9,15 +9,25 @@ namespace chq {
 
 namespace {
 
-// "Qcur-3" gives 3; the same name comes again behind norms and rotations, and the last one counts.
+// "Qcur-3" gives 3, and so do "Qcur_pos-3" and "Qcur_rope-3", which come after it and count more.
 int layer_of(const char * name, const char * prefix) {
     const size_t n = strlen(prefix);
+    if (strncmp(name, prefix, n) != 0) {
+        return -1;
+    }
+    const char * rest = name + n;
+    for (const char * turned : { "_pos", "_rope" }) {
+        if (strncmp(rest, turned, strlen(turned)) == 0) {
+            rest += strlen(turned);
+        }
+    }
     int index = -1;
-    return strncmp(name, prefix, n) == 0 && sscanf(name + n, "%d", &index) == 1 ? index : -1;
+    int n_read = 0; // views of it have more behind the number
+    return sscanf(rest, "-%d%n", &index, &n_read) == 1 && rest[n_read] == 0 ? index : -1;
 }
 
 bool is_wanted(const ggml_tensor * tensor) {
-    const bool named = layer_of(tensor->name, "Qcur-") >= 0 || layer_of(tensor->name, "Kcur-") >= 0;
+    const bool named = layer_of(tensor->name, "Qcur") >= 0 || layer_of(tensor->name, "Kcur") >= 0;
     return named && tensor->type == GGML_TYPE_F32 && tensor->ne[3] == 1;
 }
 
@@ -55,8 +65,8 @@ bool attention_share::on_node(ggml_tensor * tensor, bool ask, void * self) {
         return !ask; // not asked for, or go on
     }
     if (!ask) {
-        const int query = layer_of(tensor->name, "Qcur-");
-        ((attention_share *) self)->keep(tensor, query >= 0 ? query : layer_of(tensor->name, "Kcur-"), query >= 0);
+        const int query = layer_of(tensor->name, "Qcur");
+        ((attention_share *) self)->keep(tensor, query >= 0 ? query : layer_of(tensor->name, "Kcur"), query >= 0);
     }
     return true;
 }
@@ -82,7 +92,12 @@ void attention_share::keep(const ggml_tensor * tensor, int index, bool query) {
 }
 
 bool attention_share::shares(int32_t n_rows, int32_t width, float * out) const {
-    if (last.index < 0 || n_rows < 1 || last.n_patch < n_rows) {
+    if (last.index < 0 || n_rows < 1) {
+        return false;
+    }
+    // more rows than patches: every line but the last ends with a row that marks the break
+    const int64_t n_breaks = std::max<int64_t>(0, n_rows - last.n_patch);
+    if (n_breaks > 0 && last.n_patch % (n_breaks + 1) != 0) {
         return false;
     }
     const int64_t n     = last.n_patch;
@@ -118,12 +133,19 @@ bool attention_share::shares(int32_t n_rows, int32_t width, float * out) const {
     for (double & s : share) {
         s /= all;
     }
+    std::fill(out, out + n_rows, 0.0f);
+    if (n_breaks > 0) {
+        const int64_t line = n / (n_breaks + 1);
+        for (int64_t p = 0; p < n; ++p) {
+            out[p + p / line] = (float) share[p];
+        }
+        return true;
+    }
     // a class token, and whatever else is no patch, stands in front
     const int64_t merged = n / n_rows;
     const int64_t front  = n - merged * n_rows;
     const int64_t side   = (int64_t) std::lround(std::sqrt((double) merged));
     const bool    grid   = width > 0 && n_rows % width == 0 && side * side == merged;
-    std::fill(out, out + n_rows, 0.0f);
     for (int64_t p = 0; p < merged * n_rows; ++p) {
         const int64_t line = width * side;
         const int64_t at   = grid ? p / line / side * width + p % line / side : p / merged;

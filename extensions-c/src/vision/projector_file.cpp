@@ -5,7 +5,12 @@
 
 #include "gguf.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <initializer_list>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -20,7 +25,7 @@ constexpr double MAX_SIDE = 256; // patches; encoders in use have 14 to 74
 const struct { const char * name; double lo; double hi; } BOUNDS[] = {
     { "image_size",                    1, 1 << 14 },
     { "patch_size",                    1, 1 << 10 },
-    { "preproc_image_size",            1, 1 << 16 },
+    { "preproc_image_size",           64, 1 << 16 },
     { "preproc_min_tiles",             0, 1 << 10 },
     { "preproc_max_tiles",             0, 1 << 10 },
     { "image_min_pixels",              0, 1 << 28 },
@@ -104,10 +109,78 @@ public:
         }
     }
 
+    // Operations on vectors and kernels exist for some types only, and what there is none for ends the process on a thread that cannot be saved.
+    void check_types() const {
+        for (int64_t id = 0; id < gguf_get_n_tensors(gguf); ++id) {
+            const char    * name = gguf_get_tensor_name(gguf, id);
+            const ggml_type type = gguf_get_tensor_type(gguf, id);
+            const bool      full = type == GGML_TYPE_F32 || type == GGML_TYPE_F16;
+            const bool    matrix = strstr(name, ".weight") && !strstr(name, "norm") && !strstr(name, "ln") && !strstr(name, "patch_embd") && !strstr(name, "position_embd");
+            if (!full && !(matrix && (type == GGML_TYPE_BF16 || ggml_is_quantized(type)))) {
+                fail(CHQ_STATUS_LOAD, "%s: tensor %s has type %s", path, name, ggml_type_name(type));
+            }
+        }
+    }
+
+    // libmtmd takes a tensor that is not there for one that the projector does without. Blocks are alike, so what one of them has, all have.
+    void check_blocks(const std::string & prefix, const std::string & count_key) const {
+        const int64_t n_blocks = (int64_t) number(count_key).value_or(0);
+        std::map<std::string, int64_t> counts;
+        int64_t n_named = 0;
+        for (int64_t id = 0; id < gguf_get_n_tensors(gguf); ++id) {
+            const std::string name = gguf_get_tensor_name(gguf, id);
+            const size_t dot = name.find('.', prefix.size());
+            if (name.compare(0, prefix.size(), prefix) != 0 || dot == std::string::npos) {
+                continue;
+            }
+            n_named = std::max<int64_t>(n_named, atoll(name.c_str() + prefix.size()) + 1);
+            ++counts[name.substr(dot)];
+        }
+        if (n_named == 0) {
+            return; // an encoder of another kind
+        }
+        if (n_named != n_blocks) {
+            fail(CHQ_STATUS_LOAD, "%s: %s is %lld, the file has %lld blocks %s*", path, count_key.c_str(), (long long) n_blocks, (long long) n_named, prefix.c_str());
+        }
+        for (const auto & [suffix, count] : counts) {
+            if (count != n_blocks && !is_of_some_blocks(suffix)) {
+                fail(CHQ_STATUS_LOAD, "%s: %lld of %lld blocks have a tensor %s", path, (long long) count, (long long) n_blocks, suffix.c_str());
+            }
+        }
+        const bool apart = counts.count(".attn_q.weight") && counts.count(".attn_k.weight") && counts.count(".attn_v.weight");
+        if (!apart && !counts.count(".attn_qkv.weight")) {
+            fail(CHQ_STATUS_LOAD, "%s: blocks %s* have no attention", path, prefix.c_str());
+        }
+    }
+
+    void check_present(std::initializer_list<const char *> names) const {
+        for (const char * name : names) {
+            if (gguf_find_tensor(gguf, name) < 0) {
+                fail(CHQ_STATUS_LOAD, "%s: tensor %s is missing", path, name);
+            }
+        }
+    }
+
 private:
+    // Mixtures of experts and layers whose output is used apart.
+    static bool is_of_some_blocks(const std::string & suffix) {
+        return suffix.find("exp") != std::string::npos || suffix.find("ffn_") == 1 || suffix.find("deepstack") != std::string::npos;
+    }
+
     const gguf_context * gguf;
     const char         * path;
 };
+
+// What the graphs of common projectors use without asking whether it is there.
+void check_needed(const projector_metadata & meta, const std::string & type) {
+    if (type == "mlp") {
+        meta.check_present({ "v.position_embd.weight", "mm.0.weight", "mm.0.bias", "mm.2.weight", "mm.2.bias" });
+    } else if (type == "janus_pro" || type == "gemma3" || type == "idefics3" || type == "phi4" || type == "lfm2" || type == "internvl") {
+        meta.check_present({ "v.position_embd.weight" });
+    } else if (type == "qwen2vl_merger" || type == "qwen2.5vl_merger") {
+        meta.check_present({ "v.patch_embd.weight.1", "v.blk.0.attn_q.bias", "v.blk.0.attn_k.bias", "v.blk.0.attn_v.bias" });
+    }
+}
 
 } // namespace
 
@@ -127,6 +200,9 @@ projector_facts check_projector(const char * path) {
     meta.check_bounds();
     meta.check_divisors("clip.vision.");
     meta.check_divisors("clip.audio.");
+    meta.check_types();
+    meta.check_blocks("v.blk.", "clip.vision.block_count");
+    meta.check_blocks("a.blk.", "clip.audio.block_count");
 
     projector_facts facts;
     facts.type = meta.text("clip.vision.projector_type");
@@ -136,6 +212,10 @@ projector_facts check_projector(const char * path) {
     facts.image_size = (int32_t) meta.number("clip.vision.image_size").value_or(0);
     facts.patch_size = (int32_t) meta.number("clip.vision.patch_size").value_or(0);
     facts.n_head     = (int32_t) meta.number("clip.vision.attention.head_count").value_or(0);
+    if (gguf_find_key(gguf.get(), "clip.vision.image_size") >= 0) {
+        meta.check_present({ "v.patch_embd.weight" });
+        check_needed(meta, facts.type);
+    }
     return facts;
 }
 

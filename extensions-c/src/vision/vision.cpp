@@ -21,6 +21,9 @@ namespace {
 constexpr uint32_t KIND_VISION = 0x53495651; // "QVIS"
 constexpr uint32_t KIND_IMAGE  = 0x474d4951; // "QIMG"
 
+// Preprocessors round the shorter side of thinner images to nothing.
+constexpr int32_t MAX_ASPECT = 50;
+
 } // namespace
 
 struct chq_vision : chq::handle {
@@ -88,6 +91,20 @@ void find_grid(const chq_vision * vision, const mtmd_input_chunk * chunk, int32_
     if (side > 0 && side * side == n && patches % side == 0) {
         *width  = side;
         *height = side;
+    }
+}
+
+// libmtmd frames images with tokens that it looks up by their text, which the model's vocabulary may not have.
+void check_frames(const chq_vision * vision, const mtmd_input_chunks * chunks) {
+    for (size_t i = 0; i < mtmd_input_chunks_size(chunks); ++i) {
+        const mtmd_input_chunk * chunk = mtmd_input_chunks_get(chunks, i);
+        size_t n = 0;
+        const llama_token * tokens = mtmd_input_chunk_get_type(chunk) == MTMD_INPUT_CHUNK_TYPE_TEXT ? mtmd_input_chunk_get_tokens_text(chunk, &n) : nullptr;
+        for (size_t t = 0; t < n; ++t) {
+            if (tokens[t] < 0 || tokens[t] >= vision->model->n_vocab) {
+                fail(CHQ_STATUS_UNSUPPORTED, "the model has no tokens to frame the images of a %s projector with", vision->facts.type.c_str());
+            }
+        }
     }
 }
 
@@ -203,6 +220,9 @@ chq_status chq_image_create(struct chq_vision * vision, const uint8_t * rgb, int
         if (!mtmd_support_vision(vision->mtmd.get())) {
             fail(CHQ_STATUS_UNSUPPORTED, "the projector does not take images");
         }
+        if (std::max(width, height) > MAX_ASPECT * std::min(width, height)) {
+            fail(CHQ_STATUS_UNSUPPORTED, "an image of %d x %d pixels is more than %d times as long as it is wide", width, height, MAX_ASPECT);
+        }
         auto image = std::make_unique<chq_image>();
         image->vision = vision;
         image->chunks.reset(mtmd_input_chunks_init());
@@ -213,6 +233,7 @@ chq_status chq_image_create(struct chq_vision * vision, const uint8_t * rgb, int
         if (code != 0) {
             fail(CHQ_STATUS_UNSUPPORTED, "the projector cannot take an image of %d x %d pixels: %s", width, height, captured_errors());
         }
+        check_frames(vision, image->chunks.get());
         vision->n_images.fetch_add(1);
         *out = image.release();
         return CHQ_STATUS_OK;
@@ -224,9 +245,16 @@ chq_status chq_image_free(struct chq_image * image) {
         if (!image) {
             return CHQ_STATUS_OK;
         }
-        check_image(image);
+        const bool poisoned = image->kind == KIND_IMAGE && image->poisoned;
+        if (!poisoned) {
+            check_image(image);
+        }
         image->vision->n_images.fetch_sub(1);
         image->kind = KIND_FREED;
+        if (poisoned) {
+            image->chunks.release();
+            return CHQ_STATUS_OK;
+        }
         delete image;
         return CHQ_STATUS_OK;
     });
