@@ -283,6 +283,41 @@ static void read_constants(chq_context * context, const llama_context_params & p
     }
 }
 
+std::unique_ptr<chq_context> make_context(chq_model * model, llama_context_params params, int32_t poll) {
+    check_params(model, params, poll);
+    check_fits(model, params);
+
+    auto context = std::make_unique<chq_context>();
+    context->model = model;
+    context->poll  = poll;
+    params.n_outputs_max_per_seq = 0; // as many as there may be: chq_context_set_top_k has samplers inside the graph
+    params.abort_callback      = on_compute_poll;
+    params.abort_callback_data = context.get();
+    const int32_t n_branches = branches_for(model, params, &context->no_branches);
+    params.n_seq_max += (uint32_t) n_branches;
+    params.kv_unified = params.kv_unified || n_branches > 0;
+
+    forget_captured_errors();
+    try {
+        context->llama = llama_init_from_model(model->llama, params);
+    } catch (const ggml_aborted &) {
+        // the half-built context is gone, the model was only read
+        report_abort({});
+        fail(CHQ_STATUS_UNSUPPORTED, "no context can be made of this model: %s", last_error());
+    }
+    if (!context->llama) {
+        const char * reason = captured_errors();
+        const bool memory = strstr(reason, "alloc") != nullptr;
+        fail(memory ? CHQ_STATUS_MEMORY : CHQ_STATUS_UNSUPPORTED, "no context could be made: %s", reason[0] ? reason : "llama.cpp gave no reason");
+    }
+    std::unique_ptr<llama_context, void (*)(llama_context *)> owner(context->llama, llama_free);
+    read_constants(context.get(), params, n_branches);
+    attach_pools(context.get(), params.n_threads, params.n_threads_batch);
+    owner.release();
+    model->n_contexts.fetch_add(1);
+    return context;
+}
+
 void check_sequence(const chq_context * context, int32_t seq_id) {
     if (seq_id < 0 || seq_id >= context->n_seq_max) {
         fail(CHQ_STATUS_ARGUMENT, "sequence %d is not in 0..%d", seq_id, context->n_seq_max - 1);
@@ -326,45 +361,14 @@ void prepare_change(chq_context * context) {
 
 using namespace chq;
 
-chq_status chq_context_create(struct chq_model * model, const struct llama_context_params * params_in, int32_t poll, struct chq_context ** out) {
+chq_status chq_context_create(struct chq_model * model, const struct llama_context_params * params, int32_t poll, struct chq_context ** out) {
     return guarded([&] {
         check_model(model);
         check_pointer(out, "out");
-        llama_context_params params = params_in ? *params_in : default_params();
-        check_params(model, params, poll);
-        check_fits(model, params);
-
-        auto context = std::make_unique<chq_context>();
-        context->model = model;
-        context->poll  = poll;
-        params.n_outputs_max_per_seq = 0; // as many as there may be: chq_context_set_top_k has samplers inside the graph
-        params.cb_eval             = nullptr;
-        params.cb_eval_user_data   = nullptr;
-        params.abort_callback      = on_compute_poll;
-        params.abort_callback_data = context.get();
-        const int32_t n_branches = branches_for(model, params, &context->no_branches);
-        params.n_seq_max += (uint32_t) n_branches;
-        params.kv_unified = params.kv_unified || n_branches > 0;
-
-        forget_captured_errors();
-        try {
-            context->llama = llama_init_from_model(model->llama, params);
-        } catch (const ggml_aborted &) {
-            // the half-built context is gone, the model was only read
-            report_abort({});
-            fail(CHQ_STATUS_UNSUPPORTED, "no context can be made of this model: %s", last_error());
-        }
-        if (!context->llama) {
-            const char * reason = captured_errors();
-            const bool memory = strstr(reason, "alloc") != nullptr;
-            fail(memory ? CHQ_STATUS_MEMORY : CHQ_STATUS_UNSUPPORTED, "no context could be made: %s", reason[0] ? reason : "llama.cpp gave no reason");
-        }
-        std::unique_ptr<llama_context, void (*)(llama_context *)> owner(context->llama, llama_free);
-        read_constants(context.get(), params, n_branches);
-        attach_pools(context.get(), params.n_threads, params.n_threads_batch);
-        owner.release();
-        model->n_contexts.fetch_add(1);
-        *out = context.release();
+        llama_context_params p = params ? *params : default_params();
+        p.cb_eval           = nullptr;
+        p.cb_eval_user_data = nullptr;
+        *out = make_context(model, p, poll).release();
         return CHQ_STATUS_OK;
     });
 }

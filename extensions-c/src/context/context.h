@@ -140,6 +140,9 @@ inline void check_context(const chq_context * context) {
     check_handle(context, KIND_CONTEXT, "context");
 }
 
+// A context that chq_context_free takes back. params may have a callback for its graphs; the callback must live as long.
+std::unique_ptr<chq_context> make_context(chq_model * model, llama_context_params params, int32_t poll);
+
 void check_sequence(const chq_context * context, int32_t seq_id);
 
 // CHQ_STATUS_UNSUPPORTED for contexts without a KV cache.
