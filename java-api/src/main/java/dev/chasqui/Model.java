@@ -179,6 +179,15 @@ public final class Model implements AutoCloseable {
         return new VisionModel(this, Objects.requireNonNull(projector, "projector"), Objects.requireNonNull(options, "options"));
     }
 
+    /// A probe that tells which rows of pictures a question looks at in a layer.
+    ///
+    /// @param layer     0 to [ModelInfo#layers()] - 1
+    /// @param maxTokens tokens and rows of the longest prompt
+    /// @throws UnsupportedFeatureException if the model's layers do not show their attention
+    public AttentionProbe attentionProbe(int layer, int maxTokens) {
+        return new AttentionProbe(this, layer, maxTokens, 0);
+    }
+
     /// What the model's generations guess from besides their own text.
     public RecyclingTable recyclingTable() {
         return recyclingTable;

@@ -40,7 +40,15 @@ class ArchitectureTest {
     @Test
     void noRuntimeDependencies() {
         classes().that().resideInAPackage("dev.chasqui..")
-                .should().onlyDependOnClassesThat().resideInAnyPackage("java..", "org.jspecify..", "dev.chasqui..")
+                .should().onlyDependOnClassesThat().resideInAnyPackage("java..", "javax.imageio..", "org.jspecify..", "dev.chasqui..")
+                .check(CLASSES);
+    }
+
+    /// Programs without pictures need no java.desktop.
+    @Test
+    void onlyPicturesNeedTheDesktop() {
+        noClasses().that().resideOutsideOfPackage("dev.chasqui.vision")
+                .should().dependOnClassesThat().resideInAnyPackage("java.awt..", "javax.imageio..", "javax.swing..")
                 .check(CLASSES);
     }
 
@@ -58,11 +66,12 @@ class ArchitectureTest {
                 .check(CLASSES);
     }
 
-    /// Nothing that a user of the API calls or is given comes from the bindings or is raw memory.
+    /// Nothing that a user of the API calls or is given comes from the bindings, or is raw memory but where that is the point: rows of pictures.
     @Test
     void publicApiShowsNoNativeTypes() {
-        DescribedPredicate<JavaClass> hidden = BINDINGS.or(resideInAPackage("java.lang.foreign.."));
         for (JavaClass type : CLASSES) {
+            DescribedPredicate<JavaClass> hidden = Set.of("dev.chasqui.vision").contains(type.getPackageName())
+                    ? BINDINGS : BINDINGS.or(resideInAPackage("java.lang.foreign.."));
             if (!type.getPackageName().startsWith("dev.chasqui.bindings") && type.getModifiers().contains(JavaModifier.PUBLIC)) {
                 type.getMethods().stream()
                         .filter(method -> method.getModifiers().contains(JavaModifier.PUBLIC))

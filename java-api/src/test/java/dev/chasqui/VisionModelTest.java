@@ -51,8 +51,13 @@ class VisionModelTest {
     private static int right(Model model, VisionModel vision, RowPositions positions) {
         int right = 0;
         try (Context context = model.newContext(ContextOptions.defaults().withContextSize(512)); Sequence sequence = context.newSequence()) {
+            EncodedImage image = null;
+            int picture = -1;
             for (TinyVlm.Question question : TinyVlm.questions()) {
-                EncodedImage image = at(vision.encode(question.image()), positions);
+                if (question.picture() != picture) {
+                    picture = question.picture();
+                    image = at(vision.encode(question.image()), positions);
+                }
                 right += sequence.generate(prompt(model, image, question.text()), GREEDY).text().strip().equals(question.answer()) ? 1 : 0;
             }
         }
@@ -267,6 +272,33 @@ class VisionModelTest {
                 assertThat(encoded.get(i).get()).isEqualTo(encoded.get(i % 4).get());
             }
         }
+    }
+
+    @Test
+    void aProbeTellsWhatAQuestionLooksAt() {
+        EncodedImage image = TinyVlm.vision().encode(TinyVlm.image(0));
+        for (int layer : new int[] {0, 2}) {
+            try (AttentionProbe probe = TinyVlm.model().attentionProbe(layer, 300)) {
+                float[] yellow = probe.scores(prompt(image, "What shape is yellow?"));
+                float[] square = probe.scores(prompt(image, "Where is the square?"));
+                float[] again = probe.scores(prompt(image, "What shape is yellow?"));
+                assertThat(yellow).hasSize(144).isEqualTo(again).isNotEqualTo(square);
+                float sum = 0;
+                for (float score : yellow) {
+                    assertThat(score).isBetween(0f, 1f);
+                    sum += score;
+                }
+                assertThat(sum).isBetween(0.05f, 1f);
+                // rows that were dropped are not asked about
+                assertThat(probe.scores(prompt(keep(image, 4), "Where is the square?"))).hasSize(36);
+                assertThatIllegalArgumentException().isThrownBy(() -> probe.scores(Prompt.of(1, 2)));
+                assertThatIllegalArgumentException().isThrownBy(() -> probe.scores(Prompt.builder(TinyVlm.model()).image(image).build()));
+                Prompt.Builder many = Prompt.builder(TinyVlm.model()).image(image).image(image).image(image).image(image);
+                assertThatExceptionOfType(ContextFullException.class).isThrownBy(() -> probe.scores(many.text("x").build()));
+                assertThat(probe.scores(prompt(image, "What shape is yellow?"))).isEqualTo(yellow);
+            }
+        }
+        assertThatIllegalArgumentException().isThrownBy(() -> TinyVlm.model().attentionProbe(99, 300));
     }
 
     /// Damaged files of every kind: an exception, or a picture that can be encoded.

@@ -10695,6 +10695,381 @@ public class Chq extends Chq$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class chq_attention_probe_create {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_create");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_create(struct chq_model *model, int32_t layer, int32_t n_ctx, int32_t n_threads, struct chq_attention_probe **out)
+     * }
+     */
+    public static FunctionDescriptor chq_attention_probe_create$descriptor() {
+        return chq_attention_probe_create.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_create(struct chq_model *model, int32_t layer, int32_t n_ctx, int32_t n_threads, struct chq_attention_probe **out)
+     * }
+     */
+    public static MethodHandle chq_attention_probe_create$handle() {
+        return chq_attention_probe_create.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_create(struct chq_model *model, int32_t layer, int32_t n_ctx, int32_t n_threads, struct chq_attention_probe **out)
+     * }
+     */
+    public static MemorySegment chq_attention_probe_create$address() {
+        return chq_attention_probe_create.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_create(struct chq_model *model, int32_t layer, int32_t n_ctx, int32_t n_threads, struct chq_attention_probe **out)
+     * }
+     */
+    public static int chq_attention_probe_create(MemorySegment model, int layer, int n_ctx, int n_threads, MemorySegment out) {
+        var mh$ = chq_attention_probe_create.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_attention_probe_create", model, layer, n_ctx, n_threads, out);
+            }
+            return (int)mh$.invokeExact(model, layer, n_ctx, n_threads, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_attention_probe_free {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_free");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_free(struct chq_attention_probe *probe)
+     * }
+     */
+    public static FunctionDescriptor chq_attention_probe_free$descriptor() {
+        return chq_attention_probe_free.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_free(struct chq_attention_probe *probe)
+     * }
+     */
+    public static MethodHandle chq_attention_probe_free$handle() {
+        return chq_attention_probe_free.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_free(struct chq_attention_probe *probe)
+     * }
+     */
+    public static MemorySegment chq_attention_probe_free$address() {
+        return chq_attention_probe_free.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_free(struct chq_attention_probe *probe)
+     * }
+     */
+    public static int chq_attention_probe_free(MemorySegment probe) {
+        var mh$ = chq_attention_probe_free.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_attention_probe_free", probe);
+            }
+            return (int)mh$.invokeExact(probe);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_attention_probe_reset {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_reset");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_reset(struct chq_attention_probe *probe)
+     * }
+     */
+    public static FunctionDescriptor chq_attention_probe_reset$descriptor() {
+        return chq_attention_probe_reset.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_reset(struct chq_attention_probe *probe)
+     * }
+     */
+    public static MethodHandle chq_attention_probe_reset$handle() {
+        return chq_attention_probe_reset.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_reset(struct chq_attention_probe *probe)
+     * }
+     */
+    public static MemorySegment chq_attention_probe_reset$address() {
+        return chq_attention_probe_reset.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_reset(struct chq_attention_probe *probe)
+     * }
+     */
+    public static int chq_attention_probe_reset(MemorySegment probe) {
+        var mh$ = chq_attention_probe_reset.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_attention_probe_reset", probe);
+            }
+            return (int)mh$.invokeExact(probe);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_attention_probe_tokens {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_BOOL
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_tokens");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_tokens(struct chq_attention_probe *probe, const int32_t *tokens, int32_t n_tokens, _Bool asks)
+     * }
+     */
+    public static FunctionDescriptor chq_attention_probe_tokens$descriptor() {
+        return chq_attention_probe_tokens.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_tokens(struct chq_attention_probe *probe, const int32_t *tokens, int32_t n_tokens, _Bool asks)
+     * }
+     */
+    public static MethodHandle chq_attention_probe_tokens$handle() {
+        return chq_attention_probe_tokens.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_tokens(struct chq_attention_probe *probe, const int32_t *tokens, int32_t n_tokens, _Bool asks)
+     * }
+     */
+    public static MemorySegment chq_attention_probe_tokens$address() {
+        return chq_attention_probe_tokens.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_tokens(struct chq_attention_probe *probe, const int32_t *tokens, int32_t n_tokens, _Bool asks)
+     * }
+     */
+    public static int chq_attention_probe_tokens(MemorySegment probe, MemorySegment tokens, int n_tokens, boolean asks) {
+        var mh$ = chq_attention_probe_tokens.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_attention_probe_tokens", probe, tokens, n_tokens, asks);
+            }
+            return (int)mh$.invokeExact(probe, tokens, n_tokens, asks);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_attention_probe_rows {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_BOOL
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_rows");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_rows(struct chq_attention_probe *probe, const float *rows, const struct chq_position *positions, int32_t n_rows, int32_t n_positions, _Bool causal)
+     * }
+     */
+    public static FunctionDescriptor chq_attention_probe_rows$descriptor() {
+        return chq_attention_probe_rows.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_rows(struct chq_attention_probe *probe, const float *rows, const struct chq_position *positions, int32_t n_rows, int32_t n_positions, _Bool causal)
+     * }
+     */
+    public static MethodHandle chq_attention_probe_rows$handle() {
+        return chq_attention_probe_rows.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_rows(struct chq_attention_probe *probe, const float *rows, const struct chq_position *positions, int32_t n_rows, int32_t n_positions, _Bool causal)
+     * }
+     */
+    public static MemorySegment chq_attention_probe_rows$address() {
+        return chq_attention_probe_rows.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_rows(struct chq_attention_probe *probe, const float *rows, const struct chq_position *positions, int32_t n_rows, int32_t n_positions, _Bool causal)
+     * }
+     */
+    public static int chq_attention_probe_rows(MemorySegment probe, MemorySegment rows, MemorySegment positions, int n_rows, int n_positions, boolean causal) {
+        var mh$ = chq_attention_probe_rows.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_attention_probe_rows", probe, rows, positions, n_rows, n_positions, causal);
+            }
+            return (int)mh$.invokeExact(probe, rows, positions, n_rows, n_positions, causal);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_attention_probe_scores {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_scores");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_scores(struct chq_attention_probe *probe, float *scores, int32_t capacity, int32_t *n_rows)
+     * }
+     */
+    public static FunctionDescriptor chq_attention_probe_scores$descriptor() {
+        return chq_attention_probe_scores.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_scores(struct chq_attention_probe *probe, float *scores, int32_t capacity, int32_t *n_rows)
+     * }
+     */
+    public static MethodHandle chq_attention_probe_scores$handle() {
+        return chq_attention_probe_scores.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_scores(struct chq_attention_probe *probe, float *scores, int32_t capacity, int32_t *n_rows)
+     * }
+     */
+    public static MemorySegment chq_attention_probe_scores$address() {
+        return chq_attention_probe_scores.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_scores(struct chq_attention_probe *probe, float *scores, int32_t capacity, int32_t *n_rows)
+     * }
+     */
+    public static int chq_attention_probe_scores(MemorySegment probe, MemorySegment scores, int capacity, MemorySegment n_rows) {
+        var mh$ = chq_attention_probe_scores.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_attention_probe_scores", probe, scores, capacity, n_rows);
+            }
+            return (int)mh$.invokeExact(probe, scores, capacity, n_rows);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     private static final int CHQ_IMAGE_MAX_PIXELS = (int)67108864L;
     /**
      * {@snippet lang=c :
