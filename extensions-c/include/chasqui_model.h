@@ -138,6 +138,22 @@ CHQ_API chq_status chq_token_get_info(const struct chq_model * model, int32_t to
 // Whether the tokens of the one mean the same in the other; one of the two may have up to 1024 more, for padding.
 CHQ_API chq_status chq_same_vocabulary(const struct chq_model * a, const struct chq_model * b, bool * same);
 
+//
+// embeddings of tokens
+//
+
+struct chq_token_rows;
+
+// Opens the token embeddings of a model file, [n_vocab, n_embd] numbers. Safe from any thread.
+CHQ_API chq_status chq_token_rows_open(const char * path, struct chq_token_rows ** out);
+CHQ_API chq_status chq_token_rows_free(struct chq_token_rows * rows); // NULL is ignored
+
+// Rows of tokens, [n_tokens, n_embd]; capacity in floats.
+CHQ_API chq_status chq_token_rows_get(struct chq_token_rows * rows, const int32_t * tokens, int32_t n_tokens, float * out, int64_t capacity);
+
+// The mean row of the vocabulary, of a sample where it is large: [n_embd].
+CHQ_API chq_status chq_token_rows_mean(struct chq_token_rows * rows, float * out, int64_t capacity);
+
 #ifdef __cplusplus
 }
 #endif

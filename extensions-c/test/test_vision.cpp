@@ -430,6 +430,41 @@ TEST(what_a_question_looks_at) {
     CHECK_OK(chq_model_free(model));
 }
 
+TEST(rows_of_tokens) {
+    for (ggml_type type : { GGML_TYPE_F32, GGML_TYPE_Q8_0 }) {
+        const std::string path = temporary_path("rows.gguf");
+        tiny_options options;
+        options.types = { type };
+        write_tiny_gguf(path, options); // token_embd is always F32 there
+        const weights w(path);
+        chq_token_rows * rows = nullptr;
+        CHECK_OK(chq_token_rows_open(path.c_str(), &rows));
+        const int32_t tokens[] = { 299, 0, 7 };
+        std::vector<float> out(3 * 64);
+        CHECK_OK(chq_token_rows_get(rows, tokens, 3, out.data(), 3 * 64));
+        for (int32_t i = 0; i < 3; ++i) {
+            for (int32_t c = 0; c < 64; ++c) {
+                CHECK_EQ(out[i * 64 + c], w["token_embd.weight"][tokens[i] * 64 + c]);
+            }
+        }
+        double mean = 0;
+        for (int32_t t = 0; t < N_VOCAB; ++t) {
+            mean += w["token_embd.weight"][t * 64 + 5] / N_VOCAB;
+        }
+        CHECK_OK(chq_token_rows_mean(rows, out.data(), 64));
+        CHECK(std::fabs(out[5] - mean) < 1e-5);
+        const int32_t wrong[] = { 300 };
+        CHECK_STATUS(chq_token_rows_get(rows, wrong, 1, out.data(), 64), CHQ_STATUS_ARGUMENT);
+        CHECK_STATUS(chq_token_rows_get(rows, tokens, 3, out.data(), 64), CHQ_STATUS_BUFFER);
+        CHECK_OK(chq_token_rows_free(rows));
+    }
+    chq_token_rows * rows = nullptr;
+    CHECK_STATUS(chq_token_rows_open("no-such-file.gguf", &rows), CHQ_STATUS_LOAD);
+    const std::string projector = temporary_path("projector.gguf");
+    write_tiny_projector(projector, "janus_pro");
+    CHECK_STATUS(chq_token_rows_open(projector.c_str(), &rows), CHQ_STATUS_UNSUPPORTED);
+}
+
 TEST(refusals) {
     pair_of pair("janus_pro");
     const std::vector<uint8_t> rgb = some_image(64, 64);
