@@ -188,6 +188,14 @@ public final class Model implements AutoCloseable {
         return new AttentionProbe(this, layer, maxTokens, 0);
     }
 
+    /// The embeddings of its tokens, from the file. The caller closes them.
+    ///
+    /// @throws ModelLoadException          if the file is gone
+    /// @throws UnsupportedFeatureException if it has none, or in a format that cannot be read
+    public TokenEmbeddings tokenEmbeddings() {
+        return new TokenEmbeddings(this);
+    }
+
     /// What the model's generations guess from besides their own text.
     public RecyclingTable recyclingTable() {
         return recyclingTable;

@@ -4927,6 +4927,253 @@ public class Chq extends Chq$shared {
         }
     }
 
+    private static class chq_token_rows_open {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_token_rows_open");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_token_rows_open(const char *path, struct chq_token_rows **out)
+     * }
+     */
+    public static FunctionDescriptor chq_token_rows_open$descriptor() {
+        return chq_token_rows_open.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_token_rows_open(const char *path, struct chq_token_rows **out)
+     * }
+     */
+    public static MethodHandle chq_token_rows_open$handle() {
+        return chq_token_rows_open.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_token_rows_open(const char *path, struct chq_token_rows **out)
+     * }
+     */
+    public static MemorySegment chq_token_rows_open$address() {
+        return chq_token_rows_open.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_token_rows_open(const char *path, struct chq_token_rows **out)
+     * }
+     */
+    public static int chq_token_rows_open(MemorySegment path, MemorySegment out) {
+        var mh$ = chq_token_rows_open.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_token_rows_open", path, out);
+            }
+            return (int)mh$.invokeExact(path, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_token_rows_free {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_token_rows_free");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_token_rows_free(struct chq_token_rows *rows)
+     * }
+     */
+    public static FunctionDescriptor chq_token_rows_free$descriptor() {
+        return chq_token_rows_free.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_token_rows_free(struct chq_token_rows *rows)
+     * }
+     */
+    public static MethodHandle chq_token_rows_free$handle() {
+        return chq_token_rows_free.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_token_rows_free(struct chq_token_rows *rows)
+     * }
+     */
+    public static MemorySegment chq_token_rows_free$address() {
+        return chq_token_rows_free.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_token_rows_free(struct chq_token_rows *rows)
+     * }
+     */
+    public static int chq_token_rows_free(MemorySegment rows) {
+        var mh$ = chq_token_rows_free.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_token_rows_free", rows);
+            }
+            return (int)mh$.invokeExact(rows);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_token_rows_get {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_token_rows_get");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_token_rows_get(struct chq_token_rows *rows, const int32_t *tokens, int32_t n_tokens, float *out, int64_t capacity)
+     * }
+     */
+    public static FunctionDescriptor chq_token_rows_get$descriptor() {
+        return chq_token_rows_get.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_token_rows_get(struct chq_token_rows *rows, const int32_t *tokens, int32_t n_tokens, float *out, int64_t capacity)
+     * }
+     */
+    public static MethodHandle chq_token_rows_get$handle() {
+        return chq_token_rows_get.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_token_rows_get(struct chq_token_rows *rows, const int32_t *tokens, int32_t n_tokens, float *out, int64_t capacity)
+     * }
+     */
+    public static MemorySegment chq_token_rows_get$address() {
+        return chq_token_rows_get.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_token_rows_get(struct chq_token_rows *rows, const int32_t *tokens, int32_t n_tokens, float *out, int64_t capacity)
+     * }
+     */
+    public static int chq_token_rows_get(MemorySegment rows, MemorySegment tokens, int n_tokens, MemorySegment out, long capacity) {
+        var mh$ = chq_token_rows_get.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_token_rows_get", rows, tokens, n_tokens, out, capacity);
+            }
+            return (int)mh$.invokeExact(rows, tokens, n_tokens, out, capacity);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_token_rows_mean {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_token_rows_mean");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_token_rows_mean(struct chq_token_rows *rows, float *out, int64_t capacity)
+     * }
+     */
+    public static FunctionDescriptor chq_token_rows_mean$descriptor() {
+        return chq_token_rows_mean.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_token_rows_mean(struct chq_token_rows *rows, float *out, int64_t capacity)
+     * }
+     */
+    public static MethodHandle chq_token_rows_mean$handle() {
+        return chq_token_rows_mean.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_token_rows_mean(struct chq_token_rows *rows, float *out, int64_t capacity)
+     * }
+     */
+    public static MemorySegment chq_token_rows_mean$address() {
+        return chq_token_rows_mean.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_token_rows_mean(struct chq_token_rows *rows, float *out, int64_t capacity)
+     * }
+     */
+    public static int chq_token_rows_mean(MemorySegment rows, MemorySegment out, long capacity) {
+        var mh$ = chq_token_rows_mean.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_token_rows_mean", rows, out, capacity);
+            }
+            return (int)mh$.invokeExact(rows, out, capacity);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class chq_context_create {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,
