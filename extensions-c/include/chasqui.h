@@ -11,6 +11,7 @@
 //   chasqui_draft.h     where guesses come from, and what is kept of them
 //   chasqui_speculation.h  several tokens for one pass
 //   chasqui_rows.h      argmax, top-k, log-sum-exp and logprobs over many rows of logits
+//   chasqui_selection.h  which of an image's tokens to keep
 //   chasqui_chat.h      chat templates
 //   chasqui_vision.h    images as embeddings
 //
@@ -25,5 +26,6 @@
 #include "chasqui_draft.h"
 #include "chasqui_speculation.h"
 #include "chasqui_rows.h"
+#include "chasqui_selection.h"
 #include "chasqui_chat.h"
 #include "chasqui_vision.h"
