@@ -40,6 +40,7 @@ final class AbiCheck {
             entry("chq_context_info", chq_context_info.layout()),
             entry("chq_device_info", chq_device_info.layout()),
             entry("chq_sampled", chq_sampled.layout()),
+            entry("chq_state_info", chq_state_info.layout()),
             entry("chq_chat_message", chq_chat_message.layout()));
 
     /// How generate.sh names a union without a name; its members count as members of the struct.
