@@ -1,5 +1,6 @@
 package dev.chasqui;
 
+import dev.chasqui.kv.SequenceStoreException;
 import dev.chasqui.models.ModelStoreException;
 
 /// The root of everything that can go wrong outside the caller's program. Mistakes of the program itself are the
@@ -8,7 +9,7 @@ import dev.chasqui.models.ModelStoreException;
 public abstract sealed class ChasquiException extends RuntimeException
         permits CancelledException, ContextFullException, DecodeException, GgufException, GrammarException,
                 InsufficientMemoryException, ModelLoadException, NativeAbortException, NativeLibraryException,
-                StateMismatchException, UnsupportedFeatureException, ModelStoreException {
+                SequenceStoreException, StateMismatchException, UnsupportedFeatureException, ModelStoreException {
 
     protected ChasquiException(String message) {
         super(message);
