@@ -6,10 +6,15 @@ import dev.chasqui.bindings.chq_context_info;
 import dev.chasqui.bindings.chq_sampled;
 import dev.chasqui.bindings.llama_context_params;
 import dev.chasqui.kv.SequenceStore;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashSet;
 import java.util.List;
@@ -138,7 +143,8 @@ public final class Context implements AutoCloseable {
 
     /// A context of another model for the texts of this one, on as many threads. The caller closes it.
     Context companion(Model other) {
-        return other.newContext(ContextOptions.defaults().withContextSize(info().sequenceSize()).withThreads(info().threads(), info().batchThreads()));
+        return other.newContext(ContextOptions.defaults().withContextSize(info().sequenceSize())
+                .withThreads(info().threads(), info().batchThreads()));
     }
 
     /// A new empty sequence.
@@ -172,6 +178,106 @@ public final class Context implements AutoCloseable {
                 chq_context_cancel(handle.address());
             }
         }
+    }
+
+    /// Saves all open sequences to one file, cells that they share only once. What is there afterwards, whatever happens, is either the old
+    /// file or the new one, whole.
+    ///
+    /// @throws IOException if the file cannot be written; an old one is still there
+    public void save(Path file) throws IOException {
+        MemorySegment address = enter();
+        StateMemory memory;
+        try (Arena arena = Arena.ofConfined()) {
+            while (kept.dropOne(address)) {
+                // copies are nobody's
+            }
+            TokenList tokens = new TokenList();
+            ByteBuffer note = ByteBuffer.allocate(open.size() * 2 * Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+            for (Sequence sequence : open) {
+                tokens.addAll(sequence.settle(address));
+                note.putInt(sequence.id()).putInt(sequence.length());
+            }
+            MemorySegment ids = arena.allocateFrom(ValueLayout.JAVA_INT, tokens.toArray());
+            MemorySegment noteBytes = arena.allocateFrom(ValueLayout.JAVA_BYTE, note.array());
+            memory = StateMemory.save(this, (data, capacity, size) -> chq_context_save(
+                    address, ids, (int) (ids.byteSize() / Integer.BYTES), noteBytes, (int) noteBytes.byteSize(), data, capacity, size));
+        } finally {
+            exit();
+        }
+        try {
+            memory.write(file);
+        } finally {
+            memory.close();
+        }
+    }
+
+    /// Opens the sequences of a file of [#save(Path)] in this context, which must have none.
+    ///
+    /// @return the sequences in the order in which they were opened
+    /// @throws IOException            if the file cannot be read
+    /// @throws StateMismatchException if it is no such file, damaged, or belongs to another model, KV type or build
+    /// @throws ContextFullException   if they do not fit
+    /// @throws IllegalStateException  if sequences are open, or there were more of them than [ContextOptions#maxSequences()]
+    public List<Sequence> restore(Path file) throws IOException {
+        StateMemory memory = StateMemory.read(this, file);
+        MemorySegment data = memory.acquire();
+        try {
+            MemorySegment address = enter();
+            try {
+                return restore(address, file, memory.info(), data);
+            } finally {
+                exit();
+            }
+        } finally {
+            memory.release();
+            memory.close();
+        }
+    }
+
+    private List<Sequence> restore(MemorySegment address, Path file, StateMemory.Info saved, MemorySegment data) {
+        if (!open.isEmpty()) {
+            throw new IllegalStateException("the context has open sequences");
+        }
+        if (saved.kind() != CHQ_STATE_CONTEXT()) {
+            throw new StateMismatchException(file + ": the saved state is of a single sequence");
+        }
+        int[] tokens = saved.tokenIds();
+        ByteBuffer note = ByteBuffer.wrap(saved.note()).order(ByteOrder.LITTLE_ENDIAN);
+        List<Sequence> sequences = new ArrayList<>();
+        BitSet ids = new BitSet();
+        int at = 0;
+        while (note.remaining() >= 2 * Integer.BYTES) {
+            int id = note.getInt();
+            int length = note.getInt();
+            if (id < 0 || ids.get(id) || length < 0 || length > tokens.length - at) {
+                throw new StateMismatchException(file + ": the saved state is damaged: its list of sequences makes no sense");
+            }
+            ids.set(id);
+            sequences.add(new Sequence(this, id, Arrays.copyOfRange(tokens, at, at + length)));
+            at += length;
+        }
+        if (sequences.size() > info.maxSequences() || ids.length() > info.maxSequences() + kept.limit()) {
+            throw new IllegalStateException("the saved context has %d sequences with numbers up to %d; raise ContextOptions.maxSequences"
+                    .formatted(sequences.size(), ids.length() - 1));
+        }
+        while (kept.dropOne(address)) {
+            // they are in the way
+        }
+        int status = chq_context_restore(address, data, data.byteSize(), true);
+        if (status == CHQ_STATUS_CONTEXT_FULL()) {
+            throw new ContextFullException(tokens.length, info.contextSize());
+        } else if (status == CHQ_STATUS_ARGUMENT()) {
+            throw new StateMismatchException(file + ": " + Status.lastError());
+        }
+        Status.check(status);
+        logitsOwner = null;
+        sequenceIds.or(ids);
+        for (Sequence sequence : sequences) {
+            sequence.restored(address);
+            open.forEach(sequence::shareCells);
+            opened(sequence);
+        }
+        return sequences;
     }
 
     /// Frees the context; sequences in it become unusable. Idempotent.

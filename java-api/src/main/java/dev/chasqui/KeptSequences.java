@@ -95,6 +95,10 @@ final class KeptSequences {
         context.returnSpareId(copy.id);
     }
 
+    int limit() {
+        return limit;
+    }
+
     boolean isEmpty() {
         return copies.isEmpty();
     }

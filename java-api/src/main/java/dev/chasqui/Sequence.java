@@ -57,6 +57,13 @@ public final class Sequence implements AutoCloseable {
         this.id = id;
     }
 
+    /// A restored one.
+    Sequence(Context context, int id, int[] tokens) {
+        this(context, id);
+        this.tokens = tokens;
+        this.length = tokens.length;
+    }
+
     public Context context() {
         return context;
     }
@@ -199,8 +206,8 @@ public final class Sequence implements AutoCloseable {
         return Math.min(decoded, length);
     }
 
-    /// Keeps a copy of what the KV cache holds of this sequence in the same cells, for [#set] and [#recall] of any sequence of the context. It costs nothing to
-    /// make, and goes when its cells are needed or others are kept after it; see [ContextOptions#keptSequences()].
+    /// Keeps a copy of what the KV cache holds of this sequence in the same cells, for [#set] and [#recall] of any sequence of the context.
+    /// It costs nothing to make, and goes when its cells are needed or others are kept after it; see [ContextOptions#keptSequences()].
     ///
     /// @return whether the context keeps copies
     public boolean keep() {
@@ -605,10 +612,7 @@ public final class Sequence implements AutoCloseable {
             forgetLogits();
             tokens = ids.asSlice(0, (long) stored * Integer.BYTES).toArray(ValueLayout.JAVA_INT);
             length = stored;
-            ahead = 0;
-            decoded = 0;
-            decodedUpTo(Math.min(length, cached(address)));
-            Status.check(chq_seq_remove(address, id, length, -1));
+            restored(address);
             if (logits.get(ValueLayout.JAVA_BOOLEAN, 0)) {
                 context.logitsOwner(this);
             }
@@ -619,6 +623,34 @@ public final class Sequence implements AutoCloseable {
     }
 
     // ---- below: inside enter() and exit() ----------------------------------------------------------------------------
+
+    int id() {
+        return id;
+    }
+
+    /// Gives up what was picked ahead of the text.
+    ///
+    /// @return a copy of the tokens
+    int[] settle(MemorySegment address) {
+        followed = false;
+        ahead = 0;
+        forget(address, length);
+        return tokens();
+    }
+
+    /// After the KV cache was filled for `tokens[0, length)`: the last of them may not have been computed yet.
+    void restored(MemorySegment address) {
+        ahead = 0;
+        decoded = 0;
+        decodedUpTo(Math.min(length, cached(address)));
+        Status.check(chq_seq_remove(address, id, length, -1));
+    }
+
+    /// Supposes that the two have the cells of their common beginning in common, as forks have.
+    void shareCells(Sequence other) {
+        int mismatch = Arrays.mismatch(tokens, 0, decoded, other.tokens, 0, other.decoded);
+        System.arraycopy(other.cells, 0, cells, 0, mismatch < 0 ? decoded : mismatch);
+    }
 
     private MemorySegment enter() {
         MemorySegment address = enterAhead();

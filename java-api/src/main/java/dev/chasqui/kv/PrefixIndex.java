@@ -12,8 +12,8 @@ import java.util.TreeMap;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
-/// Finds the stored sequence that has most in common with a prompt. Sequences are in the order of their elements, a prefix tree laid flat: what has the longest common
-/// prefix with a prompt is next to it, and what is farther away has never more in common.
+/// Finds the stored sequence that has most in common with a prompt. Sequences are in the order of their elements, a prefix tree laid flat:
+/// what has the longest common prefix with a prompt is next to it, and what is farther away has never more in common.
 final class PrefixIndex {
 
     /// Of sequences that are equally long in common, so many are looked at for the one that is restored fastest.
@@ -107,12 +107,14 @@ final class PrefixIndex {
     @Nullable StoredSequence covering(Space space, PromptKey key, Cut cut) {
         NavigableMap<PromptKey, StoredSequence> map = spaces.get(space);
         var next = map == null ? null : map.ceilingEntry(key);
-        if (next == null) {
-            return null;
+        for (int i = 0; i < TIES && next != null && key.commonPrefix(next.getKey()) == key.length(); i++) {
+            StoredSequence stored = next.getValue();
+            if (stored.length() == key.length() || cut.cuts(stored) && isNearlyAsLong(key.length(), stored.length())) {
+                return stored;
+            }
+            next = map.higherEntry(next.getKey());
         }
-        StoredSequence stored = next.getValue();
-        boolean covers = stored.length() == key.length() || cut.cuts(stored) && isNearlyAsLong(key.length(), stored.length());
-        return key.commonPrefix(stored.key) == key.length() && covers ? stored : null;
+        return null;
     }
 
     /// Sequences that the new one begins with and that are not much shorter: whoever wants them can cut the new one.

@@ -4,8 +4,8 @@ import java.util.Arrays;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/// What a prompt is to a [SequenceStore]: an element for each position of the KV cache. Two prompts have a prefix in common as far as their elements
-/// are the same.
+/// What a prompt is to a [SequenceStore]: an element for each position of the KV cache. Two prompts have a prefix in common as far as their
+/// elements are the same.
 ///
 /// The element of a token is the token. Positions that hold something else, e.g. an image, are a *chunk*: its elements are made of a hash of
 /// everything that decides what the positions hold (the image, its resolution, which of its tokens were kept), and a chunk is reused as a whole or

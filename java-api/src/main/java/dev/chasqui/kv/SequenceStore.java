@@ -27,22 +27,24 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
-/// Keeps what was computed for texts, in memory and in files, so that a prompt which begins as one of them is not computed again. Lossless: what is restored
-/// is what was saved, bit for bit, and it is used only where all tokens before it are the same, in contexts of the same model, build and kind of cache.
+/// Keeps what was computed for texts, in memory and in files, so that a prompt which begins as one of them is not computed again. Lossless:
+/// what is restored is what was saved, bit for bit, and it is used only where all tokens before it are the same, in contexts of the same
+/// model, build and kind of cache.
 ///
 /// A context with a store ([dev.chasqui.ContextOptions#withStore]) uses it by itself: a prompt takes over the longest stored prefix, and
 /// what a generation leaves is stored. [#prepare] and [#park] are these two halves, for programs that drive sequences themselves.
 ///
-/// Memory and files have a budget each; what was used longest ago goes first. Files are written by a thread of the store's own, one at a time; they are
-/// checked before they are used, survive the end of the process however it comes, and may be shared by any number of processes. What goes wrong with files never fails a call here: it is in
-/// [#stats()] and in the log, and the store goes on with what it has.
+/// Memory and files have a budget each; what was used longest ago goes first. Files are written by a thread of the store's own, one at a
+/// time; they are checked before they are used, survive the end of the process however it comes, and may be shared by any number of
+/// processes. What goes wrong with files never fails a call here: it is in [#stats()] and in the log, and the store goes on with what it
+/// has.
 ///
 /// Thread-safe. A closed store finds nothing and takes nothing in, so that contexts may outlive it.
 public final class SequenceStore implements AutoCloseable {
 
     private static final System.Logger LOG = System.getLogger("dev.chasqui.kv");
     /// Files are marked as used not more often than this.
-    private static final long TOUCH_NANOS = 10_000_000_000L;
+    private static final long TOUCH_MILLIS = 10_000;
 
     private final SequenceStoreOptions options;
     private final @Nullable StoreFolder folder;
@@ -62,6 +64,7 @@ public final class SequenceStore implements AutoCloseable {
     private final Map<Space, Double> secondsPerToken = new HashMap<>();
     private long ramBytes;
     private long clock;
+    private boolean writing;
     private boolean closed;
     private long lookups;
     private long hits;
@@ -109,8 +112,8 @@ public final class SequenceStore implements AutoCloseable {
     ///
     /// @param tokens    that the KV cache holds now, from the first one on
     /// @param tier      where they were
-    /// @param timeSaved estimate of what they would have taken, beyond those that the sequence had itself, less what restoring took; zero if the speed of
-    ///                  prompts is not known
+    /// @param timeSaved estimate of what they would have taken, beyond those that the sequence had itself, less what restoring took; zero if the
+    ///                  speed of prompts is not known
     /// @param branch    most tokens that the prompt has in common with anything stored. It is more than `tokens` for models that can use a stored
     ///                  sequence only as a whole: whoever computes up to there and parks that spares it the next prompt that begins alike
     public record Reuse(int tokens, Tier tier, Duration timeSaved, int branch) { }
@@ -141,8 +144,8 @@ public final class SequenceStore implements AutoCloseable {
         }
     }
 
-    /// Makes a sequence hold the longest prefix of a prompt that is there without computing: in the sequence, in copies that its context keeps, or here.
-    /// Called by the thread that uses the sequence's context.
+    /// Makes a sequence hold the longest prefix of a prompt that is there without computing: in the sequence, in copies that its context
+    /// keeps, or here. Called by the thread that uses the sequence's context.
     public Reuse prepare(Sequence sequence, int... prompt) {
         return prepare(sequence, PromptKey.of(prompt));
     }
@@ -188,8 +191,8 @@ public final class SequenceStore implements AutoCloseable {
         }
     }
 
-    /// Takes in what the KV cache holds of a sequence, which is not changed; the caller may close or change it. If it is here already, or a sequence that begins
-    /// with it and is not much longer, that one counts as used. Called by the thread that uses the sequence's context.
+    /// Takes in what the KV cache holds of a sequence, which is not changed; the caller may close or change it. If it is here already, or a
+    /// sequence that begins with it and is not much longer, that one counts as used. Called by the thread that uses the sequence's context.
     ///
     /// @return whether it is here now
     public boolean park(Sequence sequence) {
@@ -229,7 +232,7 @@ public final class SequenceStore implements AutoCloseable {
     public void flush() {
         lock.lock();
         try {
-            while (!queue.isEmpty() || writing() != null) {
+            while (!queue.isEmpty() || writing) {
                 progress.awaitUninterruptibly();
             }
         } finally {
@@ -264,8 +267,8 @@ public final class SequenceStore implements AutoCloseable {
                 onDisk += stored.onDisk ? 1 : 0;
                 diskBytes += stored.onDisk ? stored.bytes : 0;
             }
-            return new StoreStats(lookups, hits, tokensReused, Duration.ofNanos((long) (secondsSaved * 1e9)), parked, inRam, ramBytes, onDisk, diskBytes,
-                    ramEvictions, diskEvictions, writes, writeFailures, damaged, Optional.ofNullable(lastFailure));
+            return new StoreStats(lookups, hits, tokensReused, Duration.ofNanos((long) (secondsSaved * 1e9)), parked, inRam, ramBytes,
+                    onDisk, diskBytes, ramEvictions, diskEvictions, writes, writeFailures, damaged, Optional.ofNullable(lastFailure));
         } finally {
             lock.unlock();
         }
@@ -383,8 +386,8 @@ public final class SequenceStore implements AutoCloseable {
             stored.users--;
             evict(null, false);
             progress.signalAll();
-            touch = stored.onDisk && System.nanoTime() - stored.touchedAt > TOUCH_NANOS;
-            stored.touchedAt = touch ? System.nanoTime() : stored.touchedAt;
+            touch = stored.onDisk && System.currentTimeMillis() - stored.touchedAt > TOUCH_MILLIS;
+            stored.touchedAt = touch ? System.currentTimeMillis() : stored.touchedAt;
         } finally {
             lock.unlock();
         }
@@ -411,10 +414,14 @@ public final class SequenceStore implements AutoCloseable {
                     loaded.close();
                     return null;
                 }
-                stored.memory = loaded;
-                stored.users++;
-                ramBytes += loaded.bytes();
+                StoredSequence current = byName.get(stored.fileName);
+                if (current != null && current != stored) { // it was evicted, and is here again
+                    loaded.close();
+                    return null;
+                }
                 insert(stored);
+                stored.users++;
+                hold(stored, loaded);
                 evict(stored, true);
                 return loaded;
             } finally {
@@ -468,7 +475,8 @@ public final class SequenceStore implements AutoCloseable {
 
     private static void checkLength(Sequence sequence, PromptKey key) {
         if (key.length() != sequence.computed()) {
-            throw new IllegalArgumentException("the key has %d elements, the KV cache holds %d positions".formatted(key.length(), sequence.computed()));
+            throw new IllegalArgumentException(
+                    "the key has %d elements, the KV cache holds %d positions".formatted(key.length(), sequence.computed()));
         }
     }
 
@@ -487,8 +495,9 @@ public final class SequenceStore implements AutoCloseable {
             if (there != null) {
                 return there;
             }
-            stored = snapshot(sequence, space, key);
-            if (stored == null || !admit(stored, cut, pin)) {
+            SavedSequence saved = snapshot(sequence, space, key);
+            stored = saved == null ? null : admit(space, key, saved, cut, pin);
+            if (stored == null) {
                 return null;
             }
         } finally {
@@ -522,7 +531,7 @@ public final class SequenceStore implements AutoCloseable {
         }
     }
 
-    private @Nullable StoredSequence snapshot(Sequence sequence, Space space, PromptKey key) {
+    private @Nullable SavedSequence snapshot(Sequence sequence, Space space, PromptKey key) {
         double speed = sequence.context().prefillSpeed();
         double perToken;
         lock.lock();
@@ -536,10 +545,7 @@ public final class SequenceStore implements AutoCloseable {
             lock.unlock();
         }
         try {
-            SavedSequence saved = sequence.snapshot(new SequenceNote(key, perToken).encode());
-            StoredSequence stored = new StoredSequence(space, key, saved.bytes(), saved.logits(), perToken);
-            stored.memory = saved;
-            return stored;
+            return sequence.snapshot(new SequenceNote(key, perToken).encode());
         } catch (UnsupportedFeatureException | InsufficientMemoryException e) {
             lock.lock();
             try {
@@ -551,32 +557,29 @@ public final class SequenceStore implements AutoCloseable {
         }
     }
 
-    /// Makes a saved sequence part of the store. False if it must not be: its memory is given up then.
-    private boolean admit(StoredSequence stored, Cut cut, boolean pin) {
-        SavedSequence memory = Objects.requireNonNull(stored.memory);
+    /// Makes a saved sequence part of the store; null if it must not be, and its memory is given up.
+    private @Nullable StoredSequence admit(Space space, PromptKey key, SavedSequence saved, Cut cut, boolean pin) {
         lock.lock();
         try {
-            if (closed || pin && !fitsPinned(stored.bytes)) {
-                memory.close();
-                return false;
+            if (closed || pin && !fitsPinned(saved.bytes())) {
+                saved.close();
+                return null;
             }
-            StoredSequence same = index.get(stored.space, stored.key);
-            if (same != null) { // on disk only, or being written by this store
-                stored.pins = same.pins;
-                dropMemory(same);
-                stored.onDisk = same.onDisk;
+            StoredSequence stored = index.get(space, key); // then it is on disk only
+            if (stored == null) {
+                stored = new StoredSequence(space, key, saved.bytes(), saved.logits(), secondsPerToken.getOrDefault(space, 0.0));
+                insert(stored);
             }
             parked++;
-            ramBytes += stored.bytes;
             stored.lastUse = ++clock;
             stored.pins += pin ? 1 : 0;
-            insert(stored);
+            hold(stored, saved);
             for (StoredSequence prefix : index.covered(stored, cut)) {
                 supersede(prefix, stored);
             }
             enqueue(stored);
             evict(null, true);
-            return true;
+            return stored;
         } finally {
             lock.unlock();
         }
@@ -589,15 +592,14 @@ public final class SequenceStore implements AutoCloseable {
         }
         by.supersedes.addAll(prefix.supersedes);
         prefix.supersedes.clear();
-        if (prefix.pending && !prefix.writing) {
+        if (prefix.pending && queue.remove(prefix)) {
             prefix.pending = false;
-            queue.remove(prefix);
-        }
-        if (!prefix.pending) {
-            dropMemory(prefix);
         }
         if (prefix.onDisk || prefix.pending) {
             by.supersedes.add(prefix);
+        }
+        if (!prefix.pending) {
+            dropMemory(prefix);
         }
     }
 
@@ -643,6 +645,11 @@ public final class SequenceStore implements AutoCloseable {
     private void insert(StoredSequence stored) {
         index.add(stored);
         byName.put(stored.fileName, stored);
+    }
+
+    private void hold(StoredSequence stored, SavedSequence memory) {
+        stored.memory = memory;
+        ramBytes += memory.bytes();
     }
 
     private void dropMemory(StoredSequence stored) {
@@ -697,15 +704,6 @@ public final class SequenceStore implements AutoCloseable {
         }
     }
 
-    private @Nullable StoredSequence writing() {
-        for (StoredSequence stored : byName.values()) {
-            if (stored.writing) {
-                return stored;
-            }
-        }
-        return null;
-    }
-
     private void writeBehind() {
         while (true) {
             StoredSequence next;
@@ -719,7 +717,7 @@ public final class SequenceStore implements AutoCloseable {
                 if (next == null) {
                     return;
                 }
-                next.writing = true;
+                writing = true;
                 for (StoredSequence stored : byName.values()) {
                     if (stored.pins > 0) {
                         spared.add(stored.fileName);
@@ -742,9 +740,9 @@ public final class SequenceStore implements AutoCloseable {
         }
         lock.lock();
         try {
-            stored.writing = false;
+            writing = false;
             stored.pending = false;
-            stored.touchedAt = System.nanoTime();
+            stored.touchedAt = System.currentTimeMillis();
             if (failure != null) {
                 writeFailures++;
                 failed(failure);
@@ -760,7 +758,8 @@ public final class SequenceStore implements AutoCloseable {
                 }
             }
             for (StoredSequence prefix : stored.supersedes) {
-                if (failure == null && prefix.memory == null && !prefix.pending && byName.get(prefix.fileName) == prefix) {
+                if (failure == null && prefix.pins == 0 && prefix.users == 0 && !prefix.pending) {
+                    dropMemory(prefix);
                     dropFile(prefix, true);
                 }
             }

@@ -25,8 +25,9 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.Predicate;
 
-/// The files of a store. Each is a saved sequence, named by what it is of, written aside and moved into its place, and never changed afterwards: readers need
-/// no lock, and there is no index that could be wrong. Who writes or deletes to make room holds the folder's lock. The time of a file says when it was used last.
+/// The files of a store. Each is a saved sequence, named by what it is of, written aside and moved into its place, and never changed
+/// afterwards: readers need no lock, and there is no index that could be wrong. Who writes or deletes to make room holds the folder's lock.
+/// The time of a file says when it was used last.
 ///
 /// Not thread-safe but for [#load], [#touch] and [#delete].
 final class StoreFolder {
@@ -208,7 +209,8 @@ final class StoreFolder {
             }
         }
         if (staying > maxBytes) {
-            throw new IOException("there is no room for %,d bytes: the store may have %,d, and what is pinned stays".formatted(stored.bytes, maxBytes));
+            throw new IOException("there is no room for %,d bytes: the store may have %,d, and what is pinned stays"
+                    .formatted(stored.bytes, maxBytes));
         }
         candidates.sort(Comparator.comparing(Candidate::used));
         List<String> deleted = new ArrayList<>();

@@ -25,11 +25,11 @@ final class StoredSequence {
     boolean onDisk;
     /// Waits for its file, or is being written.
     boolean pending;
-    boolean writing;
     /// Calls that use the memory.
     int users;
     int pins;
     long lastUse;
+    /// When the file was last marked as used, in milliseconds.
     long touchedAt;
     /// Prefixes of this sequence that go once it is in its file.
     final List<StoredSequence> supersedes = new ArrayList<>();
