@@ -331,6 +331,8 @@ public final class SequenceStore implements AutoCloseable {
                 damaged++;
                 failed(reason);
             }
+        } catch (IOException e) {
+            failed(folder.path() + " cannot be read: " + e);
         } finally {
             lock.unlock();
         }
@@ -353,7 +355,9 @@ public final class SequenceStore implements AutoCloseable {
                 sequence.rewind(usable);
             }
             return sequence.computed() == usable ? tier : Tier.NONE;
-        } catch (StateMismatchException | ContextFullException | DecodeException e) {
+        } catch (ContextFullException e) {
+            return Tier.NONE;
+        } catch (StateMismatchException | DecodeException e) {
             lock.lock();
             try {
                 failed(stored.fileName + " could not be restored: " + e.getMessage());
@@ -519,6 +523,10 @@ public final class SequenceStore implements AutoCloseable {
         lock.lock();
         try {
             StoredSequence there = pin ? index.get(space, key) : index.covering(space, key, cut);
+            if (there != null && there.onDisk && folder != null && !folder.has(there)) { // another process has deleted it
+                dropFile(there, false);
+                there = there.gone() ? null : there;
+            }
             if (there == null || pin && (there.memory == null || there.pins == 0 && !fitsPinned(there.bytes))) {
                 return null;
             }

@@ -29,7 +29,7 @@ import java.util.function.Predicate;
 /// afterwards: readers need no lock, and there is no index that could be wrong. Who writes or deletes to make room holds the folder's lock.
 /// The time of a file says when it was used last.
 ///
-/// Not thread-safe but for [#load], [#touch] and [#delete].
+/// Not thread-safe but for [#load], [#has], [#touch] and [#delete].
 final class StoreFolder {
 
     private static final String SUFFIX = ".kv";
@@ -86,23 +86,19 @@ final class StoreFolder {
     ///
     /// @param known  by name
     /// @param broken told of files that cannot be used
-    List<StoredSequence> scan(Predicate<String> known, List<String> broken) {
+    List<StoredSequence> scan(Predicate<String> known, List<String> broken) throws IOException {
         List<StoredSequence> found = new ArrayList<>();
-        try {
-            FileTime changed = Files.getLastModifiedTime(folder);
-            if (changed.equals(seen) && changed.toInstant().plus(BLUR).isBefore(seenAt)) {
-                return found;
+        FileTime changed = Files.getLastModifiedTime(folder);
+        if (changed.equals(seen) && changed.toInstant().plus(BLUR).isBefore(seenAt)) {
+            return found;
+        }
+        seenAt = Instant.now();
+        seen = changed;
+        for (Path path : list(SUFFIX)) {
+            String name = path.getFileName().toString();
+            if (!known.test(name)) {
+                read(path, name, found, broken);
             }
-            seenAt = Instant.now();
-            seen = changed;
-            for (Path path : list(SUFFIX)) {
-                String name = path.getFileName().toString();
-                if (!known.test(name)) {
-                    read(path, name, found, broken);
-                }
-            }
-        } catch (IOException e) {
-            broken.add(folder + ": " + e);
         }
         return found;
     }
@@ -149,6 +145,10 @@ final class StoreFolder {
             saved.close();
             throw e;
         }
+    }
+
+    boolean has(StoredSequence stored) {
+        return Files.exists(folder.resolve(stored.fileName));
     }
 
     /// Notes that a file was used.
