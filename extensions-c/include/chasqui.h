@@ -5,7 +5,8 @@
 //   chasqui_guard.h     status codes, messages, ABI report
 //   chasqui_runtime.h   version, backends, devices, log
 //   chasqui_model.h     models, their vocabulary and metadata
-//   chasqui_context.h   contexts: decode, sequences, logits, cancel, state
+//   chasqui_context.h   contexts: decode, sequences, logits, cancel
+//   chasqui_state.h     saved sequences and contexts
 //   chasqui_sampler.h   sampler chains and grammars
 //   chasqui_tree.h      token trees: several ways to go on in one pass
 //   chasqui_draft.h     where guesses come from, and what is kept of them
@@ -21,6 +22,7 @@
 #include "chasqui_runtime.h"
 #include "chasqui_model.h"
 #include "chasqui_context.h"
+#include "chasqui_state.h"
 #include "chasqui_sampler.h"
 #include "chasqui_tree.h"
 #include "chasqui_draft.h"

@@ -166,31 +166,6 @@ CHQ_API chq_status chq_seq_shift(struct chq_context * context, int32_t seq_id, i
 // Empties every sequence.
 CHQ_API chq_status chq_context_clear(struct chq_context * context);
 
-//
-// state of one sequence, with the tokens in it: a header with model, cache types, build and checksum guards the payload
-//
-
-CHQ_API chq_status chq_seq_save(
-        struct chq_context * context,
-        int32_t              seq_id,
-        const int32_t      * tokens,   // stored with the state
-        int32_t              n_tokens,
-        uint8_t            * data,     // may be NULL with capacity 0 to ask for the size
-        size_t               capacity,
-        size_t             * size);    // bytes needed or written
-
-// Restores into seq_id, replacing what it holds. *n_tokens = tokens stored; CHQ_STATUS_BUFFER, with nothing changed, if capacity is less.
-// Refuses data of another model, build or cache type, and damaged data (CHQ_STATUS_ARGUMENT), and data for which there are too few
-// cells (CHQ_STATUS_CONTEXT_FULL); then the sequence is left as it was.
-CHQ_API chq_status chq_seq_restore(
-        struct chq_context * context,
-        int32_t              seq_id,
-        const uint8_t      * data,
-        size_t               size,
-        int32_t            * tokens,
-        int32_t              capacity,
-        int32_t            * n_tokens);
-
 #ifdef __cplusplus
 }
 #endif

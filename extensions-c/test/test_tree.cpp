@@ -309,7 +309,7 @@ TEST(nothing_else_happens_to_a_context_before_the_commit) {
     CHECK_STATUS(chq_decode(context.context, 0, &token, 1, CHQ_OUTPUT_NONE, nullptr), CHQ_STATUS_STATE);
     CHECK_STATUS(chq_tree_decode(context.context, 0, t.it), CHQ_STATUS_STATE);
     CHECK_STATUS(chq_seq_remove(context.context, 0, 0, -1), CHQ_STATUS_STATE);
-    CHECK_STATUS(chq_seq_save(context.context, 0, nullptr, 0, nullptr, 0, &size), CHQ_STATUS_STATE);
+    CHECK_STATUS(chq_seq_save(context.context, 0, nullptr, 0, nullptr, 0, false, nullptr, 0, &size), CHQ_STATUS_STATE);
     CHECK_STATUS(chq_tree_commit(context.context, 5), CHQ_STATUS_ARGUMENT);
     CHECK_STATUS(chq_tree_commit(context.context, -2), CHQ_STATUS_ARGUMENT);
     CHECK_OK(chq_tree_commit(context.context, 4));
@@ -333,13 +333,13 @@ TEST(a_state_saved_after_trees_can_be_restored) {
         now = joined(now, t.path(9));
     }
     size_t size = 0;
-    CHECK_STATUS(chq_seq_save(context.context, 0, now.data(), (int32_t) now.size(), nullptr, 0, &size), CHQ_STATUS_BUFFER);
+    CHECK_STATUS(chq_seq_save(context.context, 0, now.data(), (int32_t) now.size(), nullptr, 0, false, nullptr, 0, &size), CHQ_STATUS_BUFFER);
     std::vector<uint8_t> state(size);
-    CHECK_OK(chq_seq_save(context.context, 0, now.data(), (int32_t) now.size(), state.data(), size, &size));
+    CHECK_OK(chq_seq_save(context.context, 0, now.data(), (int32_t) now.size(), nullptr, 0, false, state.data(), size, &size));
     tiny_context other(model);
     text tokens(now.size());
     int32_t n = 0;
-    CHECK_OK(chq_seq_restore(other.context, 0, state.data(), size, tokens.data(), (int32_t) tokens.size(), &n));
+    CHECK_OK(chq_seq_restore(other.context, 0, state.data(), size, true, tokens.data(), (int32_t) tokens.size(), &n, nullptr));
     CHECK(tokens == now);
     const int32_t next = 270;
     CHECK_OK(chq_decode(other.context, 0, &next, 1, CHQ_OUTPUT_LAST, nullptr));

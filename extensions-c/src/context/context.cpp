@@ -2,6 +2,7 @@
 
 #include "chasqui_runtime.h"
 #include "kernels/offer.h"
+#include "model/xxh64.h"
 #include "runtime/runtime.h"
 
 #include <algorithm>
@@ -252,6 +253,26 @@ static void attach_pools(chq_context * context, int32_t n_threads, int32_t n_thr
     context->retired_pools.push_back(std::move(pool_batch));
 }
 
+static uint64_t settings_of(const chq_model * model, const llama_context_params & params) {
+    const float train_base  = (float) meta_number(model->llama, model->arch + ".rope.freq_base", 10000);
+    const float train_scale = llama_model_rope_freq_scale_train(model->llama);
+    const struct {
+        int32_t  rope_scaling;
+        int32_t  attention;
+        uint32_t yarn_orig_ctx;
+        int32_t  flash; // without it values are stored transposed
+        float    floats[6];
+    } settings = {
+        raw(params.rope_scaling_type), raw(params.attention_type), params.yarn_orig_ctx, params.flash_attn_type != LLAMA_FLASH_ATTN_TYPE_DISABLED,
+        {
+            params.rope_freq_base  == 0 ? train_base  : params.rope_freq_base,
+            params.rope_freq_scale == 0 ? train_scale : params.rope_freq_scale,
+            params.yarn_ext_factor, params.yarn_attn_factor, params.yarn_beta_fast, params.yarn_beta_slow,
+        },
+    };
+    return xxh64((const uint8_t *) &settings, sizeof(settings), 0);
+}
+
 static void read_constants(chq_context * context, const llama_context_params & params, int32_t n_branches) {
     llama_context * l = context->llama;
     context->memory        = llama_get_memory(l);
@@ -268,6 +289,7 @@ static void read_constants(chq_context * context, const llama_context_params & p
     context->can_shift     = context->memory && llama_memory_can_shift(context->memory);
     context->type_k        = params.type_k;
     context->type_v        = params.type_v;
+    context->settings      = settings_of(context->model, params);
 
     context->batch_pos   .resize(context->n_batch);
     context->batch_n_seq .assign(context->n_batch, 1);

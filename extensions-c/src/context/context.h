@@ -97,6 +97,7 @@ struct chq_context : chq::handle {
     bool    can_shift     = false;
     ggml_type type_k      = GGML_TYPE_F16;
     ggml_type type_v      = GGML_TYPE_F16;
+    uint64_t  settings    = 0;  // of rotation and attention: saved states must agree in them
 
     // chq_decode's batch of n_batch tokens; the arrays never move
     std::vector<llama_pos>      batch_pos;
@@ -108,6 +109,7 @@ struct chq_context : chq::handle {
     // rows of the last decode; data is asked for when somebody wants it
     int32_t       n_rows    = 0;
     const float * rows_data = nullptr;
+    std::vector<float> restored_row; // which a saved state brought
 
     // chq_context_set_top_k: what the kernels fill in instead of logits
     int32_t                     top_k = 0;

@@ -229,6 +229,17 @@ const chq_abi_field speculation_stats_fields[] = {
     FIELD(chq_speculation_stats, model),
 };
 
+const chq_abi_field state_info_fields[] = {
+    FIELD(chq_state_info, n_bytes),
+    FIELD(chq_state_info, n_head),
+    FIELD(chq_state_info, fit),
+    FIELD(chq_state_info, note_at),
+    FIELD(chq_state_info, n_note),
+    FIELD(chq_state_info, n_tokens),
+    FIELD(chq_state_info, kind),
+    FIELD(chq_state_info, logits),
+};
+
 const chq_abi_field recycling_info_fields[] = {
     FIELD(chq_recycling_info, n_entries),
     FIELD(chq_recycling_info, n_bytes),
@@ -333,6 +344,7 @@ const struct chq_abi_struct * chq_abi_structs(uint32_t * n) {
         describe<chq_draft_model_params>          ("chq_draft_model_params",           draft_model_params_fields),
         describe<chq_source_stats>                ("chq_source_stats",                 source_stats_fields),
         describe<chq_speculation_stats>           ("chq_speculation_stats",            speculation_stats_fields),
+        describe<chq_state_info>                  ("chq_state_info",                   state_info_fields),
         describe<chq_recycling_info>              ("chq_recycling_info",               recycling_info_fields),
         describe<chq_tree_node>                   ("chq_tree_node",                    tree_node_fields),
         describe<chq_chat_message>                ("chq_chat_message",                 chat_message_fields),

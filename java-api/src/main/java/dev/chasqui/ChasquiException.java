@@ -1,5 +1,6 @@
 package dev.chasqui;
 
+import dev.chasqui.kv.SequenceStoreException;
 import dev.chasqui.models.ModelStoreException;
 import dev.chasqui.vision.ImageException;
 
@@ -9,7 +10,7 @@ import dev.chasqui.vision.ImageException;
 public abstract sealed class ChasquiException extends RuntimeException
         permits CancelledException, ContextFullException, DecodeException, GgufException, GrammarException,
                 InsufficientMemoryException, ModelLoadException, NativeAbortException, NativeLibraryException,
-                StateMismatchException, UnsupportedFeatureException, ModelStoreException, ImageException {
+                SequenceStoreException, StateMismatchException, UnsupportedFeatureException, ModelStoreException, ImageException {
 
     protected ChasquiException(String message) {
         super(message);

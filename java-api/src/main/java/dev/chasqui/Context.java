@@ -5,10 +5,16 @@ import static dev.chasqui.bindings.Chq.*;
 import dev.chasqui.bindings.chq_context_info;
 import dev.chasqui.bindings.chq_sampled;
 import dev.chasqui.bindings.llama_context_params;
+import dev.chasqui.kv.SequenceStore;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashSet;
 import java.util.List;
@@ -22,6 +28,7 @@ import org.jspecify.annotations.Nullable;
 public final class Context implements AutoCloseable {
 
     private static final int PIECE_BYTES = 512;
+    private static final int MEASURED_TOKENS = 32;
 
     private final Model model;
     private final NativeOwner handle;
@@ -30,6 +37,11 @@ public final class Context implements AutoCloseable {
     private final Exclusive exclusive = new Exclusive("context");
     private final BitSet sequenceIds;
     private final List<Sequence> open = new ArrayList<>();
+    private final KeptSequences kept;
+    private final @Nullable SequenceStore store;
+    private final long stateFit;
+    private long measuredTokens;
+    private long measuredNanos;
     private int nextCell;
     private final Object cancelLock = new Object();
     private volatile boolean cancelRequested;
@@ -47,7 +59,11 @@ public final class Context implements AutoCloseable {
 
     Context(Model model, ContextOptions options) {
         this.model = model;
-        this.sequenceIds = new BitSet(options.maxSequences());
+        this.sequenceIds = new BitSet(options.maxSequences() + options.keptSequences());
+        this.store = options.store();
+        ModelInfo facts = model.info();
+        this.kept = new KeptSequences(this, options.keptSequences(),
+                !facts.recurrent() && !facts.hybrid() && (facts.slidingWindow() == 0 || options.fullWindowCache()));
         MemorySegment modelAddress = model.handle().acquire();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
@@ -55,7 +71,10 @@ public final class Context implements AutoCloseable {
             NativeLog.drain();
             MemorySegment address = out.get(ValueLayout.ADDRESS, 0);
             this.handle = new NativeOwner(this, "context", address, context -> chq_context_free(context), model.handle());
-            this.info = readInfo(address, arena);
+            this.info = readInfo(address, options.keptSequences(), arena);
+            MemorySegment fit = arena.allocate(ValueLayout.JAVA_LONG);
+            Status.check(chq_state_fit(address, fit));
+            this.stateFit = fit.get(ValueLayout.JAVA_LONG, 0);
             this.maxLogitRows = Math.min(options.maxLogitRows(), Math.min(info.batchSize(), info.microBatchSize()));
         } catch (Throwable e) {
             scratch.close();
@@ -71,8 +90,10 @@ public final class Context implements AutoCloseable {
         llama_context_params.n_ctx(p, size);
         llama_context_params.n_batch(p, options.batchSize());
         llama_context_params.n_ubatch(p, options.microBatchSize());
-        llama_context_params.n_seq_max(p, options.maxSequences());
-        llama_context_params.n_outputs_max(p, Math.min(options.maxLogitRows(), options.batchSize()));
+        int sequences = options.maxSequences() + options.keptSequences();
+        llama_context_params.n_seq_max(p, sequences);
+        int rows = options.keptSequences() == 0 ? options.maxLogitRows() : Math.max(options.maxLogitRows(), sequences); // one for each, at least
+        llama_context_params.n_outputs_max(p, Math.min(rows, options.batchSize()));
         llama_context_params.n_threads(p, options.threads());
         llama_context_params.n_threads_batch(p, options.batchThreads() > 0 ? options.batchThreads() : options.threads());
         llama_context_params.flash_attn_type(p, options.flashAttention().nativeValue());
@@ -87,7 +108,7 @@ public final class Context implements AutoCloseable {
         return p;
     }
 
-    private static ContextInfo readInfo(MemorySegment address, Arena arena) {
+    private static ContextInfo readInfo(MemorySegment address, int keptSequences, Arena arena) {
         MemorySegment raw = arena.allocate(chq_context_info.layout());
         Status.check(chq_context_get_info(address, raw));
         return new ContextInfo(
@@ -95,7 +116,7 @@ public final class Context implements AutoCloseable {
                 chq_context_info.n_ctx_seq(raw),
                 chq_context_info.n_batch(raw),
                 chq_context_info.n_ubatch(raw),
-                chq_context_info.n_seq_max(raw),
+                chq_context_info.n_seq_max(raw) - keptSequences,
                 chq_context_info.n_threads(raw),
                 chq_context_info.n_threads_batch(raw),
                 chq_context_info.can_shift(raw));
@@ -109,9 +130,21 @@ public final class Context implements AutoCloseable {
         return info;
     }
 
+    /// The number of what saved states must have in common with this context to be restored in it: model, build of llama.cpp, KV types, rotation of
+    /// positions, kind of attention. Contexts with the same number can exchange states, in any process.
+    public long stateFit() {
+        return stateFit;
+    }
+
+    /// Tokens of prompts computed per second here so far; 0 if there were none.
+    public double prefillSpeed() {
+        return measuredNanos == 0 ? 0 : measuredTokens * 1e9 / measuredNanos;
+    }
+
     /// A context of another model for the texts of this one, on as many threads. The caller closes it.
     Context companion(Model other) {
-        return other.newContext(ContextOptions.defaults().withContextSize(info().sequenceSize()).withThreads(info().threads(), info().batchThreads()));
+        return other.newContext(ContextOptions.defaults().withContextSize(info().sequenceSize())
+                .withThreads(info().threads(), info().batchThreads()));
     }
 
     /// A new empty sequence.
@@ -145,6 +178,106 @@ public final class Context implements AutoCloseable {
                 chq_context_cancel(handle.address());
             }
         }
+    }
+
+    /// Saves all open sequences to one file, cells that they share only once. What is there afterwards, whatever happens, is either the old
+    /// file or the new one, whole.
+    ///
+    /// @throws IOException if the file cannot be written; an old one is still there
+    public void save(Path file) throws IOException {
+        MemorySegment address = enter();
+        StateMemory memory;
+        try (Arena arena = Arena.ofConfined()) {
+            while (kept.dropOne(address)) {
+                // copies are nobody's
+            }
+            TokenList tokens = new TokenList();
+            ByteBuffer note = ByteBuffer.allocate(open.size() * 2 * Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+            for (Sequence sequence : open) {
+                tokens.addAll(sequence.settle(address));
+                note.putInt(sequence.id()).putInt(sequence.length());
+            }
+            MemorySegment ids = arena.allocateFrom(ValueLayout.JAVA_INT, tokens.toArray());
+            MemorySegment noteBytes = arena.allocateFrom(ValueLayout.JAVA_BYTE, note.array());
+            memory = StateMemory.save(this, (data, capacity, size) -> chq_context_save(
+                    address, ids, (int) (ids.byteSize() / Integer.BYTES), noteBytes, (int) noteBytes.byteSize(), data, capacity, size));
+        } finally {
+            exit();
+        }
+        try {
+            memory.write(file);
+        } finally {
+            memory.close();
+        }
+    }
+
+    /// Opens the sequences of a file of [#save(Path)] in this context, which must have none.
+    ///
+    /// @return the sequences in the order in which they were opened
+    /// @throws IOException            if the file cannot be read
+    /// @throws StateMismatchException if it is no such file, damaged, or belongs to another model, KV type or build
+    /// @throws ContextFullException   if they do not fit
+    /// @throws IllegalStateException  if sequences are open, or there were more of them than [ContextOptions#maxSequences()]
+    public List<Sequence> restore(Path file) throws IOException {
+        StateMemory memory = StateMemory.read(this, file);
+        MemorySegment data = memory.acquire();
+        try {
+            MemorySegment address = enter();
+            try {
+                return restore(address, file, memory.info(), data);
+            } finally {
+                exit();
+            }
+        } finally {
+            memory.release();
+            memory.close();
+        }
+    }
+
+    private List<Sequence> restore(MemorySegment address, Path file, StateMemory.Info saved, MemorySegment data) {
+        if (!open.isEmpty()) {
+            throw new IllegalStateException("the context has open sequences");
+        }
+        if (saved.kind() != CHQ_STATE_CONTEXT()) {
+            throw new StateMismatchException(file + ": the saved state is of a single sequence");
+        }
+        int[] tokens = saved.tokenIds();
+        ByteBuffer note = ByteBuffer.wrap(saved.note()).order(ByteOrder.LITTLE_ENDIAN);
+        List<Sequence> sequences = new ArrayList<>();
+        BitSet ids = new BitSet();
+        int at = 0;
+        while (note.remaining() >= 2 * Integer.BYTES) {
+            int id = note.getInt();
+            int length = note.getInt();
+            if (id < 0 || ids.get(id) || length < 0 || length > tokens.length - at) {
+                throw new StateMismatchException(file + ": the saved state is damaged: its list of sequences makes no sense");
+            }
+            ids.set(id);
+            sequences.add(new Sequence(this, id, Arrays.copyOfRange(tokens, at, at + length)));
+            at += length;
+        }
+        if (sequences.size() > info.maxSequences() || ids.length() > info.maxSequences() + kept.limit()) {
+            throw new IllegalStateException("the saved context has %d sequences with numbers up to %d; raise ContextOptions.maxSequences"
+                    .formatted(sequences.size(), ids.length() - 1));
+        }
+        while (kept.dropOne(address)) {
+            // they are in the way
+        }
+        int status = chq_context_restore(address, data, data.byteSize(), true);
+        if (status == CHQ_STATUS_CONTEXT_FULL()) {
+            throw new ContextFullException(tokens.length, info.contextSize());
+        } else if (status == CHQ_STATUS_ARGUMENT()) {
+            throw new StateMismatchException(file + ": " + Status.lastError());
+        }
+        Status.check(status);
+        logitsOwner = null;
+        sequenceIds.or(ids);
+        for (Sequence sequence : sequences) {
+            sequence.restored(address);
+            open.forEach(sequence::shareCells);
+            opened(sequence);
+        }
+        return sequences;
     }
 
     /// Frees the context; sequences in it become unusable. Idempotent.
@@ -196,18 +329,27 @@ public final class Context implements AutoCloseable {
     }
 
     int takeSequenceId() {
-        int id = sequenceIds.nextClearBit(0);
-        if (id >= info.maxSequences()) {
+        if (open.size() >= info.maxSequences()) {
             throw new IllegalStateException("all " + info.maxSequences()
                     + " sequences of the context are in use; close one or raise ContextOptions.maxSequences");
         }
+        return takeSpareId();
+    }
+
+    /// There are as many as open and kept sequences may be.
+    int takeSpareId() {
+        int id = sequenceIds.nextClearBit(0);
         sequenceIds.set(id);
         return id;
     }
 
+    void returnSpareId(int id) {
+        sequenceIds.clear(id);
+    }
+
     void returnSequenceId(@Nullable Sequence sequence, int id) {
         open.remove(sequence);
-        sequenceIds.clear(id);
+        returnSpareId(id);
     }
 
     Sequence opened(Sequence sequence) {
@@ -220,14 +362,34 @@ public final class Context implements AutoCloseable {
         return nextCell++;
     }
 
-    /// Cells that no open sequence uses, counted; models that keep a state instead of cells, or slide a window, have more room.
-    int freeCells() {
+    KeptSequences kept() {
+        return kept;
+    }
+
+    @Nullable SequenceStore store() {
+        return store;
+    }
+
+    /// Notes how long a part of a prompt took. Few tokens tell little of how long many take.
+    void measured(int tokens, long nanos) {
+        if (tokens >= MEASURED_TOKENS) {
+            measuredTokens += tokens;
+            measuredNanos += nanos;
+        }
+    }
+
+    /// Cells that no open sequence uses, and no kept one if it counts, counted; models that keep a state instead of cells, or slide a window,
+    /// have more room.
+    int freeCells(boolean withKept) {
         ModelInfo facts = model.info();
-        if (open.size() == 1 || facts.recurrent() || facts.hybrid() || facts.slidingWindow() > 0) {
+        if ((open.size() == 1 && kept.isEmpty()) || facts.recurrent() || facts.hybrid() || facts.slidingWindow() > 0) {
             return Integer.MAX_VALUE;
         }
         Set<Integer> used = new HashSet<>();
         open.forEach(sequence -> sequence.collectCells(used));
+        if (withKept) {
+            kept.collectCells(used);
+        }
         return Math.max(0, info.contextSize() - used.size());
     }
 

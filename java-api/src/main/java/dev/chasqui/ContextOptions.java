@@ -1,6 +1,8 @@
 package dev.chasqui;
 
+import dev.chasqui.kv.SequenceStore;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /// Size and shape of a [Context]. Immutable; change a copy with the `with` methods.
 ///
@@ -19,6 +21,9 @@ import java.util.Objects;
 /// @param ropeFrequencyBase  base of the rotary embedding; 0 = the model's
 /// @param ropeFrequencyScale scale of the rotary embedding; 0 = the model's
 /// @param poll            how eagerly worker threads wait between passes: 0 sleeps, 100 spins
+/// @param keptSequences   copies of sequences, beyond `maxSequences`, that may stay in cells that nobody needs ([Sequence#keep()]); see
+///                        `docs/sequence-store.md` for when that is faster than a store alone
+/// @param store           where generations look for the beginning of their prompt, and leave what they computed; null = nowhere
 public record ContextOptions(
         int contextSize,
         int batchSize,
@@ -34,19 +39,22 @@ public record ContextOptions(
         boolean fullWindowCache,
         float ropeFrequencyBase,
         float ropeFrequencyScale,
-        int poll) {
+        int poll,
+        int keptSequences,
+        @Nullable SequenceStore store) {
 
     /// Largest context that `contextSize = 0` gives.
     public static final int DEFAULT_MAX_SIZE = 8192;
 
     private static final ContextOptions DEFAULTS = new ContextOptions(
-            0, 2048, 512, 1, 64, 0, 0, FlashAttention.AUTO, KvType.F16, KvType.F16, true, true, 0, 0, 50);
+            0, 2048, 512, 1, 64, 0, 0, FlashAttention.AUTO, KvType.F16, KvType.F16, true, true, 0, 0, 50, 0, null);
 
     public ContextOptions {
         range("contextSize", contextSize, 0, Integer.MAX_VALUE);
         range("batchSize", batchSize, 1, Integer.MAX_VALUE);
         range("microBatchSize", microBatchSize, 1, batchSize);
         range("maxSequences", maxSequences, 1, 256);
+        range("keptSequences", keptSequences, 0, 256 - maxSequences);
         range("maxLogitRows", maxLogitRows, 1, Integer.MAX_VALUE);
         range("threads", threads, 0, 512);
         range("batchThreads", batchThreads, 0, 512);
@@ -65,28 +73,29 @@ public record ContextOptions(
 
     public ContextOptions withContextSize(int value) {
         return new ContextOptions(value, batchSize, microBatchSize, maxSequences, maxLogitRows, threads, batchThreads, flashAttention,
-                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll);
+                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store);
     }
 
     /// Sets the batch size, and lowers the micro-batch size to it if need be.
     public ContextOptions withBatchSize(int value) {
         return new ContextOptions(contextSize, value, Math.min(microBatchSize, Math.max(value, 1)), maxSequences, maxLogitRows, threads,
-                batchThreads, flashAttention, keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll);
+                batchThreads, flashAttention, keyType, valueType, offloadKv, fullWindowCache,
+                ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store);
     }
 
     public ContextOptions withMicroBatchSize(int value) {
         return new ContextOptions(contextSize, batchSize, value, maxSequences, maxLogitRows, threads, batchThreads, flashAttention,
-                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll);
+                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store);
     }
 
     public ContextOptions withMaxSequences(int value) {
         return new ContextOptions(contextSize, batchSize, microBatchSize, value, maxLogitRows, threads, batchThreads, flashAttention,
-                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll);
+                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store);
     }
 
     public ContextOptions withMaxLogitRows(int value) {
         return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, value, threads, batchThreads, flashAttention,
-                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll);
+                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store);
     }
 
     /// Sets the threads for one token at a time and for many at once.
@@ -96,37 +105,47 @@ public record ContextOptions(
 
     public ContextOptions withThreads(int single, int batch) {
         return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, maxLogitRows, single, batch, flashAttention,
-                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll);
+                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store);
     }
 
     public ContextOptions withFlashAttention(FlashAttention value) {
         return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, maxLogitRows, threads, batchThreads, value,
-                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll);
+                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store);
     }
 
     public ContextOptions withKvTypes(KvType keys, KvType values) {
         return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, maxLogitRows, threads, batchThreads, flashAttention,
-                keys, values, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll);
+                keys, values, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store);
     }
 
     public ContextOptions withOffloadKv(boolean value) {
         return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, maxLogitRows, threads, batchThreads, flashAttention,
-                keyType, valueType, value, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll);
+                keyType, valueType, value, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store);
     }
 
     public ContextOptions withFullWindowCache(boolean value) {
         return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, maxLogitRows, threads, batchThreads, flashAttention,
-                keyType, valueType, offloadKv, value, ropeFrequencyBase, ropeFrequencyScale, poll);
+                keyType, valueType, offloadKv, value, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store);
     }
 
     public ContextOptions withRope(float frequencyBase, float frequencyScale) {
         return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, maxLogitRows, threads, batchThreads, flashAttention,
-                keyType, valueType, offloadKv, fullWindowCache, frequencyBase, frequencyScale, poll);
+                keyType, valueType, offloadKv, fullWindowCache, frequencyBase, frequencyScale, poll, keptSequences, store);
     }
 
     public ContextOptions withPoll(int value) {
         return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, maxLogitRows, threads, batchThreads, flashAttention,
-                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, value);
+                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, value, keptSequences, store);
+    }
+
+    public ContextOptions withKeptSequences(int value) {
+        return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, maxLogitRows, threads, batchThreads, flashAttention,
+                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, value, store);
+    }
+
+    public ContextOptions withStore(@Nullable SequenceStore value) {
+        return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, maxLogitRows, threads, batchThreads, flashAttention,
+                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, value);
     }
 
     private static void range(String name, int value, int low, int high) {

@@ -145,6 +145,9 @@ public final class Generation implements Iterable<String>, AutoCloseable {
         if (whenDone != null) {
             whenDone.accept(String.valueOf(whole));
         }
+        if (startedAt != 0) {
+            sequence.park();
+        }
         if (ownedContext != null) {
             ownedContext.close();
         }
@@ -187,7 +190,12 @@ public final class Generation implements Iterable<String>, AutoCloseable {
         }
         try {
             if (prompt != null) {
-                cachedTokens = sequence.set(prompt);
+                int branch = sequence.prepare(prompt);
+                if (stopRequested()) { // restoring takes a moment
+                    end(FinishReason.CANCELLED);
+                    return;
+                }
+                cachedTokens = sequence.fill(branch, prompt);
             } else {
                 cachedTokens = sequence.length();
             }

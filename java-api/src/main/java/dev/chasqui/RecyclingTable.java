@@ -9,7 +9,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 
 /// What a model rated best after the tokens it has seen, kept to guess from in later answers ("token recycling"). All generations of the model fill and use
 /// it; it takes some 40 bytes for each token of the vocabulary and grows to 15 MiB more. Saved, it makes the next program's first answers as fast as this one's last.
@@ -89,14 +88,7 @@ public final class RecyclingTable {
 
     /// Writes the content to a file, aside first, so that a reader never sees half of it.
     public void save(Path file) throws IOException {
-        Path absolute = file.toAbsolutePath();
-        Path aside = Files.createTempFile(absolute.getParent(), absolute.getFileName().toString(), ".part");
-        try {
-            Files.write(aside, save());
-            Files.move(aside, absolute, StandardCopyOption.REPLACE_EXISTING);
-        } finally {
-            Files.deleteIfExists(aside);
-        }
+        AtomicFile.write(file, MemorySegment.ofArray(save()));
     }
 
     /// Replaces the content by that of a file that [#save(Path)] wrote.

@@ -3,11 +3,15 @@ package dev.chasqui;
 import static dev.chasqui.bindings.Chq.*;
 
 import dev.chasqui.bindings.chq_sampled;
+import dev.chasqui.bindings.chq_state_info;
+import dev.chasqui.kv.SequenceStore;
 import dev.chasqui.speculation.Drafter;
 import dev.chasqui.vision.EncodedImage;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -58,6 +62,13 @@ public final class Sequence implements AutoCloseable {
         this.id = id;
     }
 
+    /// A restored one.
+    Sequence(Context context, int id, int[] tokens) {
+        this(context, id);
+        this.tokens = tokens;
+        this.length = tokens.length;
+    }
+
     public Context context() {
         return context;
     }
@@ -72,11 +83,13 @@ public final class Sequence implements AutoCloseable {
         return Arrays.copyOf(tokens, length);
     }
 
-    /// Number of tokens that still fit, as far as this sequence goes.
+    /// Number of tokens that still fit, as far as this sequence goes. Copies that are kept ([#keep()]) do not count, they make room.
     public int room() {
         MemorySegment address = enter();
         try {
-            return room(address);
+            int room = room(address);
+            return context.kept().isEmpty() ? room
+                    : Math.max(room, Math.min(context.info().sequenceSize() - decoded, context.freeCells(false)));
         } finally {
             context.exit();
         }
@@ -146,19 +159,64 @@ public final class Sequence implements AutoCloseable {
         }
     }
 
-    /// Makes the sequence hold exactly these tokens, computing only what follows the common prefix with what it holds.
+    /// Makes the sequence hold exactly these tokens, computing only what follows the longest prefix of them that is there: in the sequence
+    /// itself, in a copy that the context keeps ([#keep()]), or in the store of the context ([ContextOptions#store()]).
     ///
-    /// @return tokens that were in the KV cache already
+    /// @return tokens that were in the KV cache already, or came into it without being computed
     /// @throws ContextFullException if they do not fit; the common prefix stays then
     public int set(int... wanted) {
         return set(Prompt.of(wanted));
     }
 
-    /// Makes the sequence hold exactly this, computing only what follows the common prefix with what it holds. A picture is in common as a whole or not at all.
+    /// As [#set(int...)], with pictures. A picture is in common as a whole or not at all, and not looked for in other sequences.
     ///
-    /// @return tokens and rows that were in the KV cache already
+    /// @return tokens and rows that were in the KV cache already, or came into it without being computed
     /// @throws ContextFullException if it does not fit; the common prefix stays then
     public int set(Prompt wanted) {
+        return fill(prepare(wanted), wanted);
+    }
+
+    /// The first half of [#set]: takes over the longest prefix that is there.
+    ///
+    /// @return where a prefix of the prompt ends that it shares with others but could not take over from them; 0 if there is none
+    int prepare(Prompt wanted) {
+        if (Objects.requireNonNull(wanted, "prompt").hasImages()) {
+            return 0;
+        }
+        SequenceStore store = context.store();
+        if (store == null) {
+            recall(wanted.sharedTokens());
+            return 0;
+        }
+        SequenceStore.Reuse reuse = store.prepare(this, wanted.sharedTokens());
+        return reuse.branch() > reuse.tokens() && reuse.branch() < wanted.length() ? reuse.branch() : 0;
+    }
+
+    /// Leaves what there is in the context's store, if it has one. Never fails: the text itself is complete.
+    void park() {
+        SequenceStore store = context.store();
+        if (store == null || closed || context.isClosed() || !spans.isEmpty()) {
+            return;
+        }
+        try {
+            store.park(this);
+        } catch (ChasquiException | IllegalStateException e) {
+            System.getLogger("dev.chasqui.kv").log(System.Logger.Level.WARNING, "a sequence could not be stored", e);
+        }
+    }
+
+    /// The second half: computes the rest. What ends at `branch` is stored on the way, for the next prompt that begins like that.
+    int fill(int branch, Prompt wanted) {
+        if (branch > 0) {
+            int reused = fill(Prompt.of(Arrays.copyOf(wanted.sharedTokens(), branch)));
+            Objects.requireNonNull(context.store()).park(this);
+            fill(wanted);
+            return reused;
+        }
+        return fill(wanted);
+    }
+
+    private int fill(Prompt wanted) {
         MemorySegment address = enter();
         try {
             checkPrompt(wanted, 0);
@@ -173,6 +231,56 @@ public final class Sequence implements AutoCloseable {
             add(wanted.sharedTokens(), wanted.spans(), common);
             compute(address, length, CHQ_OUTPUT_LAST(), common);
             return reused;
+        } finally {
+            context.exit();
+        }
+    }
+
+    /// Tokens, from the first one on, that the KV cache holds; the others are computed when something needs what follows them.
+    public int computed() {
+        return Math.min(decoded, length);
+    }
+
+    /// Keeps a copy of what the KV cache holds of this sequence in the same cells, for [#set] and [#recall] of any sequence of the context.
+    /// It costs nothing to make, and goes when its cells are needed or others are kept after it; see [ContextOptions#keptSequences()].
+    ///
+    /// @return whether the context keeps copies, and this one: not if there are pictures in it
+    public boolean keep() {
+        MemorySegment address = enter();
+        try {
+            if (!spans.isEmpty()) {
+                return false;
+            }
+            return context.kept().keep(address, id, Arrays.copyOf(tokens, decoded), cells);
+        } finally {
+            context.exit();
+        }
+    }
+
+    /// Makes the sequence hold the longest prefix of the prompt that is in the KV cache, be it in this sequence or in a copy that was kept.
+    /// Nothing is computed.
+    ///
+    /// @return its length
+    public int recall(int... prompt) {
+        MemorySegment address = enter();
+        try {
+            checkTokens(prompt, 0);
+            int common = commonPrefix(Prompt.of(prompt));
+            KeptSequences.Copy copy = context.kept().longest(prompt, common);
+            if (copy != null) {
+                forgetLogits();
+                Status.check(chq_seq_copy(address, copy.id(), id));
+                tokens = copy.tokens().clone();
+                cells = copy.cells().clone();
+                decoded = tokens.length;
+                length = decoded;
+                spans.clear();
+                common = commonPrefix(Prompt.of(prompt));
+            }
+            forget(address, common);
+            cut(decoded);
+            ahead = 0;
+            return decoded;
         } finally {
             context.exit();
         }
@@ -220,9 +328,11 @@ public final class Sequence implements AutoCloseable {
                 MemorySegment piece = context.piece();
                 int capacity = (int) piece.byteSize();
                 boolean step = decoded < length;
-                status = step
-                        ? chq_step(address, id, tokens[length - 1], sampler, renderSpecial, context.sampled(), piece, capacity)
-                        : chq_sample(address, sampler, -1, renderSpecial, context.sampled(), piece, capacity);
+                do {
+                    status = step
+                            ? chq_step(address, id, tokens[length - 1], sampler, renderSpecial, context.sampled(), piece, capacity)
+                            : chq_sample(address, sampler, -1, renderSpecial, context.sampled(), piece, capacity);
+                } while (status == CHQ_STATUS_CONTEXT_FULL() && context.kept().dropOne(address));
                 if (status != CHQ_STATUS_OK()) {
                     throw stepFailure(address, status, step);
                 }
@@ -264,7 +374,9 @@ public final class Sequence implements AutoCloseable {
                     followed = true;
                 }
                 steps.suggest(text);
-                status = steps.step(id, sampler, most, goOn);
+                do {
+                    status = steps.step(id, sampler, most, goOn);
+                } while (status == CHQ_STATUS_CONTEXT_FULL() && context.kept().dropOne(address));
             } finally {
                 chain.exit();
             }
@@ -366,6 +478,9 @@ public final class Sequence implements AutoCloseable {
             Objects.requireNonNull(more, "tokens");
             int needed = length - decoded + more.length;
             int room = room(address);
+            while (needed > room && context.kept().dropOne(address)) {
+                room = room(address);
+            }
             if (needed > room) {
                 throw new ContextFullException(needed, room);
             }
@@ -422,70 +537,86 @@ public final class Sequence implements AutoCloseable {
         }
     }
 
-    /// The state of the sequence, tokens included, for [#restore] in a context of the same model and KV types.
+    /// What the sequence holds, in native memory: its tokens, what the KV cache has of them, and the logits that follow, where they are there.
+    /// The sequence itself is not changed. The caller closes it.
     ///
     /// @throws UnsupportedFeatureException if there are pictures in it
-    public byte[] save() {
+    public SavedSequence snapshot() {
+        return snapshot(new byte[0]);
+    }
+
+    /// As [#snapshot()], with a note that goes with it.
+    public SavedSequence snapshot(byte[] note) {
         MemorySegment address = enter();
         try (Arena arena = Arena.ofConfined()) {
-            compute(address, length, CHQ_OUTPUT_LAST(), length);
-            MemorySegment size = arena.allocate(ValueLayout.JAVA_LONG);
             if (!spans.isEmpty()) {
                 throw new UnsupportedFeatureException("a sequence with pictures in it cannot be saved");
             }
-            MemorySegment ids = arena.allocateFrom(ValueLayout.JAVA_INT, length == 0 ? new int[1] : tokens());
-            int status = chq_seq_save(address, id, ids, length, MemorySegment.NULL, 0, size);
-            if (status != CHQ_STATUS_OK() && status != CHQ_STATUS_BUFFER()) {
-                throw Status.failure(status);
-            }
-            long bytes = size.get(ValueLayout.JAVA_LONG, 0);
-            if (bytes > Integer.MAX_VALUE - 8) {
-                throw new UnsupportedFeatureException("a state of %,d bytes does not fit into an array".formatted(bytes));
-            }
-            MemorySegment data = arena.allocate(bytes);
-            Status.check(chq_seq_save(address, id, ids, length, data, bytes, size));
-            return data.asSlice(0, size.get(ValueLayout.JAVA_LONG, 0)).toArray(ValueLayout.JAVA_BYTE);
+            MemorySegment ids = arena.allocate(ValueLayout.JAVA_INT, Math.max(1, length));
+            MemorySegment.copy(tokens, 0, ids, ValueLayout.JAVA_INT, 0, length);
+            MemorySegment noteBytes = arena.allocate(Math.max(1, note.length));
+            MemorySegment.copy(note, 0, noteBytes, ValueLayout.JAVA_BYTE, 0, note.length);
+            boolean logits = decoded == length && context.logitsOwner() == this;
+            return new SavedSequence((data, capacity, size) ->
+                    chq_seq_save(address, id, ids, length, noteBytes, note.length, logits, data, capacity, size));
         } finally {
             context.exit();
         }
     }
 
+    /// Replaces what the sequence holds by what was saved.
+    ///
+    /// @return tokens that need not be computed again
+    /// @throws StateMismatchException if it belongs to another model, KV type or build; nothing is changed then
+    /// @throws ContextFullException   if it does not fit; nothing is changed then
+    public int restore(SavedSequence saved) {
+        StateMemory memory = saved.memory();
+        MemorySegment data = memory.acquire();
+        try {
+            return restore(data, true);
+        } finally {
+            memory.release();
+        }
+    }
+
+    /// The state of the sequence as [#snapshot()] has it, in an array.
+    public byte[] save() {
+        try (SavedSequence saved = snapshot()) {
+            return saved.memory().toArray();
+        }
+    }
+
     /// Replaces what the sequence holds by a saved state.
     ///
+    /// @return tokens that need not be computed again
     /// @throws StateMismatchException if the data is damaged or belongs to another model, KV type or build; nothing is changed then
-    public void restore(byte[] state) {
-        MemorySegment address = enter();
+    /// @throws ContextFullException   if it does not fit; nothing is changed then
+    public int restore(byte[] state) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment data = arena.allocate(Math.max(1, state.length));
+            MemorySegment data = arena.allocate(Math.max(1, state.length), Long.BYTES);
             MemorySegment.copy(state, 0, data, ValueLayout.JAVA_BYTE, 0, state.length);
-            MemorySegment count = arena.allocate(ValueLayout.JAVA_INT);
-            int capacity = context.info().sequenceSize();
-            MemorySegment ids = arena.allocate(ValueLayout.JAVA_INT, capacity);
-            int status = chq_seq_restore(address, id, data, state.length, ids, capacity, count);
-            if (status == CHQ_STATUS_BUFFER()) {
-                throw new ContextFullException(count.get(ValueLayout.JAVA_INT, 0), capacity);
-            } else if (status == CHQ_STATUS_CONTEXT_FULL()) {
-                int stored = count.get(ValueLayout.JAVA_INT, 0);
-                throw new ContextFullException(stored, room(address));
-            } else if (status == CHQ_STATUS_ARGUMENT()) {
-                throw new StateMismatchException(Status.lastError());
-            } else if (status != CHQ_STATUS_OK()) {
-                decoded = 0;
-                cut(0);
-                throw Status.failure(status);
-            }
-            spans.clear();
-            tokens = ids.asSlice(0, 4L * count.get(ValueLayout.JAVA_INT, 0)).toArray(ValueLayout.JAVA_INT);
-            length = tokens.length;
-            ahead = 0;
-            decoded = 0;
-            decodedUpTo(length);
-            forgetLogits();
-            if (length == 0) {
-                Status.check(chq_seq_remove(address, id, 0, -1));
-            }
-        } finally {
-            context.exit();
+            return restore(data.asSlice(0, state.length), false);
+        }
+    }
+
+    /// Saves the sequence to a file: what is there afterwards, whatever happens, is either the old file or the new one, whole.
+    ///
+    /// @throws IOException if the file cannot be written; an old one is still there
+    public void save(Path file) throws IOException {
+        try (SavedSequence saved = snapshot()) {
+            saved.save(file);
+        }
+    }
+
+    /// Replaces what the sequence holds by that of a file of [#save(Path)].
+    ///
+    /// @return tokens that need not be computed again
+    /// @throws IOException            if the file cannot be read; nothing is changed then
+    /// @throws StateMismatchException if it is no such file, damaged, or belongs to another model, KV type or build; nothing is changed then
+    /// @throws ContextFullException   if it does not fit; nothing is changed then
+    public int restore(Path file) throws IOException {
+        try (SavedSequence saved = SavedSequence.load(file)) {
+            return restore(saved);
         }
     }
 
@@ -511,7 +642,69 @@ public final class Sequence implements AutoCloseable {
         }
     }
 
+    private int restore(MemorySegment data, boolean checked) {
+        MemorySegment address = enter();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment info = chq_state_info.allocate(arena);
+            if (chq_state_read_head(data, data.byteSize(), data.byteSize(), info) != CHQ_STATUS_OK()) {
+                throw new StateMismatchException(Status.lastError());
+            }
+            int stored = chq_state_info.n_tokens(info);
+            if (stored > context.info().sequenceSize() && !context.model().info().recurrent()) {
+                throw new ContextFullException(stored, context.info().sequenceSize());
+            }
+            MemorySegment ids = arena.allocate(ValueLayout.JAVA_INT, Math.max(1, stored));
+            MemorySegment logits = arena.allocate(ValueLayout.JAVA_BOOLEAN);
+            int status;
+            do {
+                status = chq_seq_restore(address, id, data, data.byteSize(), checked, ids, stored, context.count(), logits);
+            } while (status == CHQ_STATUS_CONTEXT_FULL() && context.kept().dropOne(address));
+            if (status != CHQ_STATUS_OK()) {
+                throw restoreFailure(address, status, stored);
+            }
+            forgetLogits();
+            tokens = ids.asSlice(0, (long) stored * Integer.BYTES).toArray(ValueLayout.JAVA_INT);
+            length = stored;
+            spans.clear();
+            restored(address);
+            if (logits.get(ValueLayout.JAVA_BOOLEAN, 0)) {
+                context.logitsOwner(this);
+            }
+            return decoded;
+        } finally {
+            context.exit();
+        }
+    }
+
     // ---- below: inside enter() and exit() ----------------------------------------------------------------------------
+
+    int id() {
+        return id;
+    }
+
+    /// Gives up what was picked ahead of the text.
+    ///
+    /// @return a copy of the tokens
+    int[] settle(MemorySegment address) {
+        followed = false;
+        ahead = 0;
+        forget(address, length);
+        return tokens();
+    }
+
+    /// After the KV cache was filled for `tokens[0, length)`: the last of them may not have been computed yet.
+    void restored(MemorySegment address) {
+        ahead = 0;
+        decoded = 0;
+        decodedUpTo(Math.min(length, cached(address)));
+        Status.check(chq_seq_remove(address, id, length, -1));
+    }
+
+    /// Supposes that the two have the cells of their common beginning in common, as forks have.
+    void shareCells(Sequence other) {
+        int mismatch = Arrays.mismatch(tokens, 0, decoded, other.tokens, 0, other.decoded);
+        System.arraycopy(other.cells, 0, cells, 0, mismatch < 0 ? decoded : mismatch);
+    }
 
     private MemorySegment enter() {
         MemorySegment address = enterAhead();
@@ -633,7 +826,7 @@ public final class Sequence implements AutoCloseable {
 
     private int room(MemorySegment address) {
         Status.check(chq_context_room(address, id, context.count()));
-        return Math.min(context.count().get(ValueLayout.JAVA_INT, 0), context.freeCells());
+        return Math.min(context.count().get(ValueLayout.JAVA_INT, 0), context.freeCells(true));
     }
 
     /// Notes that the KV cache holds the first `end` tokens, those beyond `decoded` in new cells.
@@ -708,12 +901,20 @@ public final class Sequence implements AutoCloseable {
         int status;
         if (n == 1) {
             context.oneToken().set(ValueLayout.JAVA_INT, 0, tokens[decoded]);
-            status = chq_decode(address, id, context.oneToken(), 1, output, context.count());
+            do {
+                status = chq_decode(address, id, context.oneToken(), 1, output, context.count());
+            } while (status == CHQ_STATUS_CONTEXT_FULL() && context.kept().dropOne(address));
         } else {
             try (Arena arena = Arena.ofConfined()) {
                 MemorySegment batch = arena.allocate(ValueLayout.JAVA_INT, n);
                 MemorySegment.copy(tokens, decoded, batch, ValueLayout.JAVA_INT, 0, n);
-                status = chq_decode(address, id, batch, n, output, context.count());
+                long start = System.nanoTime();
+                do {
+                    status = chq_decode(address, id, batch, n, output, context.count());
+                } while (status == CHQ_STATUS_CONTEXT_FULL() && context.kept().dropOne(address));
+                if (status == CHQ_STATUS_OK()) {
+                    context.measured(n, System.nanoTime() - start);
+                }
             }
         }
         if (status != CHQ_STATUS_OK()) {
@@ -738,6 +939,18 @@ public final class Sequence implements AutoCloseable {
             return failure instanceof DecodeException ? new DecodeException(failure.getMessage(), done) : failure;
         }
         cut(Math.max(keep, decoded));
+        return failure;
+    }
+
+    private RuntimeException restoreFailure(MemorySegment address, int status, int stored) {
+        RuntimeException failure = status == CHQ_STATUS_CONTEXT_FULL() ? new ContextFullException(stored, room(address))
+                : status == CHQ_STATUS_ARGUMENT() ? new StateMismatchException(Status.lastError())
+                : Status.failure(status);
+        int left = cached(address);
+        if (left < decoded) { // what was there could not be put back
+            forgetLogits();
+            decoded = left;
+        }
         return failure;
     }
 

@@ -35,11 +35,19 @@ final class ChildJvm {
     }
 
     static Result run(Class<?> main, Path directory, List<String> jvmOptions, List<String> arguments, int minutes) {
-        Path crashFile = directory.resolve("crash.log");
+        return run(command(main, directory, jvmOptions, arguments), directory, minutes);
+    }
+
+    /// Where the JVM that [#command] starts reports a crash.
+    private static Path crashFile(Path directory) {
+        return directory.resolve("crash.log");
+    }
+
+    static List<String> command(Class<?> main, Path directory, List<String> jvmOptions, List<String> arguments) {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.add("--enable-native-access=ALL-UNNAMED");
-        command.add("-XX:ErrorFile=" + crashFile);
+        command.add("-XX:ErrorFile=" + crashFile(directory));
         for (String property : List.of("chasqui.library.path", "chasqui.root", "chasqui.preset", "chasqui.models")) {
             if (System.getProperty(property) != null) {
                 command.add("-D" + property + "=" + System.getProperty(property));
@@ -48,6 +56,10 @@ final class ChildJvm {
         command.addAll(jvmOptions);
         command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
         command.addAll(arguments);
+        return command;
+    }
+
+    static Result run(List<String> command, Path directory, int minutes) {
         try {
             Process process = new ProcessBuilder(command).directory(directory.toFile()).start();
             CompletableFuture<List<String>> output = lines(process.getInputStream());
@@ -56,7 +68,7 @@ final class ChildJvm {
             if (!ended) {
                 process.destroyForcibly().waitFor();
             }
-            return new Result(ended ? process.exitValue() : -1, output.join(), errors.join(), crash(crashFile));
+            return new Result(ended ? process.exitValue() : -1, output.join(), errors.join(), crash(crashFile(directory)));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         } catch (InterruptedException e) {

@@ -516,7 +516,7 @@ class SequenceTest {
         assertThatNullPointerException().isThrownBy(() -> sequence.next(null));
         assertThatNullPointerException().isThrownBy(() -> sequence.generate(null));
         assertThatNullPointerException().isThrownBy(() -> sequence.generate((int[]) null, GenerationOptions.defaults()));
-        assertThatNullPointerException().isThrownBy(() -> sequence.restore(null));
+        assertThatNullPointerException().isThrownBy(() -> sequence.restore((byte[]) null));
         sequence.append(prompt);
         assertThat(greedy(sequence, 5)).isEqualTo(fresh(model, prompt, 5));
     }

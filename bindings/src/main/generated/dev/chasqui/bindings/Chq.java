@@ -32,6 +32,15 @@ public class Chq extends Chq$shared {
     public static int CHQ_TOP_K_MAX() {
         return CHQ_TOP_K_MAX;
     }
+    private static final int CHQ_STATE_HEADER_BYTES = (int)128L;
+    /**
+     * {@snippet lang=c :
+     * #define CHQ_STATE_HEADER_BYTES 128
+     * }
+     */
+    public static int CHQ_STATE_HEADER_BYTES() {
+        return CHQ_STATE_HEADER_BYTES;
+    }
     private static final int CHQ_TREE_MAX = (int)256L;
     /**
      * {@snippet lang=c :
@@ -6511,6 +6520,85 @@ public class Chq extends Chq$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+    private static final int CHQ_STATE_SEQUENCE = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_state_kind.CHQ_STATE_SEQUENCE = 0
+     * }
+     */
+    public static int CHQ_STATE_SEQUENCE() {
+        return CHQ_STATE_SEQUENCE;
+    }
+    private static final int CHQ_STATE_CONTEXT = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_state_kind.CHQ_STATE_CONTEXT = 1
+     * }
+     */
+    public static int CHQ_STATE_CONTEXT() {
+        return CHQ_STATE_CONTEXT;
+    }
+
+    private static class chq_state_fit {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_state_fit");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_state_fit(struct chq_context *context, uint64_t *fit)
+     * }
+     */
+    public static FunctionDescriptor chq_state_fit$descriptor() {
+        return chq_state_fit.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_state_fit(struct chq_context *context, uint64_t *fit)
+     * }
+     */
+    public static MethodHandle chq_state_fit$handle() {
+        return chq_state_fit.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_state_fit(struct chq_context *context, uint64_t *fit)
+     * }
+     */
+    public static MemorySegment chq_state_fit$address() {
+        return chq_state_fit.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_state_fit(struct chq_context *context, uint64_t *fit)
+     * }
+     */
+    public static int chq_state_fit(MemorySegment context, MemorySegment fit) {
+        var mh$ = chq_state_fit.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_state_fit", context, fit);
+            }
+            return (int)mh$.invokeExact(context, fit);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
 
     private static class chq_seq_save {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
@@ -6519,6 +6607,9 @@ public class Chq extends Chq$shared {
             Chq.C_INT,
             Chq.C_POINTER,
             Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_BOOL,
             Chq.C_POINTER,
             Chq.C_LONG,
             Chq.C_POINTER
@@ -6532,7 +6623,7 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * chq_status chq_seq_save(struct chq_context *context, int32_t seq_id, const int32_t *tokens, int32_t n_tokens, uint8_t *data, size_t capacity, size_t *size)
+     * chq_status chq_seq_save(struct chq_context *context, int32_t seq_id, const int32_t *tokens, int32_t n_tokens, const uint8_t *note, int32_t n_note, _Bool with_logits, uint8_t *data, size_t capacity, size_t *size)
      * }
      */
     public static FunctionDescriptor chq_seq_save$descriptor() {
@@ -6542,7 +6633,7 @@ public class Chq extends Chq$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * chq_status chq_seq_save(struct chq_context *context, int32_t seq_id, const int32_t *tokens, int32_t n_tokens, uint8_t *data, size_t capacity, size_t *size)
+     * chq_status chq_seq_save(struct chq_context *context, int32_t seq_id, const int32_t *tokens, int32_t n_tokens, const uint8_t *note, int32_t n_note, _Bool with_logits, uint8_t *data, size_t capacity, size_t *size)
      * }
      */
     public static MethodHandle chq_seq_save$handle() {
@@ -6552,7 +6643,7 @@ public class Chq extends Chq$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * chq_status chq_seq_save(struct chq_context *context, int32_t seq_id, const int32_t *tokens, int32_t n_tokens, uint8_t *data, size_t capacity, size_t *size)
+     * chq_status chq_seq_save(struct chq_context *context, int32_t seq_id, const int32_t *tokens, int32_t n_tokens, const uint8_t *note, int32_t n_note, _Bool with_logits, uint8_t *data, size_t capacity, size_t *size)
      * }
      */
     public static MemorySegment chq_seq_save$address() {
@@ -6561,16 +6652,16 @@ public class Chq extends Chq$shared {
 
     /**
      * {@snippet lang=c :
-     * chq_status chq_seq_save(struct chq_context *context, int32_t seq_id, const int32_t *tokens, int32_t n_tokens, uint8_t *data, size_t capacity, size_t *size)
+     * chq_status chq_seq_save(struct chq_context *context, int32_t seq_id, const int32_t *tokens, int32_t n_tokens, const uint8_t *note, int32_t n_note, _Bool with_logits, uint8_t *data, size_t capacity, size_t *size)
      * }
      */
-    public static int chq_seq_save(MemorySegment context, int seq_id, MemorySegment tokens, int n_tokens, MemorySegment data, long capacity, MemorySegment size) {
+    public static int chq_seq_save(MemorySegment context, int seq_id, MemorySegment tokens, int n_tokens, MemorySegment note, int n_note, boolean with_logits, MemorySegment data, long capacity, MemorySegment size) {
         var mh$ = chq_seq_save.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_seq_save", context, seq_id, tokens, n_tokens, data, capacity, size);
+                traceDowncall("chq_seq_save", context, seq_id, tokens, n_tokens, note, n_note, with_logits, data, capacity, size);
             }
-            return (int)mh$.invokeExact(context, seq_id, tokens, n_tokens, data, capacity, size);
+            return (int)mh$.invokeExact(context, seq_id, tokens, n_tokens, note, n_note, with_logits, data, capacity, size);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -6585,8 +6676,10 @@ public class Chq extends Chq$shared {
             Chq.C_INT,
             Chq.C_POINTER,
             Chq.C_LONG,
+            Chq.C_BOOL,
             Chq.C_POINTER,
             Chq.C_INT,
+            Chq.C_POINTER,
             Chq.C_POINTER
         );
 
@@ -6598,7 +6691,7 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * chq_status chq_seq_restore(struct chq_context *context, int32_t seq_id, const uint8_t *data, size_t size, int32_t *tokens, int32_t capacity, int32_t *n_tokens)
+     * chq_status chq_seq_restore(struct chq_context *context, int32_t seq_id, const uint8_t *data, size_t size, _Bool checked, int32_t *tokens, int32_t capacity, int32_t *n_tokens, _Bool *logits)
      * }
      */
     public static FunctionDescriptor chq_seq_restore$descriptor() {
@@ -6608,7 +6701,7 @@ public class Chq extends Chq$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * chq_status chq_seq_restore(struct chq_context *context, int32_t seq_id, const uint8_t *data, size_t size, int32_t *tokens, int32_t capacity, int32_t *n_tokens)
+     * chq_status chq_seq_restore(struct chq_context *context, int32_t seq_id, const uint8_t *data, size_t size, _Bool checked, int32_t *tokens, int32_t capacity, int32_t *n_tokens, _Bool *logits)
      * }
      */
     public static MethodHandle chq_seq_restore$handle() {
@@ -6618,7 +6711,7 @@ public class Chq extends Chq$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * chq_status chq_seq_restore(struct chq_context *context, int32_t seq_id, const uint8_t *data, size_t size, int32_t *tokens, int32_t capacity, int32_t *n_tokens)
+     * chq_status chq_seq_restore(struct chq_context *context, int32_t seq_id, const uint8_t *data, size_t size, _Bool checked, int32_t *tokens, int32_t capacity, int32_t *n_tokens, _Bool *logits)
      * }
      */
     public static MemorySegment chq_seq_restore$address() {
@@ -6627,16 +6720,452 @@ public class Chq extends Chq$shared {
 
     /**
      * {@snippet lang=c :
-     * chq_status chq_seq_restore(struct chq_context *context, int32_t seq_id, const uint8_t *data, size_t size, int32_t *tokens, int32_t capacity, int32_t *n_tokens)
+     * chq_status chq_seq_restore(struct chq_context *context, int32_t seq_id, const uint8_t *data, size_t size, _Bool checked, int32_t *tokens, int32_t capacity, int32_t *n_tokens, _Bool *logits)
      * }
      */
-    public static int chq_seq_restore(MemorySegment context, int seq_id, MemorySegment data, long size, MemorySegment tokens, int capacity, MemorySegment n_tokens) {
+    public static int chq_seq_restore(MemorySegment context, int seq_id, MemorySegment data, long size, boolean checked, MemorySegment tokens, int capacity, MemorySegment n_tokens, MemorySegment logits) {
         var mh$ = chq_seq_restore.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_seq_restore", context, seq_id, data, size, tokens, capacity, n_tokens);
+                traceDowncall("chq_seq_restore", context, seq_id, data, size, checked, tokens, capacity, n_tokens, logits);
             }
-            return (int)mh$.invokeExact(context, seq_id, data, size, tokens, capacity, n_tokens);
+            return (int)mh$.invokeExact(context, seq_id, data, size, checked, tokens, capacity, n_tokens, logits);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_context_save {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_LONG,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_context_save");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_context_save(struct chq_context *context, const int32_t *tokens, int32_t n_tokens, const uint8_t *note, int32_t n_note, uint8_t *data, size_t capacity, size_t *size)
+     * }
+     */
+    public static FunctionDescriptor chq_context_save$descriptor() {
+        return chq_context_save.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_context_save(struct chq_context *context, const int32_t *tokens, int32_t n_tokens, const uint8_t *note, int32_t n_note, uint8_t *data, size_t capacity, size_t *size)
+     * }
+     */
+    public static MethodHandle chq_context_save$handle() {
+        return chq_context_save.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_context_save(struct chq_context *context, const int32_t *tokens, int32_t n_tokens, const uint8_t *note, int32_t n_note, uint8_t *data, size_t capacity, size_t *size)
+     * }
+     */
+    public static MemorySegment chq_context_save$address() {
+        return chq_context_save.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_context_save(struct chq_context *context, const int32_t *tokens, int32_t n_tokens, const uint8_t *note, int32_t n_note, uint8_t *data, size_t capacity, size_t *size)
+     * }
+     */
+    public static int chq_context_save(MemorySegment context, MemorySegment tokens, int n_tokens, MemorySegment note, int n_note, MemorySegment data, long capacity, MemorySegment size) {
+        var mh$ = chq_context_save.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_context_save", context, tokens, n_tokens, note, n_note, data, capacity, size);
+            }
+            return (int)mh$.invokeExact(context, tokens, n_tokens, note, n_note, data, capacity, size);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_context_restore {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_LONG,
+            Chq.C_BOOL
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_context_restore");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_context_restore(struct chq_context *context, const uint8_t *data, size_t size, _Bool checked)
+     * }
+     */
+    public static FunctionDescriptor chq_context_restore$descriptor() {
+        return chq_context_restore.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_context_restore(struct chq_context *context, const uint8_t *data, size_t size, _Bool checked)
+     * }
+     */
+    public static MethodHandle chq_context_restore$handle() {
+        return chq_context_restore.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_context_restore(struct chq_context *context, const uint8_t *data, size_t size, _Bool checked)
+     * }
+     */
+    public static MemorySegment chq_context_restore$address() {
+        return chq_context_restore.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_context_restore(struct chq_context *context, const uint8_t *data, size_t size, _Bool checked)
+     * }
+     */
+    public static int chq_context_restore(MemorySegment context, MemorySegment data, long size, boolean checked) {
+        var mh$ = chq_context_restore.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_context_restore", context, data, size, checked);
+            }
+            return (int)mh$.invokeExact(context, data, size, checked);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_state_read_head {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_LONG,
+            Chq.C_LONG,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_state_read_head");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_state_read_head(const uint8_t *data, size_t size, uint64_t total, struct chq_state_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_state_read_head$descriptor() {
+        return chq_state_read_head.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_state_read_head(const uint8_t *data, size_t size, uint64_t total, struct chq_state_info *out)
+     * }
+     */
+    public static MethodHandle chq_state_read_head$handle() {
+        return chq_state_read_head.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_state_read_head(const uint8_t *data, size_t size, uint64_t total, struct chq_state_info *out)
+     * }
+     */
+    public static MemorySegment chq_state_read_head$address() {
+        return chq_state_read_head.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_state_read_head(const uint8_t *data, size_t size, uint64_t total, struct chq_state_info *out)
+     * }
+     */
+    public static int chq_state_read_head(MemorySegment data, long size, long total, MemorySegment out) {
+        var mh$ = chq_state_read_head.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_state_read_head", data, size, total, out);
+            }
+            return (int)mh$.invokeExact(data, size, total, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_state_seal {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_LONG,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_state_seal");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_state_seal(const uint8_t *data, size_t size, uint8_t header[128])
+     * }
+     */
+    public static FunctionDescriptor chq_state_seal$descriptor() {
+        return chq_state_seal.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_state_seal(const uint8_t *data, size_t size, uint8_t header[128])
+     * }
+     */
+    public static MethodHandle chq_state_seal$handle() {
+        return chq_state_seal.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_state_seal(const uint8_t *data, size_t size, uint8_t header[128])
+     * }
+     */
+    public static MemorySegment chq_state_seal$address() {
+        return chq_state_seal.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_state_seal(const uint8_t *data, size_t size, uint8_t header[128])
+     * }
+     */
+    public static int chq_state_seal(MemorySegment data, long size, MemorySegment header) {
+        var mh$ = chq_state_seal.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_state_seal", data, size, header);
+            }
+            return (int)mh$.invokeExact(data, size, header);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_state_check {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_state_check");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_state_check(const uint8_t *data, size_t size)
+     * }
+     */
+    public static FunctionDescriptor chq_state_check$descriptor() {
+        return chq_state_check.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_state_check(const uint8_t *data, size_t size)
+     * }
+     */
+    public static MethodHandle chq_state_check$handle() {
+        return chq_state_check.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_state_check(const uint8_t *data, size_t size)
+     * }
+     */
+    public static MemorySegment chq_state_check$address() {
+        return chq_state_check.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_state_check(const uint8_t *data, size_t size)
+     * }
+     */
+    public static int chq_state_check(MemorySegment data, long size) {
+        var mh$ = chq_state_check.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_state_check", data, size);
+            }
+            return (int)mh$.invokeExact(data, size);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_state_allocate {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_LONG,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_state_allocate");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_state_allocate(size_t size, uint8_t **out)
+     * }
+     */
+    public static FunctionDescriptor chq_state_allocate$descriptor() {
+        return chq_state_allocate.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_state_allocate(size_t size, uint8_t **out)
+     * }
+     */
+    public static MethodHandle chq_state_allocate$handle() {
+        return chq_state_allocate.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_state_allocate(size_t size, uint8_t **out)
+     * }
+     */
+    public static MemorySegment chq_state_allocate$address() {
+        return chq_state_allocate.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_state_allocate(size_t size, uint8_t **out)
+     * }
+     */
+    public static int chq_state_allocate(long size, MemorySegment out) {
+        var mh$ = chq_state_allocate.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_state_allocate", size, out);
+            }
+            return (int)mh$.invokeExact(size, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_state_release {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_state_release");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * void chq_state_release(uint8_t *data)
+     * }
+     */
+    public static FunctionDescriptor chq_state_release$descriptor() {
+        return chq_state_release.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * void chq_state_release(uint8_t *data)
+     * }
+     */
+    public static MethodHandle chq_state_release$handle() {
+        return chq_state_release.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * void chq_state_release(uint8_t *data)
+     * }
+     */
+    public static MemorySegment chq_state_release$address() {
+        return chq_state_release.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * void chq_state_release(uint8_t *data)
+     * }
+     */
+    public static void chq_state_release(MemorySegment data) {
+        var mh$ = chq_state_release.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_state_release", data);
+            }
+            mh$.invokeExact(data);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -39,6 +39,7 @@ final class AbiCheck {
             entry("chq_context_info", chq_context_info.layout()),
             entry("chq_device_info", chq_device_info.layout()),
             entry("chq_sampled", chq_sampled.layout()),
+            entry("chq_state_info", chq_state_info.layout()),
             entry("chq_chat_message", chq_chat_message.layout()),
             entry("chq_position", chq_position.layout()),
             entry("chq_vision_params", chq_vision_params.layout()),
