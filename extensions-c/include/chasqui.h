@@ -4,6 +4,7 @@
 //
 //   chasqui_guard.h     status codes, messages, ABI report
 //   chasqui_runtime.h   version, backends, devices, log
+//   chasqui_rpc.h       devices of other machines, and the server for them
 //   chasqui_model.h     models, their vocabulary and metadata
 //   chasqui_context.h   contexts: decode, sequences, logits, cancel, state
 //   chasqui_sampler.h   sampler chains and grammars
@@ -17,6 +18,7 @@
 
 #include "chasqui_guard.h"
 #include "chasqui_runtime.h"
+#include "chasqui_rpc.h"
 #include "chasqui_model.h"
 #include "chasqui_context.h"
 #include "chasqui_sampler.h"

@@ -8,7 +8,7 @@ import dev.chasqui.models.ModelStoreException;
 public abstract sealed class ChasquiException extends RuntimeException
         permits CancelledException, ContextFullException, DecodeException, GgufException, GrammarException,
                 InsufficientMemoryException, ModelLoadException, NativeAbortException, NativeLibraryException,
-                StateMismatchException, UnsupportedFeatureException, ModelStoreException {
+                RpcException, StateMismatchException, UnsupportedFeatureException, ModelStoreException {
 
     protected ChasquiException(String message) {
         super(message);

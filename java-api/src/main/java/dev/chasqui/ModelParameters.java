@@ -8,6 +8,8 @@ import dev.chasqui.bindings.llama_progress_callback;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -33,8 +35,8 @@ final class ModelParameters {
         llama_model_params.vocab_only(segment, options.vocabularyOnly());
         llama_model_params.check_tensors(segment, options.checkTensors());
         llama_model_params.use_extra_bufts(segment, options.repack());
-        if (!options.devices().isEmpty()) {
-            llama_model_params.devices(segment, devices(options.devices(), arena));
+        if (!options.devices().isEmpty() || !options.rpcServers().isEmpty()) {
+            llama_model_params.devices(segment, devices(options, arena));
         }
         if (!options.metadataOverrides().isEmpty()) {
             llama_model_params.kv_overrides(segment, overrides(options.metadataOverrides(), arena));
@@ -71,17 +73,37 @@ final class ModelParameters {
         }, arena);
     }
 
-    private static MemorySegment devices(List<String> names, Arena arena) {
-        MemorySegment array = arena.allocate(ValueLayout.ADDRESS, names.size() + 1L);
-        for (int i = 0; i < names.size(); i++) {
-            MemorySegment device = ggml_backend_dev_by_name(Native.cString(arena, "device name", names.get(i)));
-            if (device.equals(MemorySegment.NULL)) {
-                throw new IllegalArgumentException("no device is named " + names.get(i) + "; there are "
-                        + Chasqui.devices().stream().map(Device::name).toList());
-            }
-            array.setAtIndex(ValueLayout.ADDRESS, i, device);
+    /// An array that ends with NULL; the connections to servers among them last as long as the arena.
+    private static MemorySegment devices(ModelOptions options, Arena arena) {
+        List<MemorySegment> devices = new ArrayList<>();
+        for (String server : new LinkedHashSet<>(options.rpcServers())) {
+            devices.addAll(RpcConnection.open(server, arena).devices(arena));
+        }
+        for (String name : options.devices().isEmpty() ? localGpus() : options.devices()) {
+            devices.add(device(name, arena));
+        }
+        MemorySegment array = arena.allocate(ValueLayout.ADDRESS, devices.size() + 1L);
+        for (int i = 0; i < devices.size(); i++) {
+            array.setAtIndex(ValueLayout.ADDRESS, i, devices.get(i));
         }
         return array;
+    }
+
+    /// What llama.cpp would take by itself.
+    private static List<String> localGpus() {
+        List<Device> all = Chasqui.devices();
+        boolean hasOwn = all.stream().anyMatch(device -> device.type() == Device.Type.GPU);
+        Device.Type wanted = hasOwn ? Device.Type.GPU : Device.Type.INTEGRATED_GPU;
+        return all.stream().filter(device -> device.type() == wanted).map(Device::name).toList();
+    }
+
+    private static MemorySegment device(String name, Arena arena) {
+        MemorySegment device = ggml_backend_dev_by_name(Native.cString(arena, "device name", name));
+        if (device.equals(MemorySegment.NULL)) {
+            throw new IllegalArgumentException("no device is named " + name + "; there are "
+                    + Chasqui.devices().stream().map(Device::name).toList());
+        }
+        return device;
     }
 
     /// An array that ends with an entry whose key is empty.
