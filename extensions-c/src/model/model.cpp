@@ -257,6 +257,9 @@ chq_status chq_model_load_cached(
                 model->n_bytes_packed = packing.bytes();
             }
             std::unique_ptr<llama_model, void (*)(llama_model *)> owner(model->llama, llama_model_free);
+            for (const auto & server : model->remotes) {
+                await_server(*server); // or a server that cannot take the weights would be noticed by the first decode
+            }
             fail_if_remote_lost();
             if (!model->llama) {
                 if (watch.stopped) {

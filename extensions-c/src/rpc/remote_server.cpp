@@ -63,6 +63,9 @@ bool remote_server::send(command what, std::initializer_list<part> parts) {
     size_t n_head = 9;
     bool   failed = false;
     for (const part & p : parts) {
+        if (p.size == 0) {
+            continue;
+        }
         if (p.size <= sizeof(head) - n_head) {
             memcpy(head + n_head, p.data, p.size);
             n_head += p.size;
@@ -271,6 +274,11 @@ std::shared_ptr<rpc::remote_server> server_of(ggml_backend_dev_t device) {
         }
     }
     return nullptr;
+}
+
+void await_server(rpc::remote_server & server) {
+    rpc::device_count count {};
+    server.ask(rpc::DEVICE_COUNT, nullptr, 0, &count, sizeof(count));
 }
 
 uint64_t free_memory(rpc::remote_server & server) {

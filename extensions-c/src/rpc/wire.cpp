@@ -118,7 +118,7 @@ bool wire::wait(short events, int timeout_ms, const char * what) {
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - clock::now()).count();
         if (left <= 0) {
             const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - begin).count();
-            return give_up(std::string(what) + " for " + seconds((int) (waited / 100 * 100)) + (hurried ? ", and the caller wants to stop" : ""));
+            return give_up(std::string(what) + " for " + seconds((int) ((waited + 50) / 100 * 100)) + (hurried ? ", and the caller wants to stop" : ""));
         }
         pollfd one = { fd, events, 0 };
         const int n = poll(&one, 1, (int) std::min<long long>(left, SLICE_MS));

@@ -15,12 +15,13 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /// [ModelOptions] as the native struct, for the length of one load.
-final class ModelParameters {
+final class ModelParameters implements AutoCloseable {
 
     /// Where the unnamed union of values, the last member, begins; generated code has no name for it.
     private static final long OVERRIDE_VALUE = llama_model_kv_override.sizeof() - 128;
 
     private final MemorySegment segment;
+    private final List<RpcConnection> servers = new ArrayList<>();
     private @Nullable Throwable listenerFailure;
 
     private ModelParameters(Arena arena) {
@@ -29,7 +30,16 @@ final class ModelParameters {
 
     static ModelParameters of(ModelOptions options, Arena arena) {
         ModelParameters parameters = new ModelParameters(arena);
-        MemorySegment segment = parameters.segment;
+        try {
+            parameters.fill(options, arena);
+            return parameters;
+        } catch (Throwable e) {
+            parameters.close();
+            throw e;
+        }
+    }
+
+    private void fill(ModelOptions options, Arena arena) {
         llama_model_params.n_gpu_layers(segment, options.gpuLayers());
         llama_model_params.load_mode(segment, options.loadMode().nativeValue());
         llama_model_params.vocab_only(segment, options.vocabularyOnly());
@@ -43,9 +53,8 @@ final class ModelParameters {
         }
         LoadListener listener = options.listener();
         if (listener != null) {
-            llama_model_params.progress_callback(segment, parameters.upcall(listener, arena));
+            llama_model_params.progress_callback(segment, upcall(listener, arena));
         }
-        return parameters;
     }
 
     MemorySegment segment() {
@@ -62,6 +71,12 @@ final class ModelParameters {
         }
     }
 
+    /// Ends its uses of servers; a model that was loaded has its own.
+    @Override
+    public void close() {
+        servers.forEach(RpcConnection::close);
+    }
+
     private MemorySegment upcall(LoadListener listener, Arena arena) {
         return llama_progress_callback.allocate((fraction, _) -> {
             try {
@@ -73,11 +88,13 @@ final class ModelParameters {
         }, arena);
     }
 
-    /// An array that ends with NULL; the connections to servers among them last as long as the arena.
-    private static MemorySegment devices(ModelOptions options, Arena arena) {
+    /// An array that ends with NULL.
+    private MemorySegment devices(ModelOptions options, Arena arena) {
         List<MemorySegment> devices = new ArrayList<>();
         for (String server : new LinkedHashSet<>(options.rpcServers())) {
-            devices.addAll(RpcConnection.open(server, arena).devices(arena));
+            RpcConnection connection = RpcConnection.open(server);
+            servers.add(connection);
+            devices.addAll(connection.devices());
         }
         for (String name : options.devices().isEmpty() ? localGpus() : options.devices()) {
             devices.add(device(name, arena));

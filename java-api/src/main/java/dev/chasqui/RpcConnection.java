@@ -8,27 +8,24 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 
-/// A use of this process's connection to an RPC server, given up when its arena closes. Models on the server's devices have uses of their own.
-final class RpcConnection {
+/// A use of this process's connection to an RPC server. Models on the server's devices have uses of their own.
+final class RpcConnection implements AutoCloseable {
 
     private static final int CONNECT_MILLIS = 5_000;
     private static final long DEFAULT_ANSWER_SECONDS = 600;
 
     private final MemorySegment handle;
-    private final int deviceCount;
 
-    private RpcConnection(MemorySegment handle, int deviceCount) {
+    private RpcConnection(MemorySegment handle) {
         this.handle = handle;
-        this.deviceCount = deviceCount;
     }
 
-    static RpcConnection open(String address, Arena arena) {
-        MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
-        Status.check(chq_rpc_connect(Native.cString(arena, "address", address), CONNECT_MILLIS, answerMillis(), out));
-        MemorySegment handle = out.get(ValueLayout.ADDRESS, 0).reinterpret(arena, server -> chq_rpc_disconnect(server));
-        MemorySegment count = arena.allocate(ValueLayout.JAVA_INT);
-        Status.check(chq_rpc_device_count(handle, count));
-        return new RpcConnection(handle, count.get(ValueLayout.JAVA_INT, 0));
+    static RpcConnection open(String address) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
+            Status.check(chq_rpc_connect(Native.cString(arena, "address", address), CONNECT_MILLIS, answerMillis(), out));
+            return new RpcConnection(out.get(ValueLayout.ADDRESS, 0));
+        }
     }
 
     MemorySegment handle() {
@@ -36,23 +33,34 @@ final class RpcConnection {
     }
 
     int deviceCount() {
-        return deviceCount;
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment count = arena.allocate(ValueLayout.JAVA_INT);
+            Status.check(chq_rpc_device_count(handle, count));
+            return count.get(ValueLayout.JAVA_INT, 0);
+        }
     }
 
     /// What native code names the devices by.
-    List<MemorySegment> devices(Arena arena) {
-        MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
-        List<MemorySegment> devices = new ArrayList<>();
-        for (int i = 0; i < deviceCount; i++) {
-            Status.check(chq_rpc_device(handle, i, MemorySegment.NULL, out));
-            devices.add(out.get(ValueLayout.ADDRESS, 0));
+    List<MemorySegment> devices() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
+            List<MemorySegment> devices = new ArrayList<>();
+            for (int i = 0, n = deviceCount(); i < n; i++) {
+                Status.check(chq_rpc_device(handle, i, MemorySegment.NULL, out));
+                devices.add(out.get(ValueLayout.ADDRESS, 0));
+            }
+            return devices;
         }
-        return devices;
+    }
+
+    @Override
+    public void close() {
+        chq_rpc_disconnect(handle);
     }
 
     /// How long a server may take for its part of one batch.
     private static int answerMillis() {
         long seconds = Long.getLong("chasqui.rpc.timeout", DEFAULT_ANSWER_SECONDS);
-        return (int) (Math.clamp(seconds, 1, 86_400) * 1000);
+        return Math.clamp(seconds, 1, 86_400) * 1000;
     }
 }

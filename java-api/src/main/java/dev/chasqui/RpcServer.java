@@ -105,11 +105,10 @@ public final class RpcServer {
     public static List<Device> devices(String address) {
         RpcAddress.check(address);
         Native.load();
-        try (Arena arena = Arena.ofConfined()) {
-            RpcConnection server = RpcConnection.open(address, arena);
+        try (Arena arena = Arena.ofConfined(); RpcConnection server = RpcConnection.open(address)) {
             MemorySegment info = arena.allocate(chq_device_info.layout());
             List<Device> devices = new ArrayList<>();
-            for (int i = 0; i < server.deviceCount(); i++) {
+            for (int i = 0, n = server.deviceCount(); i < n; i++) {
                 Status.check(chq_rpc_device(server.handle(), i, info, MemorySegment.NULL));
                 devices.add(Device.of(info));
             }

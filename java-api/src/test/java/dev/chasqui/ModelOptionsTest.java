@@ -27,7 +27,7 @@ class ModelOptionsTest {
         LoadListener listener = fraction -> true;
         PackedCache cache = new PackedCache(Path.of("packed"), 1);
 
-        assertThat(DEFAULTS.withGpuLayers(3).withDevices(List.of("CPU")).withLoadMode(LoadMode.READ).withVocabularyOnly(true)
+        assertThat(DEFAULTS.withGpuLayers(3).withDevices(List.of("CPU")).withRpcServers(List.of("a:1")).withLoadMode(LoadMode.READ).withVocabularyOnly(true)
                 .withCheckTensors(true).withRepack(false).withKernels(Kernels.OFF).withPackedCache(cache).withMetadataOverrides(Map.of("a", 1L))
                 .withListener(listener))
                 .isEqualTo(new ModelOptions(3, List.of("CPU"), List.of("a:1"), LoadMode.READ, true, true, false, Kernels.OFF, cache, Map.of("a", 1L), listener));
