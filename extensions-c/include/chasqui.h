@@ -11,6 +11,7 @@
 //   chasqui_tree.h      token trees: several ways to go on in one pass
 //   chasqui_draft.h     where guesses come from, and what is kept of them
 //   chasqui_speculation.h  several tokens for one pass
+//   chasqui_diffusion.h models that fill masks
 //   chasqui_rows.h      argmax, top-k, log-sum-exp and logprobs over many rows of logits
 //   chasqui_chat.h      chat templates
 //
@@ -25,5 +26,6 @@
 #include "chasqui_tree.h"
 #include "chasqui_draft.h"
 #include "chasqui_speculation.h"
+#include "chasqui_diffusion.h"
 #include "chasqui_rows.h"
 #include "chasqui_chat.h"

@@ -8,7 +8,7 @@
 #include <vector>
 
 struct tiny_options {
-    std::string arch       = "llama"; // or "mamba" (recurrent), "gemma2" (sliding window)
+    std::string arch       = "llama"; // or "mamba" (recurrent), "gemma2" (sliding window), "llada" or "dream" (diffusion)
     int32_t     n_embd     = 64;
     int32_t     n_layer    = 2;
     int32_t     n_head     = 4;
@@ -21,6 +21,8 @@ struct tiny_options {
     std::vector<ggml_type> types { GGML_TYPE_F32 }; // of the weights that are multiplied with, in turn; columns come in multiples of their blocks
     bool        bpe        = false;   // a GPT-2 vocabulary instead of SentencePiece
     std::string chat_template;
+    int32_t     mask           = -1;   // the mask token of a diffusion model ("llada", "dream"); -1 = none
+    bool        shifted_logits = true; // the row before a position speaks of it; what llama.cpp assumes
 };
 
 void write_tiny_gguf(const std::string & path, const tiny_options & options = {});

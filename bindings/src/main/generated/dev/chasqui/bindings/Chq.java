@@ -9878,6 +9878,76 @@ public class Chq extends Chq$shared {
         }
     }
 
+    private static class chq_denoise {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_FLOAT,
+            Chq.C_LONG,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_denoise");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_denoise(struct chq_context *context, const int32_t *tokens, int32_t n_tokens, const int32_t *positions, int32_t n_positions, float temperature, uint64_t seed, int32_t *token, float *probability, float *entropy, float *margin)
+     * }
+     */
+    public static FunctionDescriptor chq_denoise$descriptor() {
+        return chq_denoise.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_denoise(struct chq_context *context, const int32_t *tokens, int32_t n_tokens, const int32_t *positions, int32_t n_positions, float temperature, uint64_t seed, int32_t *token, float *probability, float *entropy, float *margin)
+     * }
+     */
+    public static MethodHandle chq_denoise$handle() {
+        return chq_denoise.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_denoise(struct chq_context *context, const int32_t *tokens, int32_t n_tokens, const int32_t *positions, int32_t n_positions, float temperature, uint64_t seed, int32_t *token, float *probability, float *entropy, float *margin)
+     * }
+     */
+    public static MemorySegment chq_denoise$address() {
+        return chq_denoise.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_denoise(struct chq_context *context, const int32_t *tokens, int32_t n_tokens, const int32_t *positions, int32_t n_positions, float temperature, uint64_t seed, int32_t *token, float *probability, float *entropy, float *margin)
+     * }
+     */
+    public static int chq_denoise(MemorySegment context, MemorySegment tokens, int n_tokens, MemorySegment positions, int n_positions, float temperature, long seed, MemorySegment token, MemorySegment probability, MemorySegment entropy, MemorySegment margin) {
+        var mh$ = chq_denoise.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_denoise", context, tokens, n_tokens, positions, n_positions, temperature, seed, token, probability, entropy, margin);
+            }
+            return (int)mh$.invokeExact(context, tokens, n_tokens, positions, n_positions, temperature, seed, token, probability, entropy, margin);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class chq_rows_argmax {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,
