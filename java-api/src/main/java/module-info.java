@@ -5,6 +5,7 @@ module dev.chasqui {
     requires java.net.http;
 
     exports dev.chasqui;
+    exports dev.chasqui.diffusion;
     exports dev.chasqui.models;
     exports dev.chasqui.speculation;
 }
