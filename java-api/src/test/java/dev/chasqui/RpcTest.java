@@ -125,6 +125,29 @@ class RpcTest {
         }
     }
 
+    /// While the second server is busy with a micro-batch the first one gets the next ones.
+    @Test
+    void microBatchesOfAPromptFollowEachOther() throws InterruptedException {
+        try (Relay first = new Relay(one.port()); Relay second = new Relay(two.port()); Model model = on(first.address(), second.address());
+                Context context = model.newContext(small().withMicroBatchSize(32))) {
+            Sequence sequence = context.newSequence();
+            long before = first.bytesToServer();
+            sequence.append(tokens(256, 4));
+            greedy(sequence, 1); // by now everything has arrived
+            long needed = first.bytesToServer() - before;
+
+            second.pause(true);
+            before = first.bytesToServer();
+            CompletableFuture<Integer> running = TestModels.async(() -> sequence.set(tokens(256, 6)));
+            while (first.bytesToServer() - before < needed * 3 / 4) {
+                Thread.sleep(5);
+            }
+            assertThat(running).isNotDone();
+            second.pause(false);
+            assertThat(running.join()).as("tokens that were there").isLessThan(10);
+        }
+    }
+
     @Test
     void devicesOfAServer() {
         assertThat(RpcServer.devices(one.address())).singleElement().satisfies(device -> {
