@@ -58,7 +58,7 @@ for library in "$bin"/lib*.so "$bin"/lib*.dylib "$bin"/*.dll; do
         macos) strip -x "$folder/$name" ;;
     esac
 done
-for needed in ggml-base ggml ggml-chasqui llama llama-common mtmd chasqui; do
+for needed in ggml-base ggml ggml-chasqui ggml-rpc llama llama-common mtmd chasqui; do
     ls "$folder" | grep -q "^\(lib\)\{0,1\}$needed\.[sd]" || {
         echo "stage.sh: $bin has no $needed, run native/build.sh $preset" >&2
         exit 1

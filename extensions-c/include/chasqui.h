@@ -4,6 +4,7 @@
 //
 //   chasqui_guard.h     status codes, messages, ABI report
 //   chasqui_runtime.h   version, backends, devices, log
+//   chasqui_rpc.h       devices of other machines, and the server for them
 //   chasqui_model.h     models, their vocabulary and metadata
 //   chasqui_context.h   contexts: decode, sequences, logits, cancel
 //   chasqui_state.h     saved sequences and contexts
@@ -11,6 +12,7 @@
 //   chasqui_tree.h      token trees: several ways to go on in one pass
 //   chasqui_draft.h     where guesses come from, and what is kept of them
 //   chasqui_speculation.h  several tokens for one pass
+//   chasqui_diffusion.h models that fill masks
 //   chasqui_rows.h      argmax, top-k, log-sum-exp and logprobs over many rows of logits
 //   chasqui_selection.h  which of an image's tokens to keep
 //   chasqui_chat.h      chat templates
@@ -20,6 +22,7 @@
 
 #include "chasqui_guard.h"
 #include "chasqui_runtime.h"
+#include "chasqui_rpc.h"
 #include "chasqui_model.h"
 #include "chasqui_context.h"
 #include "chasqui_state.h"
@@ -27,6 +30,7 @@
 #include "chasqui_tree.h"
 #include "chasqui_draft.h"
 #include "chasqui_speculation.h"
+#include "chasqui_diffusion.h"
 #include "chasqui_rows.h"
 #include "chasqui_selection.h"
 #include "chasqui_chat.h"

@@ -266,6 +266,12 @@ void write_tiny_gguf(const std::string & path, const tiny_options & o) {
         gguf_set_val_str(w.gguf, "tokenizer.chat_template", o.chat_template.c_str());
     }
     write_vocabulary(w.gguf, o.bpe, o.controls);
+    if (o.mask >= 0) {
+        gguf_set_val_u32(w.gguf, "tokenizer.ggml.mask_token_id", (uint32_t) o.mask);
+    }
+    if (!o.shifted_logits) {
+        gguf_set_val_bool(w.gguf, "diffusion.shift_logits", false);
+    }
     if (o.arch == "mamba") {
         write_mamba(w, o);
     } else {

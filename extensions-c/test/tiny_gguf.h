@@ -8,7 +8,7 @@
 #include <vector>
 
 struct tiny_options {
-    std::string arch       = "llama"; // or "mamba" (recurrent), "gemma2" (sliding window), "qwen2vl" (positions of several dimensions)
+    std::string arch       = "llama"; // or "mamba" (recurrent), "gemma2" (sliding window), "qwen2vl" (positions of several dimensions), "llada" or "dream" (diffusion)
     int32_t     n_embd     = 64;
     int32_t     n_layer    = 2;
     int32_t     n_head     = 4;
@@ -22,6 +22,8 @@ struct tiny_options {
     bool        bpe        = false;   // a GPT-2 vocabulary instead of SentencePiece
     std::string chat_template;
     std::vector<std::string> controls;     // texts of more control tokens, the last ones of the vocabulary
+    int32_t     mask           = -1;   // the mask token of a diffusion model ("llada", "dream"); -1 = none
+    bool        shifted_logits = true; // the row before a position speaks of it; what llama.cpp assumes
 };
 
 void write_tiny_gguf(const std::string & path, const tiny_options & options = {});

@@ -3,6 +3,7 @@
 #include "chasqui_runtime.h"
 #include "kernels/offer.h"
 #include "model/xxh64.h"
+#include "rpc/servers.h"
 #include "runtime/runtime.h"
 
 #include <algorithm>
@@ -211,6 +212,10 @@ static void check_fits(const chq_model * model, const llama_context_params & par
                 available += (double) free;
             }
         }
+        for (const auto & server : model->remotes) {
+            available += (double) free_memory(*server);
+            fail_if_remote_lost();
+        }
     }
     if (needed > available) {
         fail(CHQ_STATUS_MEMORY, "a context of %u tokens needs about %.1f GiB (KV cache %.1f GiB), %.1f GiB are available",
@@ -327,12 +332,13 @@ std::unique_ptr<chq_context> make_context(chq_model * model, llama_context_param
         report_abort({});
         fail(CHQ_STATUS_UNSUPPORTED, "no context can be made of this model: %s", last_error());
     }
+    std::unique_ptr<llama_context, void (*)(llama_context *)> owner(context->llama, llama_free);
+    fail_if_remote_lost();
     if (!context->llama) {
         const char * reason = captured_errors();
         const bool memory = strstr(reason, "alloc") != nullptr;
         fail(memory ? CHQ_STATUS_MEMORY : CHQ_STATUS_UNSUPPORTED, "no context could be made: %s", reason[0] ? reason : "llama.cpp gave no reason");
     }
-    std::unique_ptr<llama_context, void (*)(llama_context *)> owner(context->llama, llama_free);
     read_constants(context.get(), params, n_branches);
     attach_pools(context.get(), params.n_threads, params.n_threads_batch);
     owner.release();

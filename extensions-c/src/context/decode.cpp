@@ -66,12 +66,9 @@ int32_t room_of(const chq_context * context, int32_t seq_id) {
     return std::min(std::max(0, room), INT32_MAX - 1 - last);
 }
 
-int32_t decode_in_crowd(chq_context * context, const llama_batch & batch) {
+static int32_t decode_locally(chq_context * context, const llama_batch & batch) {
     constexpr int32_t FEW = 32; // rows whose threads mostly wait for each other; more share out their work
     const auto threads_for = [&](int32_t wanted) { return batch.n_tokens <= FEW ? std::min(wanted, context->crowd.threads()) : wanted; };
-    if (context->model->offloads) {
-        return llama_decode(context->llama, batch); // most of the time is another device's
-    }
     llama_set_n_threads(context->llama, threads_for(context->n_threads), threads_for(context->n_threads_batch));
     if (batch.n_tokens != 1) {
         return llama_decode(context->llama, batch);
@@ -84,6 +81,16 @@ int32_t decode_in_crowd(chq_context * context, const llama_batch & batch) {
     if (code == 0) {
         context->crowd.record(seconds.count(), used);
     }
+    return code;
+}
+
+int32_t decode_in_crowd(chq_context * context, const llama_batch & batch) {
+    if (!context->model->offloads) {
+        return decode_locally(context, batch);
+    }
+    const stop_watch watch([](const void * who) { return is_cancelled((const chq_context *) who); }, context);
+    const int32_t code = llama_decode(context->llama, batch); // most of the time is another device's
+    fail_if_remote_lost();
     return code;
 }
 

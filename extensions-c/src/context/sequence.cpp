@@ -53,6 +53,7 @@ void update_memory(chq_context * context) {
 
     forget_rows(context);
     const int32_t code = llama_decode(context->llama, batch);
+    fail_if_remote_lost();
     if (code == 0) {
         llama_memory_seq_rm(context->memory, seq_id, begin, -1);
     }

@@ -63,6 +63,7 @@ bool inside_guard() {
 guard_scope::guard_scope() noexcept {
     if (depth++ == 0) {
         captured_text[0] = 0;
+        forget_remote_loss();
     }
 }
 
@@ -159,6 +160,7 @@ const char * chq_status_name(int32_t status) {
         case CHQ_STATUS_BUFFER:       return "buffer";
         case CHQ_STATUS_ABORTED:      return "aborted";
         case CHQ_STATUS_INTERNAL:     return "internal";
+        case CHQ_STATUS_REMOTE:       return "remote";
     }
     return "unknown";
 }

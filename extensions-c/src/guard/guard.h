@@ -2,6 +2,7 @@
 #pragma once
 
 #include "chasqui_guard.h"
+#include "guard/remote.h"
 
 #include <cstring>
 #include <exception>
@@ -49,6 +50,7 @@ enum : uint32_t {
     KIND_SAMPLER     = 0x504d5351, // "QSMP"
     KIND_SPECULATION = 0x43505351, // "QSPC"
     KIND_TREE        = 0x45525451, // "QTRE"
+    KIND_RPC_SERVER  = 0x43505251, // "QRPC"
     KIND_FREED       = 0x44414551, // "QEAD"
 };
 
@@ -63,11 +65,9 @@ public:
 void report_abort    (std::initializer_list<handle *> touched) noexcept;
 void report_exception(const char * what) noexcept;
 
-// Runs body, which returns a chq_status or throws. touched: what to poison if ggml aborts on the way; may hold NULL.
+// What becomes of a body that returns a chq_status or throws.
 template <typename F>
-chq_status guarded(std::initializer_list<handle *> touched, F && body) noexcept {
-    static_assert(std::is_same_v<decltype(body()), chq_status>, "a guarded body returns a status");
-    guard_scope scope;
+chq_status guarded_alone(std::initializer_list<handle *> touched, F && body) noexcept {
     try {
         return body();
     } catch (const failure & f) {
@@ -85,6 +85,14 @@ chq_status guarded(std::initializer_list<handle *> touched, F && body) noexcept 
         report_exception("an exception of unknown type");
         return CHQ_STATUS_INTERNAL;
     }
+}
+
+// Runs the body of an entry point. touched: what to poison if ggml aborts on the way; may hold NULL.
+template <typename F>
+chq_status guarded(std::initializer_list<handle *> touched, F && body) noexcept {
+    static_assert(std::is_same_v<decltype(body()), chq_status>, "a guarded body returns a status");
+    guard_scope scope;
+    return settle_remote(guarded_alone(touched, std::forward<F>(body)));
 }
 
 template <typename F>

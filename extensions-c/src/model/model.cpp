@@ -1,11 +1,13 @@
 #include "model/model.h"
 
 #include "model/packing.h"
+#include "rpc/servers.h"
 #include "runtime/runtime.h"
 
 #ifdef __GLIBC__
 #    include <malloc.h>
 #endif
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -37,7 +39,7 @@ static void check_params(const llama_model_params & params) {
     check_enum(params.load_mode,  LLAMA_LOAD_MODE_AUTO,  LLAMA_LOAD_MODE_DIRECT_IO, "load_mode");
     check_enum(params.lazy_mode,  LLAMA_LAZY_MODE_OFF,   LLAMA_LAZY_MODE_ON,        "lazy_mode");
     for (size_t i = 0; params.devices && params.devices[i]; ++i) {
-        bool known = false;
+        bool known = server_of(params.devices[i]) != nullptr;
         for (size_t k = 0; k < ggml_backend_dev_count(); ++k) {
             known |= ggml_backend_dev_get(k) == params.devices[i];
         }
@@ -47,6 +49,11 @@ static void check_params(const llama_model_params & params) {
         ggml_backend_reg_t reg = ggml_backend_dev_backend_reg(params.devices[i]);
         if (reg && reg == kernels_registration()) {
             fail(CHQ_STATUS_ARGUMENT, "devices[%zu] helps the CPU and holds no layers of its own", i);
+        }
+    }
+    for (size_t i = 0; params.split_mode == LLAMA_SPLIT_MODE_TENSOR && params.devices && params.devices[i]; ++i) {
+        if (server_of(params.devices[i])) {
+            fail(CHQ_STATUS_UNSUPPORTED, "single tensors are not split over machines, only layers are");
         }
     }
     for (size_t i = 0; params.tensor_buft_overrides && params.tensor_buft_overrides[i].pattern; ++i) {
@@ -59,6 +66,18 @@ static void check_params(const llama_model_params & params) {
             fail(CHQ_STATUS_ARGUMENT, "tensor_split[%zu] is not a share", i);
         }
     }
+}
+
+// Whom the load will talk to, held for as long as the model may.
+static std::vector<std::shared_ptr<rpc::remote_server>> remotes_of(const llama_model_params & params) {
+    std::vector<std::shared_ptr<rpc::remote_server>> remotes;
+    for (size_t i = 0; params.devices && params.devices[i]; ++i) {
+        std::shared_ptr<rpc::remote_server> server = server_of(params.devices[i]);
+        if (server && std::find(remotes.begin(), remotes.end(), server) == remotes.end()) {
+            remotes.push_back(std::move(server));
+        }
+    }
+    return remotes;
 }
 
 // Passes the caller's progress callback on and remembers whether it was the one to stop the load.
@@ -183,7 +202,8 @@ static void read_constants(chq_model & model, const llama_model_params & params)
     model.hybrid         = llama_model_is_hybrid(model.llama);
     model.enc_dec        = llama_model_has_encoder(model.llama) && llama_model_has_decoder(model.llama);
     model.arch           = meta_text(model.llama, "general.architecture");
-    model.offloads       = params.n_gpu_layers != 0 && llama_supports_gpu_offload();
+    model.offloads       = params.n_gpu_layers != 0 && (!model.remotes.empty()
+        || ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_GPU) || ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_IGPU));
 
     // llama.h does not tell; these are the sources it is set from
     model.causal = meta_text(model.llama, (model.arch + ".attention.causal").c_str()) != "false"
@@ -228,6 +248,7 @@ chq_status chq_model_load_cached(
                 params.progress_callback_user_data = &watch;
             }
             auto model = std::make_unique<chq_model>();
+            model->remotes = remotes_of(params);
             forget_captured_errors();
             {
                 const early_trials trials(kernels, params.vocab_only ? std::set<ggml_type>() : types);
@@ -235,13 +256,17 @@ chq_status chq_model_load_cached(
                 model->llama = llama_model_load_from_file(path, params);
                 model->n_bytes_packed = packing.bytes();
             }
+            std::unique_ptr<llama_model, void (*)(llama_model *)> owner(model->llama, llama_model_free);
+            for (const auto & server : model->remotes) {
+                await_server(*server); // or a server that cannot take the weights would be noticed by the first decode
+            }
+            fail_if_remote_lost();
             if (!model->llama) {
                 if (watch.stopped) {
                     fail(CHQ_STATUS_CANCELLED, "%s: the load was stopped by its progress callback", path);
                 }
                 fail(CHQ_STATUS_LOAD, "%s: %s", path, captured_errors()[0] ? captured_errors() : "llama.cpp gave no reason");
             }
-            std::unique_ptr<llama_model, void (*)(llama_model *)> owner(model->llama, llama_model_free);
             check_vocabulary(path, llama_model_get_vocab(model->llama));
             if (!params.vocab_only) {
                 check_rope(path, model->llama);
@@ -274,6 +299,8 @@ chq_status chq_model_free(struct chq_model * model) {
         model->kind = KIND_FREED;
         if (!model->poisoned && !model->pinned.load()) {
             llama_model_free(model->llama);
+        } else {
+            new auto(std::move(model->remotes)); // what is given up may still point there
         }
         delete model;
 #ifdef __GLIBC__

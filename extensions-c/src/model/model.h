@@ -8,10 +8,12 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 struct gguf_context;
 
 namespace chq { struct draft_memory; }
+namespace chq::rpc { class remote_server; }
 
 struct chq_model : chq::handle {
     chq_model() : handle(chq::KIND_MODEL) {}
@@ -36,6 +38,8 @@ struct chq_model : chq::handle {
 
     mutable std::once_flag                     drafts_made;
     mutable std::shared_ptr<chq::draft_memory> drafts; // see drafts_of
+
+    std::vector<std::shared_ptr<chq::rpc::remote_server>> remotes; // that have a part of it
 
     mutable std::atomic<int32_t> n_contexts { 0 };
     mutable std::atomic<bool>    pinned     { false }; // a poisoned context may still touch the weights

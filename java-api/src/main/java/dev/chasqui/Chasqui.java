@@ -52,14 +52,7 @@ public final class Chasqui {
             MemorySegment info = arena.allocate(chq_device_info.layout());
             for (int i = 0; i < chq_device_count(); i++) {
                 Status.check(chq_device(i, info));
-                devices.add(new Device(
-                        chq_device_info.name(info).getString(0),
-                        chq_device_info.description(info).getString(0),
-                        chq_device_info.backend(info).getString(0),
-                        chq_device_info.library(info).getString(0),
-                        Device.Type.values()[chq_device_info.type(info)],
-                        chq_device_info.memory_free(info),
-                        chq_device_info.memory_total(info)));
+                devices.add(Device.of(info));
             }
         }
         return List.copyOf(devices);

@@ -1,5 +1,8 @@
 package dev.chasqui;
 
+import dev.chasqui.bindings.chq_device_info;
+import java.lang.foreign.MemorySegment;
+
 /// A device that llama.cpp can compute on.
 ///
 /// @param name        short name, e.g. `CPU` or `CUDA0`
@@ -23,5 +26,16 @@ public record Device(
         ACCELERATOR,
         /// Stands for several devices.
         META
+    }
+
+    static Device of(MemorySegment info) {
+        return new Device(
+                chq_device_info.name(info).getString(0),
+                chq_device_info.description(info).getString(0),
+                chq_device_info.backend(info).getString(0),
+                chq_device_info.library(info).getString(0),
+                Type.values()[chq_device_info.type(info)],
+                chq_device_info.memory_free(info),
+                chq_device_info.memory_total(info));
     }
 }

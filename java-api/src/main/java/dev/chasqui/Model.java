@@ -63,13 +63,13 @@ public final class Model implements AutoCloseable {
     ///
     /// @throws ModelLoadException          if the file cannot be used
     /// @throws InsufficientMemoryException if it does not fit
+    /// @throws RpcException                if one of [ModelOptions#rpcServers()] cannot be used or is lost
     /// @throws CancelledException          if the listener stopped it
     public static Model load(Path path, ModelOptions options) {
         Objects.requireNonNull(path, "path");
         Objects.requireNonNull(options, "options");
         Native.load();
-        try (Arena arena = Arena.ofConfined()) {
-            ModelParameters parameters = ModelParameters.of(options, arena);
+        try (Arena arena = Arena.ofConfined(); ModelParameters parameters = ModelParameters.of(options, arena)) {
             MemorySegment file = Native.cString(arena, "path", path.toString());
             MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
             PackedCache cache = options.packedCache();

@@ -9,6 +9,9 @@ import org.jspecify.annotations.Nullable;
 ///
 /// @param gpuLayers         layers whose weights go to GPUs; negative = all of them; without a GPU it has no effect
 /// @param devices           names of the devices to use, as [Device#name()] gives them; empty = every GPU there is
+/// @param rpcServers        `host:port` of [RpcServer]s whose devices come before those of this machine; a layer's weights and its part of
+///                          the KV cache live on one device, as many layers on each as its free memory says. No authentication, no
+///                          encryption: private networks only. Loading throws [RpcException] where one cannot be used
 /// @param loadMode          how the file gets into memory
 /// @param vocabularyOnly    loads no weights: enough to tokenise
 /// @param checkTensors      looks for invalid numbers in the weights while loading; slower
@@ -21,6 +24,7 @@ import org.jspecify.annotations.Nullable;
 public record ModelOptions(
         int gpuLayers,
         List<String> devices,
+        List<String> rpcServers,
         LoadMode loadMode,
         boolean vocabularyOnly,
         boolean checkTensors,
@@ -31,10 +35,12 @@ public record ModelOptions(
         @Nullable LoadListener listener) {
 
     private static final ModelOptions DEFAULTS =
-            new ModelOptions(-1, List.of(), LoadMode.AUTO, false, false, true, Kernels.AUTO, null, Map.of(), null);
+            new ModelOptions(-1, List.of(), List.of(), LoadMode.AUTO, false, false, true, Kernels.AUTO, null, Map.of(), null);
 
     public ModelOptions {
         devices = List.copyOf(devices);
+        rpcServers = List.copyOf(rpcServers);
+        rpcServers.forEach(RpcAddress::check);
         Objects.requireNonNull(loadMode, "loadMode");
         Objects.requireNonNull(kernels, "kernels");
         metadataOverrides = Map.copyOf(metadataOverrides);
@@ -47,43 +53,47 @@ public record ModelOptions(
     }
 
     public ModelOptions withGpuLayers(int value) {
-        return new ModelOptions(value, devices, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, listener);
+        return new ModelOptions(value, devices, rpcServers, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, listener);
     }
 
     public ModelOptions withDevices(List<String> value) {
-        return new ModelOptions(gpuLayers, value, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, value, rpcServers, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, listener);
+    }
+
+    public ModelOptions withRpcServers(List<String> value) {
+        return new ModelOptions(gpuLayers, devices, value, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, listener);
     }
 
     public ModelOptions withLoadMode(LoadMode value) {
-        return new ModelOptions(gpuLayers, devices, value, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, rpcServers, value, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, listener);
     }
 
     public ModelOptions withVocabularyOnly(boolean value) {
-        return new ModelOptions(gpuLayers, devices, loadMode, value, checkTensors, repack, kernels, packedCache, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, value, checkTensors, repack, kernels, packedCache, metadataOverrides, listener);
     }
 
     public ModelOptions withCheckTensors(boolean value) {
-        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, value, repack, kernels, packedCache, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, vocabularyOnly, value, repack, kernels, packedCache, metadataOverrides, listener);
     }
 
     public ModelOptions withRepack(boolean value) {
-        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, value, kernels, packedCache, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, vocabularyOnly, checkTensors, value, kernels, packedCache, metadataOverrides, listener);
     }
 
     public ModelOptions withKernels(Kernels value) {
-        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, repack, value, packedCache, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, vocabularyOnly, checkTensors, repack, value, packedCache, metadataOverrides, listener);
     }
 
     public ModelOptions withPackedCache(@Nullable PackedCache value) {
-        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, repack, kernels, value, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, vocabularyOnly, checkTensors, repack, kernels, value, metadataOverrides, listener);
     }
 
     public ModelOptions withMetadataOverrides(Map<String, Object> value) {
-        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, value, listener);
+        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, value, listener);
     }
 
     public ModelOptions withListener(@Nullable LoadListener value) {
-        return new ModelOptions(gpuLayers, devices, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, value);
+        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, value);
     }
 
     private static void checkOverride(String key, Object value) {

@@ -8,17 +8,20 @@ import dev.chasqui.bindings.llama_progress_callback;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /// [ModelOptions] as the native struct, for the length of one load.
-final class ModelParameters {
+final class ModelParameters implements AutoCloseable {
 
     /// Where the unnamed union of values, the last member, begins; generated code has no name for it.
     private static final long OVERRIDE_VALUE = llama_model_kv_override.sizeof() - 128;
 
     private final MemorySegment segment;
+    private final List<RpcConnection> servers = new ArrayList<>();
     private @Nullable Throwable listenerFailure;
 
     private ModelParameters(Arena arena) {
@@ -27,23 +30,31 @@ final class ModelParameters {
 
     static ModelParameters of(ModelOptions options, Arena arena) {
         ModelParameters parameters = new ModelParameters(arena);
-        MemorySegment segment = parameters.segment;
+        try {
+            parameters.fill(options, arena);
+            return parameters;
+        } catch (Throwable e) {
+            parameters.close();
+            throw e;
+        }
+    }
+
+    private void fill(ModelOptions options, Arena arena) {
         llama_model_params.n_gpu_layers(segment, options.gpuLayers());
         llama_model_params.load_mode(segment, options.loadMode().nativeValue());
         llama_model_params.vocab_only(segment, options.vocabularyOnly());
         llama_model_params.check_tensors(segment, options.checkTensors());
         llama_model_params.use_extra_bufts(segment, options.repack());
-        if (!options.devices().isEmpty()) {
-            llama_model_params.devices(segment, devices(options.devices(), arena));
+        if (!options.devices().isEmpty() || !options.rpcServers().isEmpty()) {
+            llama_model_params.devices(segment, devices(options, arena));
         }
         if (!options.metadataOverrides().isEmpty()) {
             llama_model_params.kv_overrides(segment, overrides(options.metadataOverrides(), arena));
         }
         LoadListener listener = options.listener();
         if (listener != null) {
-            llama_model_params.progress_callback(segment, parameters.upcall(listener, arena));
+            llama_model_params.progress_callback(segment, upcall(listener, arena));
         }
-        return parameters;
     }
 
     MemorySegment segment() {
@@ -60,6 +71,12 @@ final class ModelParameters {
         }
     }
 
+    /// Ends its uses of servers; a model that was loaded has its own.
+    @Override
+    public void close() {
+        servers.forEach(RpcConnection::close);
+    }
+
     private MemorySegment upcall(LoadListener listener, Arena arena) {
         return llama_progress_callback.allocate((fraction, _) -> {
             try {
@@ -71,17 +88,39 @@ final class ModelParameters {
         }, arena);
     }
 
-    private static MemorySegment devices(List<String> names, Arena arena) {
-        MemorySegment array = arena.allocate(ValueLayout.ADDRESS, names.size() + 1L);
-        for (int i = 0; i < names.size(); i++) {
-            MemorySegment device = ggml_backend_dev_by_name(Native.cString(arena, "device name", names.get(i)));
-            if (device.equals(MemorySegment.NULL)) {
-                throw new IllegalArgumentException("no device is named " + names.get(i) + "; there are "
-                        + Chasqui.devices().stream().map(Device::name).toList());
-            }
-            array.setAtIndex(ValueLayout.ADDRESS, i, device);
+    /// An array that ends with NULL.
+    private MemorySegment devices(ModelOptions options, Arena arena) {
+        List<MemorySegment> devices = new ArrayList<>();
+        for (String server : new LinkedHashSet<>(options.rpcServers())) {
+            RpcConnection connection = RpcConnection.open(server);
+            servers.add(connection);
+            devices.addAll(connection.devices());
+        }
+        for (String name : options.devices().isEmpty() ? localGpus() : options.devices()) {
+            devices.add(device(name, arena));
+        }
+        MemorySegment array = arena.allocate(ValueLayout.ADDRESS, devices.size() + 1L);
+        for (int i = 0; i < devices.size(); i++) {
+            array.setAtIndex(ValueLayout.ADDRESS, i, devices.get(i));
         }
         return array;
+    }
+
+    /// What llama.cpp would take by itself.
+    private static List<String> localGpus() {
+        List<Device> all = Chasqui.devices();
+        boolean hasOwn = all.stream().anyMatch(device -> device.type() == Device.Type.GPU);
+        Device.Type wanted = hasOwn ? Device.Type.GPU : Device.Type.INTEGRATED_GPU;
+        return all.stream().filter(device -> device.type() == wanted).map(Device::name).toList();
+    }
+
+    private static MemorySegment device(String name, Arena arena) {
+        MemorySegment device = ggml_backend_dev_by_name(Native.cString(arena, "device name", name));
+        if (device.equals(MemorySegment.NULL)) {
+            throw new IllegalArgumentException("no device is named " + name + "; there are "
+                    + Chasqui.devices().stream().map(Device::name).toList());
+        }
+        return device;
     }
 
     /// An array that ends with an entry whose key is empty.

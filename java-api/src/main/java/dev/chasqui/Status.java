@@ -31,6 +31,8 @@ final class Status {
             return new UnsupportedFeatureException(message);
         } else if (status == CHQ_STATUS_GRAMMAR()) {
             return new GrammarException(message);
+        } else if (status == CHQ_STATUS_REMOTE()) {
+            return new RpcException(message);
         }
         return new NativeAbortException(message);
     }

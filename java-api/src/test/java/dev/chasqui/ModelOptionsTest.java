@@ -19,7 +19,7 @@ class ModelOptionsTest {
 
     @Test
     void defaults() {
-        assertThat(DEFAULTS).isEqualTo(new ModelOptions(-1, List.of(), LoadMode.AUTO, false, false, true, Kernels.AUTO, null, Map.of(), null));
+        assertThat(DEFAULTS).isEqualTo(new ModelOptions(-1, List.of(), List.of(), LoadMode.AUTO, false, false, true, Kernels.AUTO, null, Map.of(), null));
     }
 
     @Test
@@ -27,10 +27,10 @@ class ModelOptionsTest {
         LoadListener listener = fraction -> true;
         PackedCache cache = new PackedCache(Path.of("packed"), 1);
 
-        assertThat(DEFAULTS.withGpuLayers(3).withDevices(List.of("CPU")).withLoadMode(LoadMode.READ).withVocabularyOnly(true)
+        assertThat(DEFAULTS.withGpuLayers(3).withDevices(List.of("CPU")).withRpcServers(List.of("a:1")).withLoadMode(LoadMode.READ).withVocabularyOnly(true)
                 .withCheckTensors(true).withRepack(false).withKernels(Kernels.OFF).withPackedCache(cache).withMetadataOverrides(Map.of("a", 1L))
                 .withListener(listener))
-                .isEqualTo(new ModelOptions(3, List.of("CPU"), LoadMode.READ, true, true, false, Kernels.OFF, cache, Map.of("a", 1L), listener));
+                .isEqualTo(new ModelOptions(3, List.of("CPU"), List.of("a:1"), LoadMode.READ, true, true, false, Kernels.OFF, cache, Map.of("a", 1L), listener));
         assertThat(DEFAULTS.withListener(listener).withListener(null)).isEqualTo(DEFAULTS);
     }
 

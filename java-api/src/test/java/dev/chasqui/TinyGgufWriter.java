@@ -32,6 +32,10 @@ final class TinyGgufWriter {
         return put("general.alignment", new GgufValue.Uint32(value));
     }
 
+    GgufValue value(String key) {
+        return metadata.get(key);
+    }
+
     TinyGgufWriter put(String key, GgufValue value) {
         metadata.put(key, value);
         return this;

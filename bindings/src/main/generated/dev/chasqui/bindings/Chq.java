@@ -194,6 +194,15 @@ public class Chq extends Chq$shared {
     public static int CHQ_STATUS_INTERNAL() {
         return CHQ_STATUS_INTERNAL;
     }
+    private static final int CHQ_STATUS_REMOTE = (int)13L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_status.CHQ_STATUS_REMOTE = 13
+     * }
+     */
+    public static int CHQ_STATUS_REMOTE() {
+        return CHQ_STATUS_REMOTE;
+    }
 
     private static class chq_status_name {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
@@ -2432,6 +2441,315 @@ public class Chq extends Chq$shared {
                 traceDowncall("ggml_backend_dev_by_name", name);
             }
             return (MemorySegment)mh$.invokeExact(name);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_rpc_connect {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_rpc_connect");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_rpc_connect(const char *endpoint, int32_t connect_ms, int32_t answer_ms, struct chq_rpc_server **out)
+     * }
+     */
+    public static FunctionDescriptor chq_rpc_connect$descriptor() {
+        return chq_rpc_connect.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_rpc_connect(const char *endpoint, int32_t connect_ms, int32_t answer_ms, struct chq_rpc_server **out)
+     * }
+     */
+    public static MethodHandle chq_rpc_connect$handle() {
+        return chq_rpc_connect.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_rpc_connect(const char *endpoint, int32_t connect_ms, int32_t answer_ms, struct chq_rpc_server **out)
+     * }
+     */
+    public static MemorySegment chq_rpc_connect$address() {
+        return chq_rpc_connect.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_rpc_connect(const char *endpoint, int32_t connect_ms, int32_t answer_ms, struct chq_rpc_server **out)
+     * }
+     */
+    public static int chq_rpc_connect(MemorySegment endpoint, int connect_ms, int answer_ms, MemorySegment out) {
+        var mh$ = chq_rpc_connect.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_rpc_connect", endpoint, connect_ms, answer_ms, out);
+            }
+            return (int)mh$.invokeExact(endpoint, connect_ms, answer_ms, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_rpc_disconnect {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_rpc_disconnect");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_rpc_disconnect(struct chq_rpc_server *server)
+     * }
+     */
+    public static FunctionDescriptor chq_rpc_disconnect$descriptor() {
+        return chq_rpc_disconnect.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_rpc_disconnect(struct chq_rpc_server *server)
+     * }
+     */
+    public static MethodHandle chq_rpc_disconnect$handle() {
+        return chq_rpc_disconnect.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_rpc_disconnect(struct chq_rpc_server *server)
+     * }
+     */
+    public static MemorySegment chq_rpc_disconnect$address() {
+        return chq_rpc_disconnect.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_rpc_disconnect(struct chq_rpc_server *server)
+     * }
+     */
+    public static int chq_rpc_disconnect(MemorySegment server) {
+        var mh$ = chq_rpc_disconnect.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_rpc_disconnect", server);
+            }
+            return (int)mh$.invokeExact(server);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_rpc_device_count {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_rpc_device_count");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_rpc_device_count(const struct chq_rpc_server *server, int32_t *n)
+     * }
+     */
+    public static FunctionDescriptor chq_rpc_device_count$descriptor() {
+        return chq_rpc_device_count.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_rpc_device_count(const struct chq_rpc_server *server, int32_t *n)
+     * }
+     */
+    public static MethodHandle chq_rpc_device_count$handle() {
+        return chq_rpc_device_count.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_rpc_device_count(const struct chq_rpc_server *server, int32_t *n)
+     * }
+     */
+    public static MemorySegment chq_rpc_device_count$address() {
+        return chq_rpc_device_count.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_rpc_device_count(const struct chq_rpc_server *server, int32_t *n)
+     * }
+     */
+    public static int chq_rpc_device_count(MemorySegment server, MemorySegment n) {
+        var mh$ = chq_rpc_device_count.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_rpc_device_count", server, n);
+            }
+            return (int)mh$.invokeExact(server, n);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_rpc_device {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_rpc_device");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_rpc_device(struct chq_rpc_server *server, int32_t index, struct chq_device_info *out, ggml_backend_dev_t *device)
+     * }
+     */
+    public static FunctionDescriptor chq_rpc_device$descriptor() {
+        return chq_rpc_device.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_rpc_device(struct chq_rpc_server *server, int32_t index, struct chq_device_info *out, ggml_backend_dev_t *device)
+     * }
+     */
+    public static MethodHandle chq_rpc_device$handle() {
+        return chq_rpc_device.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_rpc_device(struct chq_rpc_server *server, int32_t index, struct chq_device_info *out, ggml_backend_dev_t *device)
+     * }
+     */
+    public static MemorySegment chq_rpc_device$address() {
+        return chq_rpc_device.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_rpc_device(struct chq_rpc_server *server, int32_t index, struct chq_device_info *out, ggml_backend_dev_t *device)
+     * }
+     */
+    public static int chq_rpc_device(MemorySegment server, int index, MemorySegment out, MemorySegment device) {
+        var mh$ = chq_rpc_device.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_rpc_device", server, index, out, device);
+            }
+            return (int)mh$.invokeExact(server, index, out, device);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_rpc_serve {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_rpc_serve");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_rpc_serve(const char *endpoint, const char *cache_dir, int32_t n_threads)
+     * }
+     */
+    public static FunctionDescriptor chq_rpc_serve$descriptor() {
+        return chq_rpc_serve.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_rpc_serve(const char *endpoint, const char *cache_dir, int32_t n_threads)
+     * }
+     */
+    public static MethodHandle chq_rpc_serve$handle() {
+        return chq_rpc_serve.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_rpc_serve(const char *endpoint, const char *cache_dir, int32_t n_threads)
+     * }
+     */
+    public static MemorySegment chq_rpc_serve$address() {
+        return chq_rpc_serve.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_rpc_serve(const char *endpoint, const char *cache_dir, int32_t n_threads)
+     * }
+     */
+    public static int chq_rpc_serve(MemorySegment endpoint, MemorySegment cache_dir, int n_threads) {
+        var mh$ = chq_rpc_serve.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_rpc_serve", endpoint, cache_dir, n_threads);
+            }
+            return (int)mh$.invokeExact(endpoint, cache_dir, n_threads);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -10396,6 +10714,76 @@ public class Chq extends Chq$shared {
                 traceDowncall("chq_speculation_get_stats", speculation, out);
             }
             return (int)mh$.invokeExact(speculation, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_denoise {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_FLOAT,
+            Chq.C_LONG,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_denoise");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_denoise(struct chq_context *context, const int32_t *tokens, int32_t n_tokens, const int32_t *positions, int32_t n_positions, float temperature, uint64_t seed, int32_t *token, float *probability, float *entropy, float *margin)
+     * }
+     */
+    public static FunctionDescriptor chq_denoise$descriptor() {
+        return chq_denoise.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_denoise(struct chq_context *context, const int32_t *tokens, int32_t n_tokens, const int32_t *positions, int32_t n_positions, float temperature, uint64_t seed, int32_t *token, float *probability, float *entropy, float *margin)
+     * }
+     */
+    public static MethodHandle chq_denoise$handle() {
+        return chq_denoise.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_denoise(struct chq_context *context, const int32_t *tokens, int32_t n_tokens, const int32_t *positions, int32_t n_positions, float temperature, uint64_t seed, int32_t *token, float *probability, float *entropy, float *margin)
+     * }
+     */
+    public static MemorySegment chq_denoise$address() {
+        return chq_denoise.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_denoise(struct chq_context *context, const int32_t *tokens, int32_t n_tokens, const int32_t *positions, int32_t n_positions, float temperature, uint64_t seed, int32_t *token, float *probability, float *entropy, float *margin)
+     * }
+     */
+    public static int chq_denoise(MemorySegment context, MemorySegment tokens, int n_tokens, MemorySegment positions, int n_positions, float temperature, long seed, MemorySegment token, MemorySegment probability, MemorySegment entropy, MemorySegment margin) {
+        var mh$ = chq_denoise.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_denoise", context, tokens, n_tokens, positions, n_positions, temperature, seed, token, probability, entropy, margin);
+            }
+            return (int)mh$.invokeExact(context, tokens, n_tokens, positions, n_positions, temperature, seed, token, probability, entropy, margin);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

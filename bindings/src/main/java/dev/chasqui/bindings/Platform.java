@@ -47,7 +47,7 @@ record Platform(String os, String arch) {
 
     /// Libraries to load before our own. None where our own brings them in by its rpath; Windows looks for them in other folders.
     List<String> dependencies() {
-        return os.equals("windows") ? List.of("ggml-base", "ggml-cpu", "ggml", "llama", "llama-common", "mtmd") : List.of();
+        return os.equals("windows") ? List.of("ggml-base", "ggml-cpu", "ggml-rpc", "ggml", "llama", "llama-common", "mtmd") : List.of();
     }
 
     /// The folder for caches of the user.

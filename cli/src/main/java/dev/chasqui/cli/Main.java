@@ -24,7 +24,7 @@ import picocli.CommandLine.Spec;
         synopsisSubcommandLabel = "COMMAND",
         subcommands = {
             RunCommand.class, BenchCommand.class, PerplexityCommand.class, TokenizeCommand.class, GgufCommand.class,
-            ModelsCommand.class, InfoCommand.class, HelpCommand.class
+            ModelsCommand.class, InfoCommand.class, RpcServerCommand.class, HelpCommand.class
         },
         footer = {
             "",

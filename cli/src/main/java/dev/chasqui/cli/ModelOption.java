@@ -6,6 +6,7 @@ import dev.chasqui.ModelOptions;
 import dev.chasqui.PackedCache;
 import dev.chasqui.models.ModelStore;
 import java.nio.file.Path;
+import java.util.List;
 import picocli.CommandLine.Option;
 
 /// The model a command works with, and how it is loaded.
@@ -20,6 +21,10 @@ final class ModelOption {
     @Option(names = {"-ngl", "--gpu-layers"}, paramLabel = "N", defaultValue = "-1",
             description = "Layers to put on a GPU, negative for all (default: ${DEFAULT-VALUE}).")
     private int gpuLayers;
+
+    @Option(names = "--rpc", paramLabel = "HOST:PORT", split = ",",
+            description = "Put layers on the machines that run 'chasqui rpc-server' there; several are separated by commas.")
+    private List<String> rpcServers = List.of();
 
     @Option(names = "--kernels", paramLabel = "auto|on|off", defaultValue = "auto",
             description = "Chasqui's own kernels: auto where they are faster, on wherever they can be used, off (default: ${DEFAULT-VALUE}).")
@@ -41,10 +46,10 @@ final class ModelOption {
     }
 
     Model load() {
-        return load(file(model), options());
+        return load(file(model), options().withRpcServers(rpcServers));
     }
 
-    /// Another model, with the same options.
+    /// Another model, with the same options, on this machine: what helps the first one must answer faster than a network.
     Model loadOther(String name) {
         return load(file(name), options());
     }

@@ -21,7 +21,7 @@ class UsageTest {
         Cli help = Cli.run("--help");
         assertThat(help.status()).isZero();
         assertThat(help.err()).isEmpty();
-        assertThat(help.out()).contains("run", "bench", "perplexity", "tokenize", "gguf", "models", "info", "Examples:");
+        assertThat(help.out()).contains("run", "bench", "perplexity", "tokenize", "gguf", "models", "info", "rpc-server", "Examples:");
     }
 
     @ParameterizedTest
