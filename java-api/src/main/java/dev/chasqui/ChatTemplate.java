@@ -3,6 +3,7 @@ package dev.chasqui;
 import static dev.chasqui.bindings.Chq.*;
 
 import dev.chasqui.bindings.chq_chat_message;
+import dev.chasqui.vision.EncodedImage;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -71,6 +72,57 @@ public final class ChatTemplate implements AutoCloseable {
         return tokenizeApart(vocabulary, messages, addAssistant);
     }
 
+    /// The conversation with pictures, which come in front of what the last user says.
+    ///
+    /// @throws IllegalArgumentException if no user says anything, or the template refuses the conversation
+    public Prompt prompt(List<ChatMessage> messages, boolean addAssistant, List<EncodedImage> images) {
+        Vocabulary vocabulary = model.vocabulary();
+        int last = messages.size() - 1;
+        while (last >= 0 && !messages.get(last).role().equals("user")) {
+            last--;
+        }
+        if (last < 0) {
+            throw new IllegalArgumentException("nobody says anything about the pictures");
+        }
+        String mark = mark();
+        List<ChatMessage> marked = new ArrayList<>();
+        for (int i = 0; i < messages.size(); i++) {
+            ChatMessage message = messages.get(i);
+            boolean apart = i == last || spellsControlToken(vocabulary, message.content());
+            marked.add(apart ? new ChatMessage(message.role(), mark + i + "\uE001") : message);
+        }
+        String rendered = render(marked, addAssistant);
+        Prompt.Builder prompt = Prompt.builder(model);
+        if (addsBegin(rendered)) {
+            prompt.begin();
+        }
+        int at = 0;
+        for (int start = rendered.indexOf(mark); start >= 0; start = rendered.indexOf(mark, at)) {
+            int end = rendered.indexOf('\uE001', start);
+            int index = Integer.parseInt(rendered.substring(start + mark.length(), end));
+            prompt.template(rendered.substring(at, start));
+            if (index == last) {
+                images.forEach(prompt::image);
+            }
+            String content = messages.get(index).content();
+            at = end + 1;
+            if (index == last && !spellsControlToken(vocabulary, content)) {
+                // the text behind the pictures is one, as it is without them
+                int next = rendered.indexOf(mark, at);
+                int stop = next < 0 ? rendered.length() : next;
+                prompt.template(content + rendered.substring(at, stop));
+                at = stop;
+            } else {
+                prompt.text(content);
+            }
+        }
+        return prompt.template(rendered.substring(at)).build();
+    }
+
+    private static String mark() {
+        return "\uE000%016x".formatted(ThreadLocalRandom.current().nextLong());
+    }
+
     @Override
     public void close() {
         handle.close();
@@ -78,7 +130,7 @@ public final class ChatTemplate implements AutoCloseable {
 
     /// Renders with marks in the place of the contents, then tokenises the template's text and the contents separately.
     private int[] tokenizeApart(Vocabulary vocabulary, List<ChatMessage> messages, boolean addAssistant) {
-        String mark = "\uE000%016x".formatted(ThreadLocalRandom.current().nextLong());
+        String mark = mark();
         List<ChatMessage> marked = new ArrayList<>();
         for (int i = 0; i < messages.size(); i++) {
             marked.add(new ChatMessage(messages.get(i).role(), mark + i + "\uE001"));

@@ -95,7 +95,7 @@ class VisionModelTest {
         assertThat(rows.data().byteSize()).isEqualTo(144L * 192 * 4);
         assertThat(rows.gridPositions()).isNull();
         float sum = 0;
-        for (float share : rows.attention()) {
+        for (float share : rows.importance()) {
             sum += share;
         }
         assertThat(sum).isBetween(0.999f, 1.001f);

@@ -10,9 +10,18 @@ import dev.chasqui.Generation;
 import dev.chasqui.GenerationOptions;
 import dev.chasqui.GenerationStats;
 import dev.chasqui.Model;
+import dev.chasqui.Prompt;
 import dev.chasqui.Routing;
 import dev.chasqui.Sampler;
 import dev.chasqui.Sequence;
+import dev.chasqui.TokenEmbeddings;
+import dev.chasqui.VisionModel;
+import dev.chasqui.vision.BuiltInPruner;
+import dev.chasqui.vision.EncodedImage;
+import dev.chasqui.vision.Image;
+import dev.chasqui.vision.KeptTokens;
+import dev.chasqui.vision.Question;
+import dev.chasqui.vision.VisionStats;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
@@ -96,6 +105,26 @@ final class RunCommand implements Callable<Integer> {
             description = "Start with the recycled tokens that an earlier run left in this file, and leave them there again.")
     private @Nullable Path recycling;
 
+    @Option(names = "--image", paramLabel = "FILE", description = "A picture to look at. Can be given several times. Needs --mmproj.")
+    private List<Path> images = new ArrayList<>();
+
+    @Option(names = "--mmproj", paramLabel = "FILE", description = "The projector that makes the model see.")
+    private @Nullable Path projector;
+
+    @Option(names = "--keep", paramLabel = "SHARE", defaultValue = "1",
+            description = "Lossy: the share of a picture's tokens that the model gets to see (default: all).")
+    private double keep;
+
+    @Option(names = "--pruner", paramLabel = "NAME", defaultValue = "herding", converter = PrunerConverter.class,
+            description = "What chooses them, with options after colons, as mmr:lambda=0.7 (default: ${DEFAULT-VALUE}).")
+    private BuiltInPruner pruner;
+
+    @Option(names = "--overlay", paramLabel = "FILE", description = "Write a PNG that shows what was kept of the first picture.")
+    private @Nullable Path overlay;
+
+    @Mixin
+    private VisionOption vision;
+
     @Option(names = "--raw", description = "Continue the prompt as it is, without the model's chat template.")
     private boolean raw;
 
@@ -109,10 +138,11 @@ final class RunCommand implements Callable<Integer> {
             if (recycling != null && Files.exists(recycling)) {
                 loaded.recyclingTable().restore(recycling);
             }
-            int[] tokens = promptTokens(loaded, text);
-            try (Context context = loaded.newContext(contextOptions(tokens.length));
-                    Generation generation = context.newSequence().generate(tokens, generationOptions(helper))) {
-                int status = Interrupt.during(generation, () -> answer(generation, tokens.length));
+            List<EncodedImage> seen = see(loaded, text);
+            Prompt whole = prompt(loaded, text, seen);
+            try (Context context = loaded.newContext(contextOptions(whole.length()));
+                    Generation generation = context.newSequence().generate(whole, generationOptions(helper))) {
+                int status = Interrupt.during(generation, () -> answer(generation, whole.length(), seen));
                 if (recycling != null) {
                     loaded.recyclingTable().save(recycling);
                 }
@@ -121,9 +151,40 @@ final class RunCommand implements Callable<Integer> {
         }
     }
 
-    private int[] promptTokens(Model loaded, String text) {
+    /// The pictures as the model gets to see them.
+    private List<EncodedImage> see(Model loaded, String text) throws IOException {
+        if (images.isEmpty()) {
+            return List.of();
+        }
+        if (projector == null) {
+            throw new ParameterException(spec.commandLine(), "--image needs --mmproj, the file that makes the model see");
+        }
+        List<EncodedImage> seen = new ArrayList<>();
+        try (VisionModel eyes = vision.load(loaded, projector, VisionOption.needsAttention(pruner))) {
+            Question question = pruner.usesQuestion() ? question(loaded, text) : null;
+            for (Path file : images) {
+                seen.add(eyes.encode(Image.of(file)).pruned(vision.options(keep, pruner), question));
+            }
+        } catch (IllegalArgumentException e) {
+            throw new ParameterException(spec.commandLine(), e.getMessage(), e);
+        }
+        if (overlay != null) {
+            KeptTokens.of(seen.getFirst().chunks().getFirst()).write(seen.getFirst().image().toBufferedImage(), overlay);
+        }
+        return seen;
+    }
+
+    private static Question question(Model loaded, String text) {
+        try (TokenEmbeddings embeddings = loaded.tokenEmbeddings()) {
+            return Question.of(text, embeddings);
+        }
+    }
+
+    private Prompt prompt(Model loaded, String text, List<EncodedImage> seen) {
         if (raw) {
-            return loaded.vocabulary().tokenize(text, true, false);
+            Prompt.Builder whole = Prompt.builder(loaded).begin();
+            seen.forEach(whole::image);
+            return whole.text(text).build();
         }
         List<ChatMessage> messages = new ArrayList<>();
         if (system != null) {
@@ -131,7 +192,7 @@ final class RunCommand implements Callable<Integer> {
         }
         messages.add(ChatMessage.user(text));
         try (ChatTemplate template = loaded.chatTemplate()) {
-            return template.tokenize(messages, true);
+            return seen.isEmpty() ? Prompt.of(template.tokenize(messages, true)) : template.prompt(messages, true, seen);
         }
     }
 
@@ -160,7 +221,7 @@ final class RunCommand implements Callable<Integer> {
         return routeTo != null ? options.withRouting(Routing.to(helper).withEntropy(routeEntropy)) : options.withDraftModel(DraftModel.of(helper));
     }
 
-    private int answer(Generation generation, int promptLength) {
+    private int answer(Generation generation, int promptLength, List<EncodedImage> seen) {
         PrintWriter out = spec.commandLine().getOut();
         StringBuilder text = new StringBuilder();
         for (String piece : generation) {
@@ -172,7 +233,7 @@ final class RunCommand implements Callable<Integer> {
             }
         }
         if (json) {
-            printJson(generation, promptLength, text.toString());
+            printJson(generation, promptLength, text.toString(), seen);
         } else {
             out.println();
         }
@@ -180,7 +241,7 @@ final class RunCommand implements Callable<Integer> {
         return generation.stats().finishReason() == FinishReason.CANCELLED ? Interrupt.EXIT_STATUS : 0;
     }
 
-    private void printJson(Generation generation, int promptLength, String text) {
+    private void printJson(Generation generation, int promptLength, String text, List<EncodedImage> seen) {
         GenerationStats stats = generation.stats();
         Sequence sequence = generation.sequence();
         int[] tokens = Arrays.copyOfRange(sequence.tokens(), promptLength, sequence.length());
@@ -197,6 +258,13 @@ final class RunCommand implements Callable<Integer> {
             object.writeNumberField("accepted", stats.speculation().accepted());
             object.writeNumberField("target_steps", stats.targetSteps());
             SpeculationJson.write(object, stats.speculation());
+            if (!seen.isEmpty()) {
+                VisionStats vision = seen.stream().map(EncodedImage::stats).reduce(VisionStats::plus).orElseThrow();
+                object.writeNumberField("image_tokens", vision.tokens());
+                object.writeNumberField("image_tokens_kept", vision.kept());
+                object.writeNumberField("encode_ms", vision.encodeTime().toNanos() / 1e6);
+                object.writeNumberField("select_ms", vision.selectTime().toNanos() / 1e6);
+            }
             object.writeNumberField("routed", stats.routedTokens());
             object.writeNumberField("packed_bytes", sequence.context().model().info().packedBytes());
             object.writeStringField("finish_reason", stats.finishReason().name().toLowerCase(Locale.ROOT));

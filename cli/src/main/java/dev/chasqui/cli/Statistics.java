@@ -18,6 +18,24 @@ final class Statistics {
         return sorted.length == 0 ? 0 : (sorted[(sorted.length - 1) / 2] + sorted[sorted.length / 2]) / 2;
     }
 
+    /// The probability of a difference at least as large between two runs over the same items that are equally good: McNemar's test, exact, two-sided.
+    static double mcNemar(boolean[] a, boolean[] b) {
+        int onlyA = 0;
+        int onlyB = 0;
+        for (int i = 0; i < a.length; i++) {
+            onlyA += a[i] && !b[i] ? 1 : 0;
+            onlyB += b[i] && !a[i] ? 1 : 0;
+        }
+        int n = onlyA + onlyB;
+        double tail = 0;
+        double term = -n * Math.log(2); // of choosing none of n
+        for (int k = 0; k <= Math.min(onlyA, onlyB); k++) {
+            tail += Math.exp(term);
+            term += Math.log((double) (n - k) / (k + 1));
+        }
+        return Math.min(1, 2 * tail);
+    }
+
     /// Standard deviation of the sample, 0 for fewer than two.
     static double deviation(double[] samples) {
         if (samples.length < 2) {

@@ -40,7 +40,7 @@ public final class EncodedImage {
         private final boolean causal;
         private final int @Nullable [] grid;
         private final int positions;
-        private final float @Nullable [] attention;
+        private final float @Nullable [] importance;
         private final int[] kept;
         private final RowPositions policy;
         private final String key;
@@ -50,20 +50,20 @@ public final class EncodedImage {
         /// @param gridWidth  rows in a line of the picture, 0 if that is unknown
         /// @param grid       `t, y, x` of each row relative to the first; null where positions have one dimension
         /// @param positions  how many positions all rows together take
-        /// @param attention  the share of the encoder's attention that each row gets, null if unknown
+        /// @param importance how much each row matters, e.g. the share of the encoder's attention that it gets; null if unknown
         /// @param key        names picture and projector
         public Rows(MemorySegment data, int count, int stride, int width, int gridWidth, int gridHeight, boolean causal,
-                int @Nullable [] grid, int positions, float @Nullable [] attention, String key) {
-            this(data, count, stride, width, gridWidth, gridHeight, causal, grid, positions, attention, allOf(count), RowPositions.PROJECTOR, key);
+                int @Nullable [] grid, int positions, float @Nullable [] importance, String key) {
+            this(data, count, stride, width, gridWidth, gridHeight, causal, grid, positions, importance, allOf(count), RowPositions.PROJECTOR, key);
         }
 
         private Rows(MemorySegment data, int count, int stride, int width, int gridWidth, int gridHeight, boolean causal,
-                int @Nullable [] grid, int positions, float @Nullable [] attention, int[] kept, RowPositions policy, String key) {
+                int @Nullable [] grid, int positions, float @Nullable [] importance, int[] kept, RowPositions policy, String key) {
             if (width < 1 || stride < width || count < 1 || data.byteSize() != (long) count * stride * Float.BYTES) {
                 throw new IllegalArgumentException("%d rows of %d numbers, %d apart, in %d bytes".formatted(count, width, stride, data.byteSize()));
             }
-            if (grid != null && grid.length != 3 * count || attention != null && attention.length != count) {
-                throw new IllegalArgumentException("there must be a position and a share of attention for each of the " + count + " rows");
+            if (grid != null && grid.length != 3 * count || importance != null && importance.length != count) {
+                throw new IllegalArgumentException("there must be a position and an importance for each of the " + count + " rows");
             }
             this.data = data.asReadOnly();
             this.count = count;
@@ -74,7 +74,7 @@ public final class EncodedImage {
             this.causal = causal;
             this.grid = grid;
             this.positions = positions;
-            this.attention = attention;
+            this.importance = importance;
             this.kept = kept;
             this.policy = policy;
             this.key = Objects.requireNonNull(key, "key");
@@ -125,9 +125,9 @@ public final class EncodedImage {
             return causal;
         }
 
-        /// The mean share of the encoder's attention that each of the [#total()] rows gets; a copy, null if unknown.
-        public float @Nullable [] attention() {
-            return attention == null ? null : attention.clone();
+        /// How much each of the [#total()] rows matters: as an encoder gives it, the mean share of its attention. A copy, null if unknown.
+        public float @Nullable [] importance() {
+            return importance == null ? null : importance.clone();
         }
 
         /// Which of the [#total()] rows the model sees, ascending. A copy.
@@ -175,6 +175,41 @@ public final class EncodedImage {
             return key;
         }
 
+        /// As a pruner sees them: all rows, whether they are kept or not. What is known of their grid, breaks in it, their importance, and the question comes along.
+        public ImageTokens tokens(@Nullable Question question) {
+            ImageTokens tokens = ImageTokens.of(data, count, stride, width);
+            if (gridWidth > 0) {
+                tokens = tokens.withGrid(gridWidth, gridHeight);
+            } else {
+                tokens = tokens.withBreaksFound();
+            }
+            if (importance != null) {
+                tokens = tokens.withImportance(importance);
+            }
+            if (question != null) {
+                tokens = tokens.withQuestion(question.rows(), question.count(), width)
+                        .withVocabularyMean(question.mean().toArray(ValueLayout.JAVA_FLOAT));
+            }
+            return tokens;
+        }
+
+        private Rows pruned(VisionOptions options, int budget, @Nullable Question question) {
+            TokenPruner pruner = options.pruner();
+            String asked = question != null && pruner.usesQuestion() ? "?" + question.text() : "";
+            return with(tokens(question).select(pruner, budget), options.positions(), pruner.key() + asked);
+        }
+
+        /// The same with another importance of each row, for pruners that go by what is given ([Importance#GIVEN]).
+        ///
+        /// @param values one for each of the [#total()] rows
+        public Rows withImportance(float... values) {
+            if (values.length != count) {
+                throw new IllegalArgumentException(values.length + " numbers for " + count + " rows");
+            }
+            return new Rows(data, count, stride, width, gridWidth, gridHeight, causal, grid, positions, values.clone(), kept, policy,
+                    key + "|importance " + Integer.toHexString(Arrays.hashCode(values)));
+        }
+
         /// The same with only some of the rows, or other positions.
         ///
         /// @param wanted which of the [#total()] rows, ascending
@@ -199,24 +234,26 @@ public final class EncodedImage {
             if (positionPolicy == RowPositions.LINEAR && grid == null) {
                 throw new IllegalArgumentException("the model's positions have one dimension: rows cannot stay where they were");
             }
-            return new Rows(replaced, count, stride, width, gridWidth, gridHeight, causal, grid, positions, attention, wanted.clone(), positionPolicy,
+            return new Rows(replaced, count, stride, width, gridWidth, gridHeight, causal, grid, positions, importance, wanted.clone(), positionPolicy,
                     key + "|" + positionPolicy + "|" + reason + "|" + Integer.toHexString(Arrays.hashCode(wanted)) + "," + wanted.length);
-        }
-
-        float number(int row, int column) {
-            return data.getAtIndex(ValueLayout.JAVA_FLOAT, (long) row * stride + column);
         }
     }
 
     private final Image image;
     private final List<Part> parts;
     private final Duration encodeTime;
+    private final Duration selectTime;
 
     /// @param encodeTime what the encoder took
     public EncodedImage(Image image, List<Part> parts, Duration encodeTime) {
+        this(image, parts, encodeTime, Duration.ZERO);
+    }
+
+    private EncodedImage(Image image, List<Part> parts, Duration encodeTime, Duration selectTime) {
         this.image = Objects.requireNonNull(image, "image");
         this.parts = List.copyOf(parts);
         this.encodeTime = Objects.requireNonNull(encodeTime, "encodeTime");
+        this.selectTime = selectTime;
         if (chunks().isEmpty()) {
             throw new IllegalArgumentException("there are no rows");
         }
@@ -253,9 +290,31 @@ public final class EncodedImage {
         return chunks().stream().mapToInt(Rows::total).sum();
     }
 
-    /// What the encoder took.
-    public Duration encodeTime() {
-        return encodeTime;
+    /// What was kept, and what that took.
+    public VisionStats stats() {
+        return new VisionStats(total(), count(), encodeTime, selectTime);
+    }
+
+    /// The same with some of its tokens only.
+    ///
+    /// @throws IllegalArgumentException if the options do not fit the picture's model, or the pruner needs a question
+    public EncodedImage pruned(VisionOptions options) {
+        return pruned(options, null);
+    }
+
+    /// The same with some of its tokens only, those that matter for a question if the pruner looks at it.
+    ///
+    /// @throws IllegalArgumentException if the options do not fit the picture's model, or the pruner gives what are no rows of it
+    public EncodedImage pruned(VisionOptions options, @Nullable Question question) {
+        long start = System.nanoTime();
+        List<Rows> chunks = chunks();
+        int[] budgets = options.budgets(chunks.stream().mapToInt(Rows::total).toArray());
+        List<Rows> kept = new ArrayList<>();
+        for (int i = 0; i < budgets.length; i++) {
+            Rows rows = chunks.get(i);
+            kept.add(budgets[i] < rows.total() ? rows.pruned(options, budgets[i], question) : rows.with(Rows.allOf(rows.total()), options.positions(), "all"));
+        }
+        return new EncodedImage(image, replaced(kept), encodeTime, selectTime.plusNanos(System.nanoTime() - start));
     }
 
     /// The same with other chunks, as many as there are.
@@ -263,12 +322,16 @@ public final class EncodedImage {
         if (chunks.size() != chunks().size()) {
             throw new IllegalArgumentException(chunks.size() + " chunks for a picture of " + chunks().size());
         }
+        return new EncodedImage(image, replaced(chunks), encodeTime, selectTime);
+    }
+
+    private List<Part> replaced(List<Rows> chunks) {
         List<Part> replaced = new ArrayList<>();
         int next = 0;
         for (Part part : parts) {
             replaced.add(part instanceof Rows ? chunks.get(next++) : part);
         }
-        return new EncodedImage(image, replaced, encodeTime);
+        return replaced;
     }
 
     @Override

@@ -127,6 +127,17 @@ public final class Image {
                 | rgb.get(ValueLayout.JAVA_BYTE, at + 2) & 0xFF;
     }
 
+    /// A copy for drawing. On the module path it needs the module `java.desktop`.
+    public BufferedImage toBufferedImage() {
+        BufferedImage copy = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
+        for (int y = 0; y < height; y++) {
+            for (int x = 0; x < width; x++) {
+                copy.setRGB(x, y, pixel(x, y));
+            }
+        }
+        return copy;
+    }
+
     @Override
     public boolean equals(Object other) {
         return other instanceof Image image && image.hash.equals(hash);
