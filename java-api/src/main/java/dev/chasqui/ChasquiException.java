@@ -6,7 +6,7 @@ import dev.chasqui.models.ModelStoreException;
 /// JDK's own: [NullPointerException], [IllegalArgumentException], and [IllegalStateException] for a closed object
 /// or one that another thread is using.
 public abstract sealed class ChasquiException extends RuntimeException
-        permits CancelledException, ContextFullException, DecodeException, GgufException, GrammarException,
+        permits CancelledException, ContextFullException, DeadlineException, DecodeException, GgufException, GrammarException,
                 InsufficientMemoryException, ModelLoadException, NativeAbortException, NativeLibraryException,
                 StateMismatchException, UnsupportedFeatureException, ModelStoreException {
 

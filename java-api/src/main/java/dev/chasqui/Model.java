@@ -162,6 +162,19 @@ public final class Model implements AutoCloseable {
         }
     }
 
+    /// An engine that answers many requests at once, with [EngineOptions#defaults()].
+    public Engine newEngine() {
+        return newEngine(EngineOptions.defaults());
+    }
+
+    /// An engine that answers many requests at once, in a context of its own.
+    ///
+    /// @throws InsufficientMemoryException if the context does not fit
+    /// @throws UnsupportedFeatureException if this model cannot be used that way
+    public Engine newEngine(EngineOptions options) {
+        return new Engine(this, Objects.requireNonNull(options, "options"));
+    }
+
     /// What the model's generations guess from besides their own text.
     public RecyclingTable recyclingTable() {
         return recyclingTable;
