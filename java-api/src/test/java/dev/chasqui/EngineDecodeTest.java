@@ -257,16 +257,16 @@ class EngineDecodeTest {
         ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
         // control tokens have no text, so that no piece is made
         Sampler silent = Sampler.builder().logitBias(Map.of(TinyGguf.BEGIN, 1e6f)).greedy().build();
-        try (Engine engine = model.newEngine(OPTIONS.withMaxConcurrent(16))) {
+        try (Engine engine = model.newEngine(OPTIONS.withContext(CONTEXT.withContextSize(1024)).withMaxConcurrent(16))) {
             long bytes = 0;
             long tokens = 0;
-            for (int round = 0; round < 12; round++) {
+            for (int round = 0; round < 10; round++) {
                 if (round == 8) {
                     bytes = allocated(threads);
                     tokens = engine.stats().generatedTokens();
                 }
                 List<Answer> answers = IntStream.range(0, 16).mapToObj(i -> engine.submit(EngineRequest.tokens(tokens(8, i))
-                        .withOptions(GREEDY.withSampler(silent).withMaxTokens(100)))).toList();
+                        .withOptions(GREEDY.withSampler(silent).withMaxTokens(50)))).toList();
                 answers.forEach(Answer::text);
             }
             assertThat((allocated(threads) - bytes) / (engine.stats().generatedTokens() - tokens)).isLessThan(64);
