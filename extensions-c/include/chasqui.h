@@ -9,6 +9,7 @@
 //   chasqui_context.h   contexts: decode, sequences, logits, cancel
 //   chasqui_state.h     saved sequences and contexts
 //   chasqui_sampler.h   sampler chains and grammars
+//   chasqui_batch.h     steps of many sequences in one pass
 //   chasqui_tree.h      token trees: several ways to go on in one pass
 //   chasqui_draft.h     where guesses come from, and what is kept of them
 //   chasqui_speculation.h  several tokens for one pass
@@ -27,6 +28,7 @@
 #include "chasqui_context.h"
 #include "chasqui_state.h"
 #include "chasqui_sampler.h"
+#include "chasqui_batch.h"
 #include "chasqui_tree.h"
 #include "chasqui_draft.h"
 #include "chasqui_speculation.h"

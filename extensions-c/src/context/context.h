@@ -111,6 +111,8 @@ struct chq_context : chq::handle {
     const float * rows_data = nullptr;
     std::vector<float> restored_row; // which a saved state brought
 
+    std::vector<llama_token_data> candidates; // for the chains that pick in one step, in turn
+
     // chq_context_set_top_k: what the kernels fill in instead of logits
     int32_t                     top_k = 0;
     chq::kernels::reduction     reduction = {};
@@ -194,6 +196,10 @@ void check_decodable(const chq_context * context);
 
 // What a code of llama_decode other than 0 and 1 means.
 [[noreturn]] void fail_decode(int32_t code);
+
+// Has the chain pick from a row of logits, accept its pick and render it. candidates: see pick_token.
+void pick_row(chq_context * context, chq_sampler * sampler, const float * row, bool special, chq_sampled * out, char * piece, int32_t capacity,
+    std::vector<llama_token_data> & candidates);
 
 // See chq_context_room.
 int32_t room_of(const chq_context * context, int32_t seq_id);

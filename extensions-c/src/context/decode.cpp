@@ -265,6 +265,18 @@ static int32_t count_outputs(const chq_context * context, const llama_batch & ba
     return n;
 }
 
+void pick_row(chq_context * context, chq_sampler * sampler, const float * row, bool special, chq_sampled * out, char * piece, int32_t capacity,
+        std::vector<llama_token_data> & candidates) {
+    chq_sampled sampled;
+    memset(&sampled, 0, sizeof(sampled));
+    sampled.token = pick_token(sampler, row, true, candidates);
+    if (context->model->vocab) {
+        sampled.is_end = llama_vocab_is_eog(context->model->vocab, sampled.token);
+        token_piece(context->model, sampled.token, special, piece, capacity, &sampled.n_piece);
+    }
+    *out = sampled;
+}
+
 } // namespace chq
 
 using namespace chq;
@@ -343,15 +355,7 @@ static void sample_row(chq_context * context, chq_sampler * sampler, int32_t row
         fail(CHQ_STATUS_STATE, "row %d of logits does not exist, the last decode left %d", row, context->n_rows);
     }
     const int64_t index = row == -1 ? context->n_rows - 1 : row;
-
-    chq_sampled sampled;
-    memset(&sampled, 0, sizeof(sampled));
-    sampled.token = pick_token(sampler, rows + index * context->n_vocab, true);
-    if (context->model->vocab) {
-        sampled.is_end = llama_vocab_is_eog(context->model->vocab, sampled.token);
-        token_piece(context->model, sampled.token, special, piece, capacity, &sampled.n_piece);
-    }
-    *out = sampled;
+    pick_row(context, sampler, rows + index * context->n_vocab, special, out, piece, capacity, sampler->candidates);
 }
 
 static void check_sampling(const chq_context * context, const chq_sampler * sampler, const chq_sampled * out, const char * piece, int32_t capacity) {

@@ -191,6 +191,20 @@ const chq_abi_field sampled_fields[] = {
     FIELD(chq_sampled, is_end),
 };
 
+const chq_abi_field batch_slot_fields[] = {
+    FIELD(chq_batch_slot, sampler),
+    FIELD(chq_batch_slot, seq_id),
+    FIELD(chq_batch_slot, n_tokens),
+    FIELD(chq_batch_slot, special),
+};
+
+const chq_abi_field batch_result_fields[] = {
+    FIELD(chq_batch_result, status),
+    FIELD(chq_batch_result, n_done),
+    FIELD(chq_batch_result, n_text),
+    FIELD(chq_batch_result, sampled),
+};
+
 const chq_abi_field speculation_params_fields[] = {
     FIELD(chq_speculation_params, sources),
     FIELD(chq_speculation_params, n_draft),
@@ -340,6 +354,8 @@ const struct chq_abi_struct * chq_abi_structs(uint32_t * n) {
         describe<chq_token_info>                  ("chq_token_info",                   token_info_fields),
         describe<chq_context_info>                ("chq_context_info",                 context_info_fields),
         describe<chq_sampled>                     ("chq_sampled",                      sampled_fields),
+        describe<chq_batch_slot>                  ("chq_batch_slot",                   batch_slot_fields),
+        describe<chq_batch_result>                ("chq_batch_result",                 batch_result_fields),
         describe<chq_speculation_params>          ("chq_speculation_params",           speculation_params_fields),
         describe<chq_draft_model_params>          ("chq_draft_model_params",           draft_model_params_fields),
         describe<chq_source_stats>                ("chq_source_stats",                 source_stats_fields),

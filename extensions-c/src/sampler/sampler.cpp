@@ -86,9 +86,12 @@ void check_picks_for(const chq_sampler * sampler, int32_t n_vocab) {
 }
 
 // The candidates that the chain leaves, one of them selected.
-static llama_token_data_array apply_chain(chq_sampler * sampler, const float * logits) {
+static llama_token_data_array apply_chain(chq_sampler * sampler, const float * logits, std::vector<llama_token_data> & room) {
     const int32_t n_vocab = sampler->n_vocab;
-    llama_token_data * candidates = sampler->candidates.data();
+    if (room.size() < (size_t) n_vocab) {
+        room.resize((size_t) n_vocab);
+    }
+    llama_token_data * candidates = room.data();
     int32_t n_nan = 0;
     for (int32_t i = 0; i < n_vocab; ++i) {
         candidates[i].id    = i;
@@ -120,7 +123,7 @@ static llama_token_data_array apply_chain(chq_sampler * sampler, const float * l
     return array;
 }
 
-int32_t pick_token(chq_sampler * sampler, const float * logits, bool accept) {
+int32_t pick_token(chq_sampler * sampler, const float * logits, bool accept, std::vector<llama_token_data> & candidates) {
     if (sampler->stages.size() == 1 && sampler->stages[0] == stage_kind::GREEDY) {
         float best;
         const int32_t token = row_argmax(logits, sampler->n_vocab, &best);
@@ -129,7 +132,7 @@ int32_t pick_token(chq_sampler * sampler, const float * logits, bool accept) {
         }
         return token; // greedy keeps no state to tell
     }
-    const llama_token_data_array array = apply_chain(sampler, logits);
+    const llama_token_data_array array = apply_chain(sampler, logits, candidates);
     const int32_t token = array.data[array.selected].id;
     if (accept) {
         accept_token(sampler, token);
@@ -138,7 +141,7 @@ int32_t pick_token(chq_sampler * sampler, const float * logits, bool accept) {
 }
 
 void law_of(chq_sampler * sampler, const float * logits, law & out) {
-    const llama_token_data_array array = apply_chain(sampler, logits);
+    const llama_token_data_array array = apply_chain(sampler, logits, sampler->candidates);
     out.entries.clear();
     if (sampler->stages.back() == stage_kind::GREEDY) {
         out.entries.push_back({ array.data[array.selected].id, 1 });
@@ -191,7 +194,6 @@ chq_status chq_sampler_create(const struct chq_model * model, struct chq_sampler
         auto sampler = std::make_unique<chq_sampler>();
         sampler->vocab   = model->vocab;
         sampler->n_vocab = model->n_vocab;
-        sampler->candidates.resize(model->n_vocab);
         llama_sampler_chain_params params = llama_sampler_chain_default_params();
         params.no_perf = true;
         sampler->chain = llama_sampler_chain_init(params);
@@ -228,7 +230,6 @@ chq_status chq_sampler_clone(const struct chq_sampler * sampler, struct chq_samp
         clone->grammar_failed = sampler->grammar_failed;
         clone->has_patterns   = sampler->has_patterns;
         clone->n_searched     = sampler->n_searched;
-        clone->candidates.resize(sampler->n_vocab);
         clone->chain = llama_sampler_clone(sampler->chain);
         *out = clone.release();
         return CHQ_STATUS_OK;

@@ -29,7 +29,7 @@ struct chq_sampler : chq::handle {
     bool   has_patterns = false;
     size_t n_searched   = 0;
 
-    std::vector<llama_token_data> candidates;
+    std::vector<llama_token_data> candidates; // made at the first need: a chain may wait long for its turn, and some never need them
 };
 
 namespace chq {
@@ -44,8 +44,13 @@ void check_ready(const chq_sampler * sampler);
 // The same, and with CHQ_STATUS_ARGUMENT unless it picks from a vocabulary of n_vocab, a context's.
 void check_picks_for(const chq_sampler * sampler, int32_t n_vocab);
 
-// Runs the chain on n_vocab logits. accept = also tell the chain, as llama_sampler_sample does.
-int32_t pick_token(chq_sampler * sampler, const float * logits, bool accept);
+// Runs the chain on n_vocab logits. accept = also tell the chain, as llama_sampler_sample does. candidates: room to work in, the chain's own or one that
+// many chains use in turn, so that it stays in the processor's cache.
+int32_t pick_token(chq_sampler * sampler, const float * logits, bool accept, std::vector<llama_token_data> & candidates);
+
+inline int32_t pick_token(chq_sampler * sampler, const float * logits, bool accept) {
+    return pick_token(sampler, logits, accept, sampler->candidates);
+}
 
 // The probabilities of all tokens that the chain leaves, in the order of tokens; with a chain that ends greedily, of its pick alone. The random numbers of
 // the chain go on as if it had picked.

@@ -8,8 +8,8 @@ import dev.chasqui.vision.ImageException;
 /// JDK's own: [NullPointerException], [IllegalArgumentException], and [IllegalStateException] for a closed object
 /// or one that another thread is using.
 public abstract sealed class ChasquiException extends RuntimeException
-        permits CancelledException, ContextFullException, DecodeException, GgufException, GrammarException, ImageException,
-                InsufficientMemoryException, ModelLoadException, ModelStoreException, NativeAbortException,
+        permits CancelledException, ContextFullException, DeadlineException, DecodeException, GgufException, GrammarException,
+                ImageException, InsufficientMemoryException, ModelLoadException, ModelStoreException, NativeAbortException,
                 NativeLibraryException, RpcException, SequenceStoreException, StateMismatchException,
                 UnsupportedFeatureException {
 

@@ -11,5 +11,9 @@ public enum FinishReason {
     /// The context has no room for another token.
     CONTEXT_FULL,
     /// `cancel()` was called or the thread was interrupted.
-    CANCELLED
+    CANCELLED,
+    /// The deadline of an [EngineRequest] passed.
+    DEADLINE,
+    /// An exception ended it.
+    FAILED
 }

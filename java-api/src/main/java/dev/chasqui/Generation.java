@@ -7,6 +7,7 @@ import java.util.NoSuchElementException;
 import java.util.Objects;
 import java.util.Spliterator;
 import java.util.Spliterators;
+import java.util.concurrent.Flow;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
@@ -80,6 +81,13 @@ public final class Generation implements Iterable<String>, AutoCloseable {
     public Stream<String> stream() {
         return StreamSupport.stream(
                 Spliterators.spliteratorUnknownSize(iterator(), Spliterator.ORDERED | Spliterator.NONNULL), false);
+    }
+
+    /// The pieces for one subscriber. They are computed, and its methods called, by a thread of its own that starts with the subscription and uses the
+    /// sequence until the end; it is at most one piece ahead of the demand. Cancelling the subscription cancels the generation. A second subscriber gets
+    /// an [IllegalStateException].
+    public Flow.Publisher<String> publisher() {
+        return new PiecePublisher(this::iterator, this::cancel, this::close, Thread.ofPlatform().daemon().name("chasqui-generation"));
     }
 
     /// Generates to the end and gives the whole text.

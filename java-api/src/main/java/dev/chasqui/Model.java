@@ -194,6 +194,17 @@ public final class Model implements AutoCloseable {
     /// @throws UnsupportedFeatureException if it has none, or in a format that cannot be read
     public TokenEmbeddings tokenEmbeddings() {
         return new TokenEmbeddings(this);
+    /// An engine that answers many requests at once, with [EngineOptions#defaults()].
+    public Engine newEngine() {
+        return newEngine(EngineOptions.defaults());
+    }
+
+    /// An engine that answers many requests at once, in a context of its own.
+    ///
+    /// @throws InsufficientMemoryException if the context does not fit
+    /// @throws UnsupportedFeatureException if this model cannot be used that way
+    public Engine newEngine(EngineOptions options) {
+        return new Engine(this, Objects.requireNonNull(options, "options"));
     }
 
     /// What the model's generations guess from besides their own text.

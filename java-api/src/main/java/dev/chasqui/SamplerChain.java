@@ -129,6 +129,11 @@ public final class SamplerChain implements AutoCloseable {
         handle.release();
     }
 
+    /// The address, for somebody who has entered and not left yet.
+    MemorySegment addressInUse() {
+        return handle.addressInUse();
+    }
+
     Model model() {
         return model;
     }

@@ -15,7 +15,10 @@ final class Status {
     }
 
     static RuntimeException failure(int status) {
-        String message = lastError();
+        return failure(status, lastError());
+    }
+
+    static RuntimeException failure(int status, String message) {
         NativeLog.drain();
         if (status == CHQ_STATUS_ARGUMENT() || status == CHQ_STATUS_BUFFER()) {
             return new IllegalArgumentException(message);

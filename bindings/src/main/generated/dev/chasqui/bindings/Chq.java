@@ -9170,6 +9170,73 @@ public class Chq extends Chq$shared {
         }
     }
 
+    private static class chq_batch_step {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_batch_step");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_batch_step(struct chq_context *context, const struct chq_batch_slot *slots, int32_t n_slots, const int32_t *tokens, int32_t n_tokens, struct chq_batch_result *results, char *text, int32_t capacity)
+     * }
+     */
+    public static FunctionDescriptor chq_batch_step$descriptor() {
+        return chq_batch_step.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_batch_step(struct chq_context *context, const struct chq_batch_slot *slots, int32_t n_slots, const int32_t *tokens, int32_t n_tokens, struct chq_batch_result *results, char *text, int32_t capacity)
+     * }
+     */
+    public static MethodHandle chq_batch_step$handle() {
+        return chq_batch_step.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_batch_step(struct chq_context *context, const struct chq_batch_slot *slots, int32_t n_slots, const int32_t *tokens, int32_t n_tokens, struct chq_batch_result *results, char *text, int32_t capacity)
+     * }
+     */
+    public static MemorySegment chq_batch_step$address() {
+        return chq_batch_step.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_batch_step(struct chq_context *context, const struct chq_batch_slot *slots, int32_t n_slots, const int32_t *tokens, int32_t n_tokens, struct chq_batch_result *results, char *text, int32_t capacity)
+     * }
+     */
+    public static int chq_batch_step(MemorySegment context, MemorySegment slots, int n_slots, MemorySegment tokens, int n_tokens, MemorySegment results, MemorySegment text, int capacity) {
+        var mh$ = chq_batch_step.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_batch_step", context, slots, n_slots, tokens, n_tokens, results, text, capacity);
+            }
+            return (int)mh$.invokeExact(context, slots, n_slots, tokens, n_tokens, results, text, capacity);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class chq_tree_create {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,

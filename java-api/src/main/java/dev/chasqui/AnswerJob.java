@@ -1,0 +1,121 @@
+package dev.chasqui;
+
+import dev.chasqui.speculation.SpeculationStats;
+import java.time.Duration;
+import org.jspecify.annotations.Nullable;
+
+/// A request on its way through an engine: what [Scheduler.Job] leaves out. Belongs to the engine's driver once it has been handed over.
+final class AnswerJob extends Scheduler.Job {
+
+    static final long NO_DEADLINE = Long.MAX_VALUE;
+
+    private final Answer answer;
+    private final GenerationOptions options;
+    private final SamplerChain chain;
+    private final TextAssembler assembler;
+    private final long submittedAt;
+    private final long deadlineNanos;
+    private long firstTokenAt;
+    private long lastTokenAt;
+    private int stepsAfterPrompt;
+    /// Whether it counts as waiting for its first admission.
+    private boolean queued = true;
+
+    /// Takes over the chain, which nobody else may use.
+    AnswerJob(Answer answer, int[] prompt, SamplerChain chain, long submittedAt) {
+        super(prompt, answer.request().options().maxTokens(), answer.request().priority());
+        this.answer = answer;
+        this.options = answer.request().options();
+        this.chain = chain;
+        this.assembler = new TextAssembler(options.stop());
+        this.submittedAt = submittedAt;
+        this.deadlineNanos = answer.request().deadline().map(AnswerJob::nanos).orElse(NO_DEADLINE);
+        chain.enter();
+    }
+
+    private static long nanos(Duration deadline) {
+        return deadline.compareTo(Duration.ofNanos(NO_DEADLINE - 1)) < 0 ? deadline.toNanos() : NO_DEADLINE;
+    }
+
+    Answer answer() {
+        return answer;
+    }
+
+    /// Its chain, null where nothing is to be picked.
+    @Nullable SamplerChain chain() {
+        return options.maxTokens() > 0 ? chain : null;
+    }
+
+    boolean rendersSpecial() {
+        return options.specialTokens();
+    }
+
+    /// Nanoseconds that are left at `now`, not positive when the deadline has passed.
+    long timeLeft(long now) {
+        return deadlineNanos == NO_DEADLINE ? NO_DEADLINE : deadlineNanos - (now - submittedAt);
+    }
+
+    DeadlineException overdue() {
+        return new DeadlineException("the answer was not complete after " + answer.request().deadline().orElseThrow(), answer.textSoFar());
+    }
+
+    boolean queued() {
+        return queued;
+    }
+
+    void admitted() {
+        queued = false;
+    }
+
+    /// Takes the token that a step picked.
+    ///
+    /// @param longest most tokens of a text that fit into the context
+    /// @return why the answer ends with it, null if it goes on
+    @Nullable FinishReason accept(BatchDecoder decoder, int slot, long now, int longest) {
+        int token = decoder.token(slot);
+        text().add(token);
+        lastTokenAt = now;
+        if (generated() == 1) {
+            firstTokenAt = now;
+        }
+        boolean isEnd = decoder.isEnd(slot);
+        if (!isEnd || options.specialTokens()) {
+            decoder.takePiece(slot, assembler);
+        }
+        String piece = assembler.take();
+        answer.add(token, piece);
+        if (assembler.stopped()) {
+            return FinishReason.STOP;
+        } else if (isEnd && !options.ignoreEnd()) {
+            return FinishReason.END;
+        } else if (generated() >= options.maxTokens()) {
+            return FinishReason.LENGTH;
+        }
+        return text().size() > longest ? FinishReason.CONTEXT_FULL : null;
+    }
+
+    /// Notes a step in which something of it was computed.
+    void stepped() {
+        stepsAfterPrompt += generated() > 0 ? 1 : 0;
+    }
+
+    /// Ends the answer.
+    void finish(FinishReason reason, @Nullable RuntimeException failure) {
+        discard();
+        String rest = assembler.stopped() ? "" : assembler.finish();
+        answer.finish(rest, stats(reason), failure);
+    }
+
+    /// Gives up what it owns.
+    void discard() {
+        chain.exit();
+        chain.close();
+    }
+
+    private GenerationStats stats(FinishReason reason) {
+        return new GenerationStats(promptLength(), cached(), generated(),
+                Duration.ofNanos(generated() > 0 ? firstTokenAt - submittedAt : 0),
+                Duration.ofNanos(generated() > 0 ? lastTokenAt - firstTokenAt : 0),
+                stepsAfterPrompt, SpeculationStats.NONE, 0, reason);
+    }
+}

@@ -1,0 +1,153 @@
+package dev.chasqui;
+
+import static dev.chasqui.bindings.Chq.*;
+
+import dev.chasqui.bindings.chq_batch_result;
+import dev.chasqui.bindings.chq_batch_slot;
+import dev.chasqui.bindings.chq_sampled;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import org.jspecify.annotations.Nullable;
+
+/// The steps of a [Context] of its own, one native call each. Its arrays are reused: a step allocates nothing.
+final class NativeBatchDecoder implements BatchDecoder {
+
+    private static final int TEXT_BYTES = 512;
+
+    private static final long SLOT = chq_batch_slot.sizeof();
+    private static final long RESULT = chq_batch_result.sizeof();
+    private static final long PICKED = chq_batch_result.sampled$offset();
+
+    private final Context context;
+    private final Arena arena = Arena.ofShared();
+    private final MemorySegment slots;
+    private final MemorySegment tokens;
+    private final MemorySegment results;
+    private final MemorySegment text;
+    private int slotCount;
+    private int tokenCount;
+    private boolean ran;
+
+    NativeBatchDecoder(Context context, int maxSlots) {
+        this.context = context;
+        this.slots = arena.allocate(chq_batch_slot.layout(), maxSlots);
+        this.results = arena.allocate(chq_batch_result.layout(), maxSlots);
+        this.tokens = arena.allocate(ValueLayout.JAVA_INT, context.info().batchSize());
+        this.text = arena.allocate((long) TEXT_BYTES * maxSlots);
+    }
+
+    @Override
+    public ContextInfo info() {
+        return context.info();
+    }
+
+    @Override
+    public void add(int sequence, TokenList source, int from, int count, @Nullable SamplerChain chain, boolean special) {
+        if (ran) {
+            ran = false;
+            slotCount = 0;
+            tokenCount = 0;
+        }
+        long slot = slotCount * SLOT;
+        slots.set(C_POINTER, slot + chq_batch_slot.sampler$offset(), chain == null ? MemorySegment.NULL : chain.addressInUse());
+        slots.set(ValueLayout.JAVA_INT, slot + chq_batch_slot.seq_id$offset(), sequence);
+        slots.set(ValueLayout.JAVA_INT, slot + chq_batch_slot.n_tokens$offset(), count);
+        slots.set(ValueLayout.JAVA_BOOLEAN, slot + chq_batch_slot.special$offset(), special);
+        source.copyTo(tokens, tokenCount, from, count);
+        slotCount++;
+        tokenCount += count;
+    }
+
+    @Override
+    public void run() {
+        ran = true;
+        results.fill((byte) 0);
+        MemorySegment address = context.enter();
+        try {
+            int status = chq_batch_step(address, slots, slotCount, tokens, tokenCount, results, text, TEXT_BYTES);
+            if (status == CHQ_STATUS_CONTEXT_FULL()) {
+                throw new ContextFullException(tokenCount, 0);
+            }
+            Status.check(status);
+        } finally {
+            context.exit();
+        }
+    }
+
+    @Override
+    public @Nullable RuntimeException failure(int slot) {
+        int status = results.get(ValueLayout.JAVA_INT, slot * RESULT + chq_batch_result.status$offset());
+        return status == CHQ_STATUS_OK() ? null : Status.failure(status, message(slot));
+    }
+
+    private String message(int slot) {
+        int length = results.get(ValueLayout.JAVA_INT, slot * RESULT + chq_batch_result.n_text$offset());
+        byte[] bytes = text.asSlice((long) slot * TEXT_BYTES, length).toArray(ValueLayout.JAVA_BYTE);
+        return new String(bytes, StandardCharsets.UTF_8);
+    }
+
+    @Override
+    public int done(int slot) {
+        return results.get(ValueLayout.JAVA_INT, slot * RESULT + chq_batch_result.n_done$offset());
+    }
+
+    @Override
+    public int token(int slot) {
+        return results.get(ValueLayout.JAVA_INT, slot * RESULT + PICKED + chq_sampled.token$offset());
+    }
+
+    @Override
+    public boolean isEnd(int slot) {
+        return results.get(ValueLayout.JAVA_BOOLEAN, slot * RESULT + PICKED + chq_sampled.is_end$offset());
+    }
+
+    @Override
+    public void takePiece(int slot, TextAssembler assembler) {
+        int length = results.get(ValueLayout.JAVA_INT, slot * RESULT + PICKED + chq_sampled.n_piece$offset());
+        if (length <= TEXT_BYTES) {
+            assembler.append(text.asSlice((long) slot * TEXT_BYTES, length), length);
+        } else {
+            assembler.append(MemorySegment.ofArray(context.model().vocabulary().piece(token(slot))), length);
+        }
+    }
+
+    @Override
+    public boolean copy(int from, int to, int length) {
+        MemorySegment address = context.enter();
+        try {
+            Status.check(chq_seq_copy(address, from, to));
+            int status = chq_seq_remove(address, to, length, -1);
+            if (status == CHQ_STATUS_UNSUPPORTED()) {
+                Status.check(chq_seq_remove(address, to, 0, -1));
+                return false;
+            }
+            Status.check(status);
+            return true;
+        } finally {
+            context.exit();
+        }
+    }
+
+    @Override
+    public void clear(int sequence) {
+        MemorySegment address = context.enter();
+        try {
+            Status.check(chq_seq_remove(address, sequence, 0, -1));
+        } finally {
+            context.exit();
+        }
+    }
+
+    @Override
+    public void cancel() {
+        context.cancel();
+    }
+
+    @Override
+    public void close() {
+        context.close();
+        arena.close();
+    }
+}

@@ -1,0 +1,224 @@
+package dev.chasqui;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.Semaphore;
+import org.jspecify.annotations.Nullable;
+
+/// Decodes without a model: the next token is a number made of all before it, so that a text whose sequence was mixed up, cut or computed twice goes
+/// on otherwise. Counts cells as the KV cache does. A test can hold each step until it lets it go, and make steps fail.
+final class ToyDecoder implements BatchDecoder {
+
+    /// A text with this token in it fails when its next one is picked.
+    static final int POISON = 5;
+
+    /// Ends an answer; picked after a prompt that ends with [#LAST].
+    static final int END = TinyGguf.END;
+    static final int LAST = 6;
+
+    private record Cell(int token, Object identity) { }
+
+    private record Slot(int sequence, List<Integer> tokens, boolean picks) { }
+
+    private final ContextInfo info;
+    private final Map<Integer, List<Cell>> sequences = new HashMap<>();
+    private final List<Slot> slots = new ArrayList<>();
+    private boolean ran;
+    private volatile boolean cancelled;
+    private volatile boolean closed;
+
+    /// Steps that may run; as many as there are, unless [#hold] was called.
+    private final Semaphore steps = new Semaphore(Integer.MAX_VALUE / 2);
+    private volatile @Nullable RuntimeException next;
+    private volatile int most = Integer.MAX_VALUE;
+    private volatile int largest;
+    /// The first tokens of the texts, in the order in which they were begun.
+    private final List<Integer> begun = Collections.synchronizedList(new ArrayList<>());
+
+    ToyDecoder(int cells, int batch, int maxSequences) {
+        this.info = new ContextInfo(cells, cells, batch, batch, maxSequences, 1, 1, true);
+    }
+
+    /// The answer to a prompt.
+    static int[] answer(int[] prompt, int count) {
+        List<Integer> text = new ArrayList<>();
+        for (int token : prompt) {
+            text.add(token);
+        }
+        for (int i = 0; i < count; i++) {
+            text.add(pick(text));
+        }
+        return text.stream().skip(prompt.length).mapToInt(Integer::intValue).toArray();
+    }
+
+    static String textOf(int[] tokens) {
+        StringBuilder text = new StringBuilder();
+        for (int token : tokens) {
+            text.append(letter(token));
+        }
+        return text.toString();
+    }
+
+    private static int pick(List<Integer> text) {
+        return text.getLast() == LAST ? END : 20 + Math.floorMod(text.hashCode() * 31, 250);
+    }
+
+    private static char letter(int token) {
+        return (char) ('a' + token % 26);
+    }
+
+    /// From now on a step runs only when [#release] lets it.
+    void hold() {
+        steps.drainPermits();
+    }
+
+    /// Whether a step waits to be let go.
+    boolean isWaiting() {
+        return steps.hasQueuedThreads();
+    }
+
+    void release(int count) {
+        steps.release(count);
+    }
+
+    /// Makes the next step throw, with nothing computed.
+    void failNext(RuntimeException failure) {
+        next = failure;
+    }
+
+    /// Makes steps say that the context is full when there would be more cells, whatever the size says.
+    void mostCells(int value) {
+        most = value;
+    }
+
+    /// Tokens of the largest step.
+    int largestStep() {
+        return largest;
+    }
+
+    List<Integer> begun() {
+        return List.copyOf(begun);
+    }
+
+    boolean isClosed() {
+        return closed;
+    }
+
+    @Override
+    public ContextInfo info() {
+        return info;
+    }
+
+    @Override
+    public void add(int sequence, TokenList text, int from, int count, @Nullable SamplerChain chain, boolean special) {
+        if (ran) {
+            slots.clear();
+            ran = false;
+        }
+        assertThat(of(sequence)).hasSize(from);
+        assertThat(count).isPositive();
+        List<Integer> tokens = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            tokens.add(text.get(from + i));
+        }
+        slots.add(new Slot(sequence, tokens, chain != null));
+    }
+
+    private List<Cell> of(int sequence) {
+        return sequences.computeIfAbsent(sequence, _ -> new ArrayList<>());
+    }
+
+    @Override
+    public void run() {
+        ran = true;
+        try {
+            steps.acquire();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
+        if (cancelled) {
+            throw new CancelledException("cancelled");
+        }
+        RuntimeException failure = next;
+        if (failure != null) {
+            next = null;
+            throw failure;
+        }
+        int tokens = slots.stream().mapToInt(slot -> slot.tokens().size()).sum();
+        assertThat(tokens).isBetween(1, info.batchSize());
+        assertThat(slots.stream().map(Slot::sequence)).doesNotHaveDuplicates();
+        largest = Math.max(largest, tokens);
+        Set<Cell> cells = new HashSet<>();
+        sequences.values().forEach(cells::addAll);
+        assertThat(cells.size() + tokens).isLessThanOrEqualTo(info.contextSize());
+        if (cells.size() + tokens > most) {
+            throw new ContextFullException(tokens, most - cells.size());
+        }
+        for (Slot slot : slots) {
+            if (of(slot.sequence()).isEmpty()) {
+                begun.add(slot.tokens().getFirst());
+            }
+            slot.tokens().forEach(token -> of(slot.sequence()).add(new Cell(token, new Object())));
+        }
+    }
+
+    private List<Integer> text(int slot) {
+        return of(slots.get(slot).sequence()).stream().map(Cell::token).toList();
+    }
+
+    @Override
+    public @Nullable RuntimeException failure(int slot) {
+        return slots.get(slot).picks() && text(slot).contains(POISON) ? new GrammarException("poison") : null;
+    }
+
+    @Override
+    public int done(int slot) {
+        return slots.get(slot).tokens().size();
+    }
+
+    @Override
+    public int token(int slot) {
+        return pick(text(slot));
+    }
+
+    @Override
+    public boolean isEnd(int slot) {
+        return token(slot) == END;
+    }
+
+    @Override
+    public void takePiece(int slot, TextAssembler assembler) {
+        assembler.append(MemorySegment.ofArray(new byte[] {(byte) letter(token(slot))}), 1);
+    }
+
+    @Override
+    public boolean copy(int from, int to, int length) {
+        assertThat(of(to)).isEmpty();
+        of(to).addAll(of(from).subList(0, length));
+        return true;
+    }
+
+    @Override
+    public void clear(int sequence) {
+        of(sequence).clear();
+    }
+
+    @Override
+    public void cancel() {
+        cancelled = true;
+        steps.release(1);
+    }
+
+    @Override
+    public void close() {
+        closed = true;
+    }
+}
