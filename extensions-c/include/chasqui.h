@@ -12,6 +12,7 @@
 //   chasqui_speculation.h  several tokens for one pass
 //   chasqui_rows.h      argmax, top-k, log-sum-exp and logprobs over many rows of logits
 //   chasqui_chat.h      chat templates
+//   chasqui_tensor.h    tensors and computations with them
 //
 #pragma once
 
@@ -25,3 +26,4 @@
 #include "chasqui_speculation.h"
 #include "chasqui_rows.h"
 #include "chasqui_chat.h"
+#include "chasqui_tensor.h"

@@ -251,6 +251,31 @@ const chq_abi_field device_info_fields[] = {
     FIELD(chq_device_info, memory_total),
 };
 
+const chq_abi_field tensor_info_fields[] = {
+    FIELD(chq_tensor_info, tensor),
+    FIELD(chq_tensor_info, shape),
+    FIELD(chq_tensor_info, n_dims),
+    FIELD(chq_tensor_info, type),
+};
+
+const chq_abi_field tensor_rope_params_fields[] = {
+    FIELD(chq_tensor_rope_params, mode),
+    FIELD(chq_tensor_rope_params, n_dims),
+    FIELD(chq_tensor_rope_params, freq_base),
+    FIELD(chq_tensor_rope_params, freq_scale),
+    FIELD(chq_tensor_rope_params, n_ctx_orig),
+    FIELD(chq_tensor_rope_params, ext_factor),
+    FIELD(chq_tensor_rope_params, attn_factor),
+    FIELD(chq_tensor_rope_params, beta_fast),
+    FIELD(chq_tensor_rope_params, beta_slow),
+};
+
+const chq_abi_field tensor_graph_info_fields[] = {
+    FIELD(chq_tensor_graph_info, n_nodes),
+    FIELD(chq_tensor_graph_info, n_splits),
+    FIELD(chq_tensor_graph_info, bytes),
+};
+
 const chq_abi_field mtmd_params_fields[] = {
     FIELD(mtmd_context_params, use_gpu),
     FIELD(mtmd_context_params, device),
@@ -321,6 +346,9 @@ const struct chq_abi_struct * chq_abi_structs(uint32_t * n) {
         describe<chq_tree_node>                   ("chq_tree_node",                    tree_node_fields),
         describe<chq_chat_message>                ("chq_chat_message",                 chat_message_fields),
         describe<chq_device_info>                 ("chq_device_info",                  device_info_fields),
+        describe<chq_tensor_info>                 ("chq_tensor_info",                  tensor_info_fields),
+        describe<chq_tensor_rope_params>          ("chq_tensor_rope_params",           tensor_rope_params_fields),
+        describe<chq_tensor_graph_info>           ("chq_tensor_graph_info",            tensor_graph_info_fields),
         describe<mtmd_context_params>             ("mtmd_context_params",              mtmd_params_fields),
     };
     if (n) {
