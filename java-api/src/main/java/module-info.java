@@ -7,4 +7,5 @@ module dev.chasqui {
     exports dev.chasqui;
     exports dev.chasqui.models;
     exports dev.chasqui.speculation;
+    exports dev.chasqui.tensor;
 }

@@ -40,7 +40,10 @@ final class AbiCheck {
             entry("chq_context_info", chq_context_info.layout()),
             entry("chq_device_info", chq_device_info.layout()),
             entry("chq_sampled", chq_sampled.layout()),
-            entry("chq_chat_message", chq_chat_message.layout()));
+            entry("chq_chat_message", chq_chat_message.layout()),
+            entry("chq_tensor_info", chq_tensor_info.layout()),
+            entry("chq_tensor_rope_params", chq_tensor_rope_params.layout()),
+            entry("chq_tensor_graph_info", chq_tensor_graph_info.layout()));
 
     /// How generate.sh names a union without a name; its members count as members of the struct.
     private static final String UNNAMED_UNION = "union";
