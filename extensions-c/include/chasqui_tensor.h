@@ -225,8 +225,8 @@ CHQ_API chq_status chq_tensor_top_k(struct chq_tensor_arena * arena, struct chq_
 // graphs
 //
 
-// What is needed to compute the outputs, which are results of the arena and become stored. Stored tensors on the way are taken as they are, not computed
-// again; an output always is. CHQ_STATUS_MEMORY if it does not fit.
+// What is needed to compute the outputs, which belong to the arena and become stored. Stored tensors on the way are taken as they are, not computed
+// again; an output always is, unless it has numbers of its own. CHQ_STATUS_MEMORY if it does not fit.
 CHQ_API chq_status chq_tensor_graph_create(
         struct chq_tensor_arena * arena, struct chq_tensor * const * outputs, int32_t n_outputs, struct chq_tensor_graph ** out);
 // NULL is ignored. The outputs stay stored.

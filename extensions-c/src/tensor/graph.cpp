@@ -294,18 +294,26 @@ static void allocate(chq_tensor_graph & graph, const std::vector<ggml_tensor *> 
     }
 }
 
+// Whether a tensor is there without the arena's doing: numbers of its own, or what an outer arena computes.
+static bool is_given(const chq_tensor_arena * arena, const ggml_tensor * root) {
+    return root->op == GGML_OP_NONE || (!arena->stored.count(root) && storage_of(arena, root));
+}
+
 static std::unique_ptr<chq_tensor_graph> make_graph(chq_tensor_arena * arena, chq_tensor * const * tensors, int32_t n) {
     auto graph = std::make_unique<chq_tensor_graph>();
     graph->arena = arena;
-    make_backends(arena);
-    tensor_set                 outputs;
-    std::vector<ggml_tensor *> wanted;
+    tensor_set                    outputs;
+    std::vector<ggml_tensor *>    wanted;
+    std::vector<tensor_storage *> given;
     for (int32_t i = 0; i < n; ++i) {
         ggml_tensor * root = root_of(tensors[i]->t);
-        if (outputs.insert(root).second) {
+        if (is_given(arena, root)) {
+            given.push_back(storage_of(arena, root));
+        } else if (outputs.insert(root).second) {
             wanted.push_back(root);
         }
     }
+    make_backends(arena);
     new_outputs fresh(arena);
     for (ggml_tensor * root : wanted) {
         if (!storage_of(arena, root)) {
@@ -313,7 +321,10 @@ static std::unique_ptr<chq_tensor_graph> make_graph(chq_tensor_arena * arena, ch
         }
         graph->outputs.push_back(storage_of(arena, root));
     }
-    allocate(*graph, in_order_of_need(arena, outputs, wanted), outputs);
+    if (!wanted.empty()) {
+        allocate(*graph, in_order_of_need(arena, outputs, wanted), outputs);
+    }
+    graph->needed.insert(graph->needed.end(), given.begin(), given.end());
     arena->graphs.insert(graph.get());
     fresh.keep();
     return graph;
@@ -328,10 +339,6 @@ static void check_outputs(const chq_tensor_arena * arena, chq_tensor * const * o
         check_tensor(outputs[i], "output");
         if (outputs[i]->arena != arena) {
             fail(CHQ_STATUS_ARGUMENT, "output %d, %s, belongs to another arena", i, to_text(outputs[i]).c_str());
-        }
-        const ggml_tensor * root = root_of(outputs[i]->t);
-        if (root->op == GGML_OP_NONE || (!arena->stored.count(root) && storage_of(arena, root))) {
-            fail(CHQ_STATUS_ARGUMENT, "output %d, %s, is stored already: there is nothing to compute", i, to_text(outputs[i]).c_str());
         }
     }
 }
@@ -441,7 +448,9 @@ chq_status chq_tensor_graph_compute(struct chq_tensor_graph * graph) {
         const turn turn(graph);
         check_needed(graph);
         copy_integers(graph);
-        compute(graph);
+        if (graph->sched) {
+            compute(graph);
+        }
         for (tensor_storage * storage : graph->outputs) {
             storage->computed.store(true, std::memory_order_release);
         }

@@ -11,11 +11,13 @@ static tensor_shape filled_up(const tensor_build & b, const tensor_shape & from,
     }
     tensor_shape to;
     to.n_dims = n_dims;
+    if (n_dims > 0) {
+        check_pointer(sizes, "shape");
+        std::copy(sizes, sizes + n_dims, to.size);
+    }
     int64_t known = 1;
     int32_t open  = -1;
     for (int32_t i = 0; i < n_dims; ++i) {
-        check_pointer(sizes, "shape");
-        to.size[i] = sizes[i];
         if (sizes[i] == -1 && open < 0) {
             open = i;
         } else if (sizes[i] < 1 || sizes[i] > INT32_MAX / known) {

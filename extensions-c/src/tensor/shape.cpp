@@ -66,10 +66,12 @@ tensor_shape check_shape(const char * what, int32_t type, int32_t n_dims, const 
     if (n_dims < 0 || n_dims > CHQ_TENSOR_DIMS) {
         fail(CHQ_STATUS_ARGUMENT, "%s: %d axes, a tensor has 0 to %d", what, n_dims, CHQ_TENSOR_DIMS);
     }
+    if (n_dims > 0) {
+        check_pointer(sizes, "shape");
+    }
     tensor_shape shape;
     shape.n_dims = n_dims;
     for (int32_t i = 0; i < n_dims; ++i) {
-        check_pointer(sizes, "shape");
         if (sizes[i] < 1) {
             fail(CHQ_STATUS_ARGUMENT, "%s: shape %s, sizes are positive", what, to_text(sizes, n_dims).c_str());
         }

@@ -99,7 +99,7 @@ public final class Tensor {
     /// @return this
     /// @throws IllegalArgumentException if there are not as many as the tensor has
     /// @throws IllegalStateException    if the tensor is a result, of another type, or a view that is not in order
-    public Tensor set(int... values) {
+    public Tensor setInts(int... values) {
         checkType(GgmlType.I32);
         return write(scratch -> {
             MemorySegment ints = scratch.allocateFrom(ValueLayout.JAVA_INT, values);
@@ -213,7 +213,7 @@ public final class Tensor {
     /// Computes this tensor now, with everything it needs that is not stored. To compute it more than once, keep a [Graph].
     ///
     /// @return this
-    /// @throws IllegalArgumentException if there is nothing to compute, or as [Graph#compute()]
+    /// @throws IllegalArgumentException as [Graph#of(Tensor...)] and [Graph#compute()]
     /// @throws dev.chasqui.InsufficientMemoryException if it does not fit
     public Tensor compute() {
         try (Graph graph = new Graph(arena, this)) {

@@ -148,7 +148,7 @@ public final class TensorArena implements AutoCloseable {
     /// @throws IllegalArgumentException if there are not as many as the shape has elements
     public Tensor of(int[] values, long... shape) {
         checkCount(values.length, shape);
-        return tensor(GgmlType.I32, shape).set(values);
+        return tensor(GgmlType.I32, shape).setInts(values);
     }
 
     private static void checkCount(int count, long[] shape) {
