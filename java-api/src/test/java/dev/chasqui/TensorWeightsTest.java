@@ -125,15 +125,33 @@ class TensorWeightsTest {
 
     @Test
     void weightsOfASplitModel() throws IOException {
-        for (int i = 0; i < 2; i++) {
-            Files.write(directory.resolve("split-%05d-of-00002.gguf".formatted(i + 1)), new TinyGgufWriter()
-                    .put("general.architecture", "test").put("split.no", new GgufValue.Uint16(i)).put("split.count", new GgufValue.Uint16(2))
-                    .tensor("part" + i, numbers(4, i), 4).bytes());
+        Path whole = TinyGguf.write(directory.resolve("whole.gguf"));
+        split(GgufFile.read(whole), Files.readAllBytes(whole));
+        try (Model model = Model.load(directory.resolve("split-00001-of-00002.gguf")); TensorArena arena = TensorArena.confined()) {
+            for (GgufTensor tensor : GgufFile.read(whole).tensors()) {
+                assertThat(arena.weight(model, tensor.name()).toFloats()).as(tensor.name())
+                        .isEqualTo(arena.load(whole, tensor.name()).get(tensor.name()).toFloats());
+            }
+            assertThatIllegalArgumentException().isThrownBy(() -> arena.weight(model, "none")).withMessageContaining("no tensor none");
         }
-        try (TensorArena arena = TensorArena.confined()) {
-            Path first = directory.resolve("split-00001-of-00002.gguf");
-            assertThat(arena.map(first).keySet()).containsExactly("part0");
-            assertThat(arena.load(directory.resolve("split-00002-of-00002.gguf")).get("part1").toFloats()).isEqualTo(numbers(4, 1));
+    }
+
+    /// Two files with half of the tensors each.
+    private void split(GgufFile header, byte[] bytes) throws IOException {
+        List<GgufTensor> tensors = header.tensors();
+        for (int i = 0; i < 2; i++) {
+            TinyGgufWriter out = new TinyGgufWriter();
+            if (i == 0) {
+                header.metadata().forEach(out::put);
+            }
+            out.put("split.no", new GgufValue.Uint16(i)).put("split.count", new GgufValue.Uint16(2))
+                    .put("split.tensors.count", new GgufValue.Int32(tensors.size()));
+            int half = tensors.size() / 2;
+            for (GgufTensor tensor : i == 0 ? tensors.subList(0, half) : tensors.subList(half, tensors.size())) {
+                int begin = (int) tensor.offset();
+                out.tensor(tensor.name(), tensor.type(), Arrays.copyOfRange(bytes, begin, begin + (int) tensor.byteSize()), tensor.shape());
+            }
+            out.write(directory.resolve("split-%05d-of-00002.gguf".formatted(i + 1)));
         }
     }
 

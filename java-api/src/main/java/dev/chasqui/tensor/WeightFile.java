@@ -65,10 +65,10 @@ final class WeightFile {
     /// This file, or the one of the same split model that has the tensor.
     WeightFile holding(String name, WeightFiles files) {
         Optional<GgufSplit> split = header.split();
-        Matcher split5 = SPLIT.matcher(header.path().getFileName().toString());
-        if (header.tensor(name).isEmpty() && split.isPresent() && split5.matches()) {
+        Matcher numbered = SPLIT.matcher(header.path().getFileName().toString());
+        if (header.tensor(name).isEmpty() && split.isPresent() && numbered.matches()) {
             for (int i = 1; i <= split.get().count(); i++) {
-                Path other = header.path().resolveSibling("%s-%05d-of-%05d.gguf".formatted(split5.group(1), i, split.get().count()));
+                Path other = header.path().resolveSibling("%s-%05d-of-%05d.gguf".formatted(numbered.group(1), i, split.get().count()));
                 WeightFile file = files.of(other);
                 if (file.header.tensor(name).isPresent()) {
                     return file;
