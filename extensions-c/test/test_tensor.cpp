@@ -13,7 +13,7 @@ using shape = std::vector<int64_t>;
 struct arena_owner {
     explicit arena_owner(chq_tensor_arena * parent = nullptr, int32_t n_threads = 2) {
         CHECK_OK(chq_runtime_init(nullptr));
-        CHECK_OK(chq_tensor_arena_create(nullptr, n_threads, parent, &arena));
+        CHECK_OK(chq_tensor_arena_create(getenv("CHASQUI_TENSOR_DEVICE"), n_threads, parent, &arena)); // the CPU unless it is set
     }
     arena_owner(const arena_owner &) = delete;
     ~arena_owner() { CHECK_STATUS(chq_tensor_arena_free(arena), CHQ_STATUS_OK); }
@@ -274,13 +274,11 @@ TEST(no_argument_reaches_an_assertion) {
             }
             chq_tensor_info info;
             if (chq_tensor_new(arena, types[below(18)], (int32_t) sizes.size(), sizes.data(), &info) == CHQ_STATUS_OK) {
-                size_t n_bytes;
-                void * data;
-                bool   writable;
-                CHECK_OK(chq_tensor_data(info.tensor, &data, &n_bytes, &writable));
-                for (size_t i = 0; i < n_bytes; ++i) {
-                    ((uint8_t *) data)[i] = info.type == GGML_TYPE_I32 ? (i % 4 == 0 ? below(4) : 0) : (uint8_t) random();
+                std::vector<uint8_t> data(ggml_row_size((ggml_type) info.type, (int64_t) count(info)));
+                for (size_t i = 0; i < data.size(); ++i) {
+                    data[i] = info.type == GGML_TYPE_I32 ? (i % 4 == 0 ? below(4) : 0) : (uint8_t) random();
                 }
+                CHECK_OK(chq_tensor_set_bytes(info.tensor, data.data(), data.size()));
                 pool.push_back(info);
             }
         };

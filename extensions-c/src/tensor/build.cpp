@@ -76,7 +76,18 @@ static bool is_in_order(const ggml_tensor * t) {
     return in_order;
 }
 
+// Devices assert in places that data begin where a tensor of its own would.
+bool tensor_build::is_aligned(const ggml_tensor * t) const {
+    return arena->device == arena->cpu || !t->view_src
+        || t->view_offs % ggml_backend_buft_get_alignment(ggml_backend_dev_buffer_type(arena->device)) == 0;
+}
+
+ggml_tensor * tensor_build::aligned(ggml_tensor * t) const {
+    return is_aligned(t) ? t : add(ggml_cont(ctx, t));
+}
+
 ggml_tensor * tensor_build::in_order(ggml_tensor * t) const {
+    t = aligned(t);
     if (is_in_order(t)) {
         return t;
     }
@@ -84,6 +95,7 @@ ggml_tensor * tensor_build::in_order(ggml_tensor * t) const {
 }
 
 ggml_tensor * tensor_build::rows_in_order(ggml_tensor * t) const {
+    t = aligned(t);
     bool rows = row_is_in_order(t);
     for (int i = 1; i < GGML_MAX_DIMS; ++i) {
         rows = rows && t->nb[i] >= ggml_row_size(t->type, t->ne[0]);

@@ -22,7 +22,10 @@ public:
     // A new operation, which a device must be able to compute.
     ggml_tensor * add(ggml_tensor * t) const;
 
-    // The same elements with the strides that a new tensor would have. Kernels assert this in many places; ggml_is_contiguous is not
+    // The same elements where the device wants data to begin.
+    ggml_tensor * aligned(ggml_tensor * t) const;
+
+    // Aligned, and with the strides that a new tensor would have. Kernels assert this in many places; ggml_is_contiguous is not
     // enough, since it leaves out the strides of sizes that are 1.
     ggml_tensor * in_order(ggml_tensor * t) const;
 
@@ -43,6 +46,8 @@ public:
     void give(ggml_tensor * t, const tensor_shape & shape) const;
 
 private:
+    bool is_aligned(const ggml_tensor * t) const;
+
     chq_tensor_arena               * arena;
     const char                     * name;
     std::vector<chq_tensor *>        operands;

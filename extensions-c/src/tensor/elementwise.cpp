@@ -69,7 +69,7 @@ chq_status chq_tensor_binary(struct chq_tensor_arena * arena, int32_t op, struct
         }
         // ggml repeats the second operand by itself
         ggml_tensor * first = b.repeat(b.in_order(x->t), ne);
-        b.give(b.add(apply(b.context(), op, first, y->t)), std::max(x->n_dims, y->n_dims));
+        b.give(b.add(apply(b.context(), op, first, b.aligned(y->t))), std::max(x->n_dims, y->n_dims));
     });
 }
 

@@ -4,6 +4,15 @@
 
 using namespace chq;
 
+static ggml_tensor * multiply(const tensor_build & b, ggml_tensor * weights, ggml_tensor * rows) {
+    ggml_tensor * product = ggml_mul_mat(b.context(), weights, rows);
+    if (weights->type == GGML_TYPE_F32) {
+        ggml_prec_set_acc(product, GGML_PREC_F32); // devices round to 16 bits unless told not to
+        ggml_prec_set_src(product, GGML_PREC_F32, 1);
+    }
+    return b.add(product);
+}
+
 chq_status chq_tensor_matmul(struct chq_tensor_arena * arena, struct chq_tensor * a, struct chq_tensor * w, bool transposed, struct chq_tensor_info * out) {
     return build(arena, transposed ? "matmul_transposed" : "matmul", { a, w }, out, [&](const tensor_build & b) {
         b.check_type(a, GGML_TYPE_F32, "the first operand");
@@ -31,7 +40,7 @@ chq_status chq_tensor_matmul(struct chq_tensor_arena * arena, struct chq_tensor 
         }
         rows    = b.repeat(b.rows_in_order(rows), ne);
         weights = b.rows_in_order(weights);
-        ggml_tensor * product = b.add(ggml_mul_mat(b.context(), weights, rows));
+        ggml_tensor * product = multiply(b, weights, rows);
         tensor_shape shape = shape_of(product, std::max(std::max(a->n_dims, 2), w->n_dims));
         if (a->n_dims == 1) { // the axis of its rows goes away
             shape.size[shape.n_dims - 2] = shape.size[shape.n_dims - 1];
@@ -71,9 +80,9 @@ ggml_tensor * convolve(const tensor_build & b, ggml_tensor * data, ggml_tensor *
     ggml_tensor * patches = b.add(ggml_im2col(ctx, kernel, data,
         x.stride, y.stride, x.padding, y.padding, x.dilation, y.dilation, true, GGML_TYPE_F32));
     const int64_t n_positions = width * height * data->ne[3];
-    ggml_tensor * product = b.add(ggml_mul_mat(ctx,
+    ggml_tensor * product = multiply(b,
         ggml_reshape_2d(ctx, patches, patch, n_positions),
-        ggml_reshape_2d(ctx, kernel, patch, kernel->ne[3]))); // [outputs, batch, height, width]
+        ggml_reshape_2d(ctx, kernel, patch, kernel->ne[3])); // [outputs, batch, height, width]
     product = ggml_reshape_4d(ctx, product, width, height, data->ne[3], kernel->ne[3]);
     return data->ne[3] == 1 ? ggml_reshape_4d(ctx, product, width, height, kernel->ne[3], 1) : b.in_order(ggml_permute(ctx, product, 0, 1, 3, 2));
 }
