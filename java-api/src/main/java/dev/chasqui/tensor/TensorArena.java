@@ -52,7 +52,7 @@ public final class TensorArena implements AutoCloseable {
         this.thread = thread;
         this.options = options;
         this.depth = parent == null ? 0 : parent.depth + 1;
-        this.onHost = parent == null ? isOnHost(options.device()) : parent.onHost;
+        this.onHost = parent != null && Objects.equals(parent.options.device(), options.device()) ? parent.onHost : isOnHost(options.device());
         this.files = new WeightFiles();
         this.segments = thread == null ? Arena.ofShared() : Arena.ofConfined();
         MemorySegment outer = parent == null ? MemorySegment.NULL : parent.enter();
@@ -111,10 +111,15 @@ public final class TensorArena implements AutoCloseable {
         return new TensorArena(null, null, Objects.requireNonNull(options, "options"));
     }
 
-    /// An arena for this thread whose expressions may also use the stored tensors of this one, on the same device. This one's memory
+    /// An arena for this thread, with the same options, whose expressions may also use the stored tensors of this one. This one's memory
     /// lives as long as its children.
     public TensorArena child() {
-        return new TensorArena(this, Thread.currentThread(), options);
+        return child(options);
+    }
+
+    /// As [#child()]. Children that compute at the same time have threads of their own each: give them few.
+    public TensorArena child(TensorOptions options) {
+        return new TensorArena(this, Thread.currentThread(), Objects.requireNonNull(options, "options"));
     }
 
     public TensorOptions options() {

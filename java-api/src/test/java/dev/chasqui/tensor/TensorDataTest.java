@@ -3,6 +3,8 @@ package dev.chasqui.tensor;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
+import dev.chasqui.Chasqui;
+import dev.chasqui.Device;
 import dev.chasqui.GgmlType;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -144,6 +146,16 @@ class TensorDataTest {
         buffer.put(0, 100);
         y.compute();
         assertThat(result.getAtIndex(ValueLayout.JAVA_FLOAT, 0)).isEqualTo(200);
+    }
+
+    @Test
+    void aDeviceByName() {
+        Device cpu = Chasqui.devices().stream().filter(device -> device.type() == Device.Type.CPU).findFirst().orElseThrow();
+        try (TensorArena there = TensorArena.confined(TensorOptions.defaults().withDevice(cpu).withThreads(1)); TensorArena child = there.child()) {
+            assertThat(there.options()).isEqualTo(new TensorOptions(cpu.name(), 1));
+            assertThat(child.options()).isEqualTo(there.options());
+            assertThat(there.of(new float[] {2}, 1).mul(child.of(new float[] {3}, 1)).compute().segment().get(ValueLayout.JAVA_FLOAT, 0)).isEqualTo(6);
+        }
     }
 
     @Test

@@ -147,7 +147,7 @@ class TensorLifetimeTest {
                     Random random = new Random(seed);
                     for (int i = 0; i < 50; i++) {
                         NdArray x = NdArray.random(random, 5, 32);
-                        try (TensorArena child = arena.child()) {
+                        try (TensorArena child = arena.child(TensorOptions.defaults().withThreads(1))) {
                             float[] y = child.of(x.floats(), 5, 32).matmulTransposed(weights).compute().toFloats();
                             NdArray expected = x.matmul(w.transpose());
                             for (int k = 0; k < y.length; k++) {
