@@ -18,6 +18,7 @@
 //   chasqui_selection.h  which of an image's tokens to keep
 //   chasqui_chat.h      chat templates
 //   chasqui_vision.h    images as embeddings
+//   chasqui_tensor.h    tensors and computations with them
 //
 #pragma once
 
@@ -37,3 +38,4 @@
 #include "chasqui_selection.h"
 #include "chasqui_chat.h"
 #include "chasqui_vision.h"
+#include "chasqui_tensor.h"

@@ -308,6 +308,31 @@ const chq_abi_field image_chunk_fields[] = {
     FIELD(chq_image_chunk, height),
     FIELD(chq_image_chunk, is_text),
     FIELD(chq_image_chunk, causal),
+const chq_abi_field tensor_info_fields[] = {
+    FIELD(chq_tensor_info, tensor),
+    FIELD(chq_tensor_info, shape),
+    FIELD(chq_tensor_info, n_dims),
+    FIELD(chq_tensor_info, type),
+};
+
+const chq_abi_field tensor_rope_params_fields[] = {
+    FIELD(chq_tensor_rope_params, mode),
+    FIELD(chq_tensor_rope_params, n_dims),
+    FIELD(chq_tensor_rope_params, freq_base),
+    FIELD(chq_tensor_rope_params, freq_scale),
+    FIELD(chq_tensor_rope_params, n_ctx_orig),
+    FIELD(chq_tensor_rope_params, ext_factor),
+    FIELD(chq_tensor_rope_params, attn_factor),
+    FIELD(chq_tensor_rope_params, beta_fast),
+    FIELD(chq_tensor_rope_params, beta_slow),
+};
+
+const chq_abi_field tensor_graph_info_fields[] = {
+    FIELD(chq_tensor_graph_info, n_nodes),
+    FIELD(chq_tensor_graph_info, n_splits),
+    FIELD(chq_tensor_graph_info, bytes),
+};
+
 };
 
 // Copied field by field: a whole-struct assignment may carry the padding of the source along.
@@ -369,6 +394,9 @@ const struct chq_abi_struct * chq_abi_structs(uint32_t * n) {
         describe<chq_vision_params>               ("chq_vision_params",                vision_params_fields),
         describe<chq_vision_info>                 ("chq_vision_info",                  vision_info_fields),
         describe<chq_image_chunk>                 ("chq_image_chunk",                  image_chunk_fields),
+        describe<chq_tensor_info>                 ("chq_tensor_info",                  tensor_info_fields),
+        describe<chq_tensor_rope_params>          ("chq_tensor_rope_params",           tensor_rope_params_fields),
+        describe<chq_tensor_graph_info>           ("chq_tensor_graph_info",            tensor_graph_info_fields),
     };
     if (n) {
         *n = (uint32_t) (sizeof(table) / sizeof(table[0]));

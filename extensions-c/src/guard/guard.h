@@ -51,6 +51,9 @@ enum : uint32_t {
     KIND_SPECULATION = 0x43505351, // "QSPC"
     KIND_TREE        = 0x45525451, // "QTRE"
     KIND_RPC_SERVER  = 0x43505251, // "QRPC"
+    KIND_ARENA       = 0x4e524151, // "QARN"
+    KIND_TENSOR      = 0x534e5451, // "QTNS"
+    KIND_GRAPH       = 0x46524751, // "QGRF"
     KIND_FREED       = 0x44414551, // "QEAD"
 };
 

@@ -10,5 +10,6 @@ module dev.chasqui {
     exports dev.chasqui.kv;
     exports dev.chasqui.models;
     exports dev.chasqui.speculation;
+    exports dev.chasqui.tensor;
     exports dev.chasqui.vision;
 }

@@ -4,6 +4,7 @@ import static dev.chasqui.bindings.Chq.*;
 
 import dev.chasqui.bindings.NativeLoadException;
 import dev.chasqui.bindings.NativeLoader;
+import dev.chasqui.internal.NativeAccess;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -13,6 +14,10 @@ import java.util.Optional;
 final class Native {
 
     private static volatile boolean loaded;
+
+    static {
+        NativeAccess.install(new SharedNative());
+    }
 
     private Native() {
     }

@@ -41,7 +41,7 @@ final class LeakLoop {
         System.out.println("growth KiB: " + (residentKib() - before));
     }
 
-    private static long residentKib() throws IOException {
+    static long residentKib() throws IOException {
         System.gc();
         for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
             if (line.startsWith("VmRSS:")) {

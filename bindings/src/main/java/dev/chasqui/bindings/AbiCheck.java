@@ -44,7 +44,10 @@ final class AbiCheck {
             entry("chq_position", chq_position.layout()),
             entry("chq_vision_params", chq_vision_params.layout()),
             entry("chq_vision_info", chq_vision_info.layout()),
-            entry("chq_image_chunk", chq_image_chunk.layout()));
+            entry("chq_image_chunk", chq_image_chunk.layout()),
+            entry("chq_tensor_info", chq_tensor_info.layout()),
+            entry("chq_tensor_rope_params", chq_tensor_rope_params.layout()),
+            entry("chq_tensor_graph_info", chq_tensor_graph_info.layout()));
 
     /// How generate.sh names a union without a name; its members count as members of the struct.
     private static final String UNNAMED_UNION = "union";
