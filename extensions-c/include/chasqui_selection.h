@@ -20,7 +20,7 @@ extern "C" {
 
 // An image as its tokens. Everything from grid_width on may be 0 or NULL.
 struct chq_image_rows {
-    const float *   rows;         // [n, stride], row i at rows + i*stride
+    const float *   rows;         // [n, stride], row i at rows + i*stride; all of it is there to be read
     int64_t         stride;       // floats from row to row, at least dim
     int32_t         n;
     int32_t         dim;          // leading floats of a row that are compared: deep-stack rows are longer than that

@@ -37,7 +37,7 @@ static std::vector<int32_t> repeated_rows(const chq_image_rows & image) {
     std::unordered_map<uint64_t, std::vector<int32_t>> by_hash;
     std::vector<int32_t> same(image.n); // how many rows are identical to one
     for (int32_t i = 0; i < image.n; ++i) {
-        std::vector<int32_t> & others = by_hash[xxh64(row_of(image, i), (size_t) image.stride * sizeof(float))];
+        std::vector<int32_t> & others = by_hash[xxh64((const uint8_t *) row_of(image, i), (size_t) image.stride * sizeof(float), 0)];
         int32_t first = i;
         for (int32_t other : others) {
             if (identical(image, other, i)) {

@@ -54,8 +54,14 @@ candidates::candidates(const chq_image_rows & image, const chq_selection_params 
     weighted = std::any_of(importance_.begin(), importance_.end(), [](float w) { return w > 0; });
 }
 
-int32_t candidates::most_important() const {
-    return size() == 0 ? -1 : (int32_t) (std::max_element(importance_.begin(), importance_.end()) - importance_.begin());
+int32_t candidates::most_important(const picks & chosen) const {
+    int32_t best = -1;
+    for (int32_t i = 0; i < size(); ++i) {
+        if (chosen.fits(row(i)) && (best < 0 || importance_[i] > importance_[best])) {
+            best = i;
+        }
+    }
+    return best;
 }
 
 void candidates::take_the_rest(picks & chosen) const {

@@ -31,8 +31,8 @@ public:
     // The same as a factor: never 0, all 1 if every candidate is as important as the others.
     float weight(int32_t i) const { return weighted ? std::max(importance_[i], 1e-6f) : 1.0f; }
 
-    // The most important candidate, the first of equals; -1 if there is none.
-    int32_t most_important() const;
+    // Of the candidates for which there is room the most important, the first of equals; -1 if there is none.
+    int32_t most_important(const picks & chosen) const;
 
     // Takes the rows that cannot be compared, in order, as long as there is room.
     void take_the_rest(picks & chosen) const;

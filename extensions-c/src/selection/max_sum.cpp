@@ -38,6 +38,8 @@ public:
         ++n_added;
     }
 
+    bool any() const { return n_added > 0; }
+
     // Of the open candidates, which there are, the one with the least product, the first of equals.
     int32_t least_of(const std::vector<int32_t> & open) {
         const double rounding = rounding_of_products();
@@ -97,15 +99,15 @@ void select_max_sum(task & t) {
             open.push_back(i);
         }
     }
-    bool any = (int32_t) open.size() < all.size();
-    while (t.chosen.room() > 0 && !open.empty()) {
-        const int32_t i = any ? sum.least_of(open) : all.most_important();
-        open.erase(std::lower_bound(open.begin(), open.end(), i));
-        if (t.chosen.fits(all.row(i))) {
-            t.chosen.take(all.row(i));
-            sum.add(i);
-            any = true;
+    const auto no_longer_open = [&](int32_t i) { return t.chosen.taken(all.row(i)) || !t.chosen.fits(all.row(i)); };
+    while (t.chosen.room() > 0) {
+        open.erase(std::remove_if(open.begin(), open.end(), no_longer_open), open.end());
+        if (open.empty()) {
+            break;
         }
+        const int32_t i = sum.any() ? sum.least_of(open) : all.most_important(t.chosen);
+        t.chosen.take(all.row(i));
+        sum.add(i);
     }
 }
 

@@ -72,7 +72,7 @@ protected:
 
 class farthest_score final : public nearest_score {
 public:
-    using nearest_score::nearest_score;
+    farthest_score(const candidates & all, int32_t pivot) : nearest_score(all), pivot(pivot) {}
 
 protected:
     // Before the first is selected, that is the most important one.
@@ -81,7 +81,7 @@ protected:
     float score(int32_t, float cosine) const override { return -cosine; }
 
 private:
-    const int32_t pivot = all.most_important();
+    int32_t pivot;
 };
 
 } // namespace
@@ -97,7 +97,7 @@ void select_product(task & t) {
 }
 
 void select_k_center(task & t) {
-    farthest_score score(t.all);
+    farthest_score score(t.all, t.all.most_important(t.chosen));
     select_greedily(t.all, score, t.chosen);
 }
 

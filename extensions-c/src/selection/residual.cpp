@@ -13,7 +13,7 @@ namespace {
 // Least squared Euclidean distance to the selected rows.
 class distance_score final : public falling_score {
 public:
-    explicit distance_score(const candidates & all) : all(all), squared(all.size()), least(all.size(), INFINITY), seen(all.size()) {
+    distance_score(const candidates & all, int32_t pivot) : all(all), pivot(pivot), squared(all.size()), least(all.size(), INFINITY), seen(all.size()) {
         for (int32_t i = 0; i < all.size(); ++i) {
             all.to().products(i, &i, 1, &squared[i]);
         }
@@ -41,7 +41,7 @@ public:
 
 private:
     const candidates &   all;
-    const int32_t        pivot = all.most_important();
+    int32_t              pivot;
     std::vector<float>   squared;
     std::vector<float>   least;
     std::vector<int32_t> seen;
@@ -127,7 +127,7 @@ private:
 
 void select_residual(task & t) {
     const candidates & all = t.all;
-    distance_score distance(all);
+    distance_score distance(all, all.most_important(t.chosen));
     select_greedily(all, distance, t.chosen, std::max(1, t.chosen.room() / 10));
     const reconstruction basis(all.to(), distance.basis);
     std::vector<double>  error(all.size());

@@ -105,7 +105,7 @@ chq_status chq_tile_budget(const float * score, int32_t grid_width, int32_t grid
         const std::vector<double> p = shares(score, grid_width, grid_height, tiles, n_tiles, temperature);
         for (int32_t j = 0; j < n_tiles; ++j) {
             const double share = std::min(std::max(ratio * (1 + p[j] - 1.0 / n_tiles), 0.0), 1.0);
-            keep[j] = (int32_t) (share * tiles[j].n_rows + 1e-6);
+            keep[j] = (int32_t) (share * tiles[j].n_rows * (1 + 1e-6)); // 0.9f is less than 0.9
         }
         return CHQ_STATUS_OK;
     });
