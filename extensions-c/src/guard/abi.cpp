@@ -266,6 +266,46 @@ const chq_abi_field tree_node_fields[] = {
     FIELD(chq_tree_node, probability),
 };
 
+const chq_abi_field image_rows_fields[] = {
+    FIELD(chq_image_rows, rows),
+    FIELD(chq_image_rows, stride),
+    FIELD(chq_image_rows, n),
+    FIELD(chq_image_rows, dim),
+    FIELD(chq_image_rows, grid_width),
+    FIELD(chq_image_rows, grid_height),
+    FIELD(chq_image_rows, marks),
+    FIELD(chq_image_rows, importance),
+    FIELD(chq_image_rows, text),
+    FIELD(chq_image_rows, text_stride),
+    FIELD(chq_image_rows, n_text),
+    FIELD(chq_image_rows, vocab_mean),
+};
+
+const chq_abi_field selection_params_fields[] = {
+    FIELD(chq_selection_params, method),
+    FIELD(chq_selection_params, importance),
+    FIELD(chq_selection_params, scale),
+    FIELD(chq_selection_params, lambda),
+    FIELD(chq_selection_params, exponent),
+    FIELD(chq_selection_params, theta),
+    FIELD(chq_selection_params, text_temperature),
+    FIELD(chq_selection_params, image_temperature),
+    FIELD(chq_selection_params, image_weight),
+    FIELD(chq_selection_params, text_sharpness),
+    FIELD(chq_selection_params, feature_width),
+    FIELD(chq_selection_params, rarity),
+    FIELD(chq_selection_params, projection),
+    FIELD(chq_selection_params, seed),
+};
+
+const chq_abi_field tile_fields[] = {
+    FIELD(chq_tile, left),
+    FIELD(chq_tile, top),
+    FIELD(chq_tile, right),
+    FIELD(chq_tile, bottom),
+    FIELD(chq_tile, n_rows),
+};
+
 const chq_abi_field device_info_fields[] = {
     FIELD(chq_device_info, name),
     FIELD(chq_device_info, description),
@@ -388,6 +428,9 @@ const struct chq_abi_struct * chq_abi_structs(uint32_t * n) {
         describe<chq_state_info>                  ("chq_state_info",                   state_info_fields),
         describe<chq_recycling_info>              ("chq_recycling_info",               recycling_info_fields),
         describe<chq_tree_node>                   ("chq_tree_node",                    tree_node_fields),
+        describe<chq_image_rows>                  ("chq_image_rows",                   image_rows_fields),
+        describe<chq_selection_params>            ("chq_selection_params",             selection_params_fields),
+        describe<chq_tile>                        ("chq_tile",                         tile_fields),
         describe<chq_chat_message>                ("chq_chat_message",                 chat_message_fields),
         describe<chq_device_info>                 ("chq_device_info",                  device_info_fields),
         describe<chq_position>                    ("chq_position",                     position_fields),

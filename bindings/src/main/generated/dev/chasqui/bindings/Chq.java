@@ -77,6 +77,24 @@ public class Chq extends Chq$shared {
     public static int CHQ_DEPTH_MAX() {
         return CHQ_DEPTH_MAX;
     }
+    private static final int CHQ_ROW_FORCE = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * #define CHQ_ROW_FORCE 1
+     * }
+     */
+    public static int CHQ_ROW_FORCE() {
+        return CHQ_ROW_FORCE;
+    }
+    private static final int CHQ_ROW_BREAK = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * #define CHQ_ROW_BREAK 2
+     * }
+     */
+    public static int CHQ_ROW_BREAK() {
+        return CHQ_ROW_BREAK;
+    }
     private static final int CHQ_STATUS_OK = (int)0L;
     /**
      * {@snippet lang=c :
@@ -11111,6 +11129,986 @@ public class Chq extends Chq$shared {
                 traceDowncall("chq_rows_logprob", logits, n_rows, n_cols, stride, tokens, out);
             }
             return (int)mh$.invokeExact(logits, n_rows, n_cols, stride, tokens, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+    private static final int CHQ_SELECT_MMR = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_selection_method.CHQ_SELECT_MMR = 0
+     * }
+     */
+    public static int CHQ_SELECT_MMR() {
+        return CHQ_SELECT_MMR;
+    }
+    private static final int CHQ_SELECT_PRODUCT = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_selection_method.CHQ_SELECT_PRODUCT = 1
+     * }
+     */
+    public static int CHQ_SELECT_PRODUCT() {
+        return CHQ_SELECT_PRODUCT;
+    }
+    private static final int CHQ_SELECT_K_CENTER = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_selection_method.CHQ_SELECT_K_CENTER = 2
+     * }
+     */
+    public static int CHQ_SELECT_K_CENTER() {
+        return CHQ_SELECT_K_CENTER;
+    }
+    private static final int CHQ_SELECT_MAX_SUM = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_selection_method.CHQ_SELECT_MAX_SUM = 3
+     * }
+     */
+    public static int CHQ_SELECT_MAX_SUM() {
+        return CHQ_SELECT_MAX_SUM;
+    }
+    private static final int CHQ_SELECT_FACILITY = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_selection_method.CHQ_SELECT_FACILITY = 4
+     * }
+     */
+    public static int CHQ_SELECT_FACILITY() {
+        return CHQ_SELECT_FACILITY;
+    }
+    private static final int CHQ_SELECT_DPP = (int)5L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_selection_method.CHQ_SELECT_DPP = 5
+     * }
+     */
+    public static int CHQ_SELECT_DPP() {
+        return CHQ_SELECT_DPP;
+    }
+    private static final int CHQ_SELECT_COVERAGE = (int)6L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_selection_method.CHQ_SELECT_COVERAGE = 6
+     * }
+     */
+    public static int CHQ_SELECT_COVERAGE() {
+        return CHQ_SELECT_COVERAGE;
+    }
+    private static final int CHQ_SELECT_RESIDUAL = (int)7L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_selection_method.CHQ_SELECT_RESIDUAL = 7
+     * }
+     */
+    public static int CHQ_SELECT_RESIDUAL() {
+        return CHQ_SELECT_RESIDUAL;
+    }
+    private static final int CHQ_SELECT_BIPARTITE = (int)8L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_selection_method.CHQ_SELECT_BIPARTITE = 8
+     * }
+     */
+    public static int CHQ_SELECT_BIPARTITE() {
+        return CHQ_SELECT_BIPARTITE;
+    }
+    private static final int CHQ_SELECT_TOP = (int)9L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_selection_method.CHQ_SELECT_TOP = 9
+     * }
+     */
+    public static int CHQ_SELECT_TOP() {
+        return CHQ_SELECT_TOP;
+    }
+    private static final int CHQ_SELECT_RANDOM = (int)10L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_selection_method.CHQ_SELECT_RANDOM = 10
+     * }
+     */
+    public static int CHQ_SELECT_RANDOM() {
+        return CHQ_SELECT_RANDOM;
+    }
+    private static final int CHQ_SELECT_GRID = (int)11L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_selection_method.CHQ_SELECT_GRID = 11
+     * }
+     */
+    public static int CHQ_SELECT_GRID() {
+        return CHQ_SELECT_GRID;
+    }
+    private static final int CHQ_IMPORTANCE_NONE = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_importance.CHQ_IMPORTANCE_NONE = 0
+     * }
+     */
+    public static int CHQ_IMPORTANCE_NONE() {
+        return CHQ_IMPORTANCE_NONE;
+    }
+    private static final int CHQ_IMPORTANCE_NORM = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_importance.CHQ_IMPORTANCE_NORM = 1
+     * }
+     */
+    public static int CHQ_IMPORTANCE_NORM() {
+        return CHQ_IMPORTANCE_NORM;
+    }
+    private static final int CHQ_IMPORTANCE_SPREAD = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_importance.CHQ_IMPORTANCE_SPREAD = 2
+     * }
+     */
+    public static int CHQ_IMPORTANCE_SPREAD() {
+        return CHQ_IMPORTANCE_SPREAD;
+    }
+    private static final int CHQ_IMPORTANCE_TEXT = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_importance.CHQ_IMPORTANCE_TEXT = 3
+     * }
+     */
+    public static int CHQ_IMPORTANCE_TEXT() {
+        return CHQ_IMPORTANCE_TEXT;
+    }
+    private static final int CHQ_IMPORTANCE_GIVEN = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_importance.CHQ_IMPORTANCE_GIVEN = 4
+     * }
+     */
+    public static int CHQ_IMPORTANCE_GIVEN() {
+        return CHQ_IMPORTANCE_GIVEN;
+    }
+    private static final int CHQ_SCALE_RANGE = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_importance_scale.CHQ_SCALE_RANGE = 0
+     * }
+     */
+    public static int CHQ_SCALE_RANGE() {
+        return CHQ_SCALE_RANGE;
+    }
+    private static final int CHQ_SCALE_CLIPPED = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_importance_scale.CHQ_SCALE_CLIPPED = 1
+     * }
+     */
+    public static int CHQ_SCALE_CLIPPED() {
+        return CHQ_SCALE_CLIPPED;
+    }
+    private static final int CHQ_SCALE_RANK = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_importance_scale.CHQ_SCALE_RANK = 2
+     * }
+     */
+    public static int CHQ_SCALE_RANK() {
+        return CHQ_SCALE_RANK;
+    }
+
+    private static class chq_selection_default_params {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            chq_selection_params.layout()    );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_selection_default_params");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * struct chq_selection_params chq_selection_default_params(void)
+     * }
+     */
+    public static FunctionDescriptor chq_selection_default_params$descriptor() {
+        return chq_selection_default_params.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * struct chq_selection_params chq_selection_default_params(void)
+     * }
+     */
+    public static MethodHandle chq_selection_default_params$handle() {
+        return chq_selection_default_params.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * struct chq_selection_params chq_selection_default_params(void)
+     * }
+     */
+    public static MemorySegment chq_selection_default_params$address() {
+        return chq_selection_default_params.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * struct chq_selection_params chq_selection_default_params(void)
+     * }
+     */
+    public static MemorySegment chq_selection_default_params(SegmentAllocator allocator) {
+        var mh$ = chq_selection_default_params.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_selection_default_params", allocator);
+            }
+            return (MemorySegment)mh$.invokeExact(allocator);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_select_rows {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_select_rows");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_select_rows(const struct chq_image_rows *image, const struct chq_selection_params *params, int32_t k, int32_t *keep, int32_t *n_keep)
+     * }
+     */
+    public static FunctionDescriptor chq_select_rows$descriptor() {
+        return chq_select_rows.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_select_rows(const struct chq_image_rows *image, const struct chq_selection_params *params, int32_t k, int32_t *keep, int32_t *n_keep)
+     * }
+     */
+    public static MethodHandle chq_select_rows$handle() {
+        return chq_select_rows.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_select_rows(const struct chq_image_rows *image, const struct chq_selection_params *params, int32_t k, int32_t *keep, int32_t *n_keep)
+     * }
+     */
+    public static MemorySegment chq_select_rows$address() {
+        return chq_select_rows.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_select_rows(const struct chq_image_rows *image, const struct chq_selection_params *params, int32_t k, int32_t *keep, int32_t *n_keep)
+     * }
+     */
+    public static int chq_select_rows(MemorySegment image, MemorySegment params, int k, MemorySegment keep, MemorySegment n_keep) {
+        var mh$ = chq_select_rows.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_select_rows", image, params, k, keep, n_keep);
+            }
+            return (int)mh$.invokeExact(image, params, k, keep, n_keep);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_mark_breaks {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_mark_breaks");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_mark_breaks(const struct chq_image_rows *image, int32_t row_stride, uint8_t *marks)
+     * }
+     */
+    public static FunctionDescriptor chq_mark_breaks$descriptor() {
+        return chq_mark_breaks.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_mark_breaks(const struct chq_image_rows *image, int32_t row_stride, uint8_t *marks)
+     * }
+     */
+    public static MethodHandle chq_mark_breaks$handle() {
+        return chq_mark_breaks.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_mark_breaks(const struct chq_image_rows *image, int32_t row_stride, uint8_t *marks)
+     * }
+     */
+    public static MemorySegment chq_mark_breaks$address() {
+        return chq_mark_breaks.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_mark_breaks(const struct chq_image_rows *image, int32_t row_stride, uint8_t *marks)
+     * }
+     */
+    public static int chq_mark_breaks(MemorySegment image, int row_stride, MemorySegment marks) {
+        var mh$ = chq_mark_breaks.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_mark_breaks", image, row_stride, marks);
+            }
+            return (int)mh$.invokeExact(image, row_stride, marks);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_importance_of {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_FLOAT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_importance_of");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_importance_of(const struct chq_image_rows *image, int32_t importance, float sharpness, float *out)
+     * }
+     */
+    public static FunctionDescriptor chq_importance_of$descriptor() {
+        return chq_importance_of.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_importance_of(const struct chq_image_rows *image, int32_t importance, float sharpness, float *out)
+     * }
+     */
+    public static MethodHandle chq_importance_of$handle() {
+        return chq_importance_of.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_importance_of(const struct chq_image_rows *image, int32_t importance, float sharpness, float *out)
+     * }
+     */
+    public static MemorySegment chq_importance_of$address() {
+        return chq_importance_of.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_importance_of(const struct chq_image_rows *image, int32_t importance, float sharpness, float *out)
+     * }
+     */
+    public static int chq_importance_of(MemorySegment image, int importance, float sharpness, MemorySegment out) {
+        var mh$ = chq_importance_of.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_importance_of", image, importance, sharpness, out);
+            }
+            return (int)mh$.invokeExact(image, importance, sharpness, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_rank_parts {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_rank_parts");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_rank_parts(const struct chq_image_rows *image, const int32_t *begin, int32_t n_parts, float *out)
+     * }
+     */
+    public static FunctionDescriptor chq_rank_parts$descriptor() {
+        return chq_rank_parts.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_rank_parts(const struct chq_image_rows *image, const int32_t *begin, int32_t n_parts, float *out)
+     * }
+     */
+    public static MethodHandle chq_rank_parts$handle() {
+        return chq_rank_parts.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_rank_parts(const struct chq_image_rows *image, const int32_t *begin, int32_t n_parts, float *out)
+     * }
+     */
+    public static MemorySegment chq_rank_parts$address() {
+        return chq_rank_parts.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_rank_parts(const struct chq_image_rows *image, const int32_t *begin, int32_t n_parts, float *out)
+     * }
+     */
+    public static int chq_rank_parts(MemorySegment image, MemorySegment begin, int n_parts, MemorySegment out) {
+        var mh$ = chq_rank_parts.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_rank_parts", image, begin, n_parts, out);
+            }
+            return (int)mh$.invokeExact(image, begin, n_parts, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+    private static final int CHQ_ENTROPY_ENERGY = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_entropy_form.CHQ_ENTROPY_ENERGY = 0
+     * }
+     */
+    public static int CHQ_ENTROPY_ENERGY() {
+        return CHQ_ENTROPY_ENERGY;
+    }
+    private static final int CHQ_ENTROPY_SHAPE = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_entropy_form.CHQ_ENTROPY_SHAPE = 1
+     * }
+     */
+    public static int CHQ_ENTROPY_SHAPE() {
+        return CHQ_ENTROPY_SHAPE;
+    }
+    private static final int CHQ_ENTROPY_RENYI = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_entropy_form.CHQ_ENTROPY_RENYI = 2
+     * }
+     */
+    public static int CHQ_ENTROPY_RENYI() {
+        return CHQ_ENTROPY_RENYI;
+    }
+
+    private static class chq_query_entropy {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_query_entropy");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_query_entropy(const float *queries, int32_t n, int32_t n_heads, int32_t head_dim, int32_t form, float *out)
+     * }
+     */
+    public static FunctionDescriptor chq_query_entropy$descriptor() {
+        return chq_query_entropy.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_query_entropy(const float *queries, int32_t n, int32_t n_heads, int32_t head_dim, int32_t form, float *out)
+     * }
+     */
+    public static MethodHandle chq_query_entropy$handle() {
+        return chq_query_entropy.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_query_entropy(const float *queries, int32_t n, int32_t n_heads, int32_t head_dim, int32_t form, float *out)
+     * }
+     */
+    public static MemorySegment chq_query_entropy$address() {
+        return chq_query_entropy.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_query_entropy(const float *queries, int32_t n, int32_t n_heads, int32_t head_dim, int32_t form, float *out)
+     * }
+     */
+    public static int chq_query_entropy(MemorySegment queries, int n, int n_heads, int head_dim, int form, MemorySegment out) {
+        var mh$ = chq_query_entropy.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_query_entropy", queries, n, n_heads, head_dim, form, out);
+            }
+            return (int)mh$.invokeExact(queries, n, n_heads, head_dim, form, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_token_transition {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_token_transition");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_token_transition(const float *input, const float *output, int32_t n_total, int32_t dim, int32_t first, int32_t n, float *out)
+     * }
+     */
+    public static FunctionDescriptor chq_token_transition$descriptor() {
+        return chq_token_transition.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_token_transition(const float *input, const float *output, int32_t n_total, int32_t dim, int32_t first, int32_t n, float *out)
+     * }
+     */
+    public static MethodHandle chq_token_transition$handle() {
+        return chq_token_transition.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_token_transition(const float *input, const float *output, int32_t n_total, int32_t dim, int32_t first, int32_t n, float *out)
+     * }
+     */
+    public static MemorySegment chq_token_transition$address() {
+        return chq_token_transition.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_token_transition(const float *input, const float *output, int32_t n_total, int32_t dim, int32_t first, int32_t n, float *out)
+     * }
+     */
+    public static int chq_token_transition(MemorySegment input, MemorySegment output, int n_total, int dim, int first, int n, MemorySegment out) {
+        var mh$ = chq_token_transition.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_token_transition", input, output, n_total, dim, first, n, out);
+            }
+            return (int)mh$.invokeExact(input, output, n_total, dim, first, n, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_received_attention {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_received_attention");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_received_attention(const float *queries, int32_t n_queries, int32_t n_heads, const float *keys, int32_t n, int32_t n_kv_heads, int32_t head_dim, float *out)
+     * }
+     */
+    public static FunctionDescriptor chq_received_attention$descriptor() {
+        return chq_received_attention.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_received_attention(const float *queries, int32_t n_queries, int32_t n_heads, const float *keys, int32_t n, int32_t n_kv_heads, int32_t head_dim, float *out)
+     * }
+     */
+    public static MethodHandle chq_received_attention$handle() {
+        return chq_received_attention.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_received_attention(const float *queries, int32_t n_queries, int32_t n_heads, const float *keys, int32_t n, int32_t n_kv_heads, int32_t head_dim, float *out)
+     * }
+     */
+    public static MemorySegment chq_received_attention$address() {
+        return chq_received_attention.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_received_attention(const float *queries, int32_t n_queries, int32_t n_heads, const float *keys, int32_t n, int32_t n_kv_heads, int32_t head_dim, float *out)
+     * }
+     */
+    public static int chq_received_attention(MemorySegment queries, int n_queries, int n_heads, MemorySegment keys, int n, int n_kv_heads, int head_dim, MemorySegment out) {
+        var mh$ = chq_received_attention.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_received_attention", queries, n_queries, n_heads, keys, n, n_kv_heads, head_dim, out);
+            }
+            return (int)mh$.invokeExact(queries, n_queries, n_heads, keys, n, n_kv_heads, head_dim, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tile_budget {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_FLOAT,
+            Chq.C_FLOAT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tile_budget");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tile_budget(const float *score, int32_t grid_width, int32_t grid_height, const struct chq_tile *tiles, int32_t n_tiles, float ratio, float temperature, int32_t *keep)
+     * }
+     */
+    public static FunctionDescriptor chq_tile_budget$descriptor() {
+        return chq_tile_budget.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tile_budget(const float *score, int32_t grid_width, int32_t grid_height, const struct chq_tile *tiles, int32_t n_tiles, float ratio, float temperature, int32_t *keep)
+     * }
+     */
+    public static MethodHandle chq_tile_budget$handle() {
+        return chq_tile_budget.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tile_budget(const float *score, int32_t grid_width, int32_t grid_height, const struct chq_tile *tiles, int32_t n_tiles, float ratio, float temperature, int32_t *keep)
+     * }
+     */
+    public static MemorySegment chq_tile_budget$address() {
+        return chq_tile_budget.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tile_budget(const float *score, int32_t grid_width, int32_t grid_height, const struct chq_tile *tiles, int32_t n_tiles, float ratio, float temperature, int32_t *keep)
+     * }
+     */
+    public static int chq_tile_budget(MemorySegment score, int grid_width, int grid_height, MemorySegment tiles, int n_tiles, float ratio, float temperature, MemorySegment keep) {
+        var mh$ = chq_tile_budget.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tile_budget", score, grid_width, grid_height, tiles, n_tiles, ratio, temperature, keep);
+            }
+            return (int)mh$.invokeExact(score, grid_width, grid_height, tiles, n_tiles, ratio, temperature, keep);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tile_importance {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tile_importance");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tile_importance(const float *score, int32_t grid_width, int32_t grid_height, const struct chq_tile *tile, int32_t width, int32_t height, float *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tile_importance$descriptor() {
+        return chq_tile_importance.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tile_importance(const float *score, int32_t grid_width, int32_t grid_height, const struct chq_tile *tile, int32_t width, int32_t height, float *out)
+     * }
+     */
+    public static MethodHandle chq_tile_importance$handle() {
+        return chq_tile_importance.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tile_importance(const float *score, int32_t grid_width, int32_t grid_height, const struct chq_tile *tile, int32_t width, int32_t height, float *out)
+     * }
+     */
+    public static MemorySegment chq_tile_importance$address() {
+        return chq_tile_importance.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tile_importance(const float *score, int32_t grid_width, int32_t grid_height, const struct chq_tile *tile, int32_t width, int32_t height, float *out)
+     * }
+     */
+    public static int chq_tile_importance(MemorySegment score, int grid_width, int grid_height, MemorySegment tile, int width, int height, MemorySegment out) {
+        var mh$ = chq_tile_importance.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tile_importance", score, grid_width, grid_height, tile, width, height, out);
+            }
+            return (int)mh$.invokeExact(score, grid_width, grid_height, tile, width, height, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_merge_rows {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_FLOAT,
+            Chq.C_POINTER,
+            Chq.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_merge_rows");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_merge_rows(const struct chq_image_rows *image, const int32_t *keep, int32_t n_keep, float weight, float *out, int64_t out_stride)
+     * }
+     */
+    public static FunctionDescriptor chq_merge_rows$descriptor() {
+        return chq_merge_rows.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_merge_rows(const struct chq_image_rows *image, const int32_t *keep, int32_t n_keep, float weight, float *out, int64_t out_stride)
+     * }
+     */
+    public static MethodHandle chq_merge_rows$handle() {
+        return chq_merge_rows.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_merge_rows(const struct chq_image_rows *image, const int32_t *keep, int32_t n_keep, float weight, float *out, int64_t out_stride)
+     * }
+     */
+    public static MemorySegment chq_merge_rows$address() {
+        return chq_merge_rows.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_merge_rows(const struct chq_image_rows *image, const int32_t *keep, int32_t n_keep, float weight, float *out, int64_t out_stride)
+     * }
+     */
+    public static int chq_merge_rows(MemorySegment image, MemorySegment keep, int n_keep, float weight, MemorySegment out, long out_stride) {
+        var mh$ = chq_merge_rows.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_merge_rows", image, keep, n_keep, weight, out, out_stride);
+            }
+            return (int)mh$.invokeExact(image, keep, n_keep, weight, out, out_stride);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_pool_blocks {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_FLOAT,
+            Chq.C_POINTER,
+            Chq.C_LONG,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_pool_blocks");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_pool_blocks(const struct chq_image_rows *image, int32_t n_frames, int32_t block_frames, int32_t block_side, float sharpness, float *out, int64_t out_stride, int32_t *n_out)
+     * }
+     */
+    public static FunctionDescriptor chq_pool_blocks$descriptor() {
+        return chq_pool_blocks.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_pool_blocks(const struct chq_image_rows *image, int32_t n_frames, int32_t block_frames, int32_t block_side, float sharpness, float *out, int64_t out_stride, int32_t *n_out)
+     * }
+     */
+    public static MethodHandle chq_pool_blocks$handle() {
+        return chq_pool_blocks.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_pool_blocks(const struct chq_image_rows *image, int32_t n_frames, int32_t block_frames, int32_t block_side, float sharpness, float *out, int64_t out_stride, int32_t *n_out)
+     * }
+     */
+    public static MemorySegment chq_pool_blocks$address() {
+        return chq_pool_blocks.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_pool_blocks(const struct chq_image_rows *image, int32_t n_frames, int32_t block_frames, int32_t block_side, float sharpness, float *out, int64_t out_stride, int32_t *n_out)
+     * }
+     */
+    public static int chq_pool_blocks(MemorySegment image, int n_frames, int block_frames, int block_side, float sharpness, MemorySegment out, long out_stride, MemorySegment n_out) {
+        var mh$ = chq_pool_blocks.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_pool_blocks", image, n_frames, block_frames, block_side, sharpness, out, out_stride, n_out);
+            }
+            return (int)mh$.invokeExact(image, n_frames, block_frames, block_side, sharpness, out, out_stride, n_out);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -47,7 +47,10 @@ final class AbiCheck {
             entry("chq_image_chunk", chq_image_chunk.layout()),
             entry("chq_tensor_info", chq_tensor_info.layout()),
             entry("chq_tensor_rope_params", chq_tensor_rope_params.layout()),
-            entry("chq_tensor_graph_info", chq_tensor_graph_info.layout()));
+            entry("chq_tensor_graph_info", chq_tensor_graph_info.layout()),
+            entry("chq_image_rows", chq_image_rows.layout()),
+            entry("chq_selection_params", chq_selection_params.layout()),
+            entry("chq_tile", chq_tile.layout()));
 
     /// How generate.sh names a union without a name; its members count as members of the struct.
     private static final String UNNAMED_UNION = "union";
