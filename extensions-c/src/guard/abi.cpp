@@ -348,6 +348,8 @@ const chq_abi_field image_chunk_fields[] = {
     FIELD(chq_image_chunk, height),
     FIELD(chq_image_chunk, is_text),
     FIELD(chq_image_chunk, causal),
+};
+
 const chq_abi_field tensor_info_fields[] = {
     FIELD(chq_tensor_info, tensor),
     FIELD(chq_tensor_info, shape),
