@@ -4,6 +4,7 @@
 #include "runtime/runtime.h"
 #include "tensor/types.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace chq {

@@ -1,7 +1,7 @@
 // Element by element.
 #include "tensor/build.h"
 
-#include <cmath>
+#include <algorithm>
 
 using namespace chq;
 

@@ -5,7 +5,7 @@
 
 namespace chq {
 
-bool find_indices(ggml_tensor * ids, int64_t limit, const std::function<bool(const ggml_tensor * root)> & has_data, index_sources & sources, std::string & reason) {
+bool find_indices(ggml_tensor * ids, int64_t limit, const data_test & has_data, index_sources & sources, std::string & reason) {
     std::set<const ggml_tensor *> seen;
     std::vector<ggml_tensor *> open { ids };
     while (!open.empty()) {
@@ -36,7 +36,7 @@ bool find_indices(ggml_tensor * ids, int64_t limit, const std::function<bool(con
                 open.push_back(root->src[1]);
                 break;
             default:
-                reason = "they are computed (" + std::string(ggml_op_desc(root)) + ") and not stored yet, so that they cannot be checked; compute them first";
+                reason = std::string("they are computed (") + ggml_op_desc(root) + ") and cannot be checked now; compute them first";
                 return false;
         }
     }

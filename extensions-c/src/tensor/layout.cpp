@@ -2,6 +2,8 @@
 #include "tensor/build.h"
 #include "tensor/types.h"
 
+#include <algorithm>
+
 using namespace chq;
 
 // Sizes as they are asked for, -1 replaced by what is left.

@@ -2,6 +2,8 @@
 #include "tensor/build.h"
 #include "tensor/types.h"
 
+#include <algorithm>
+
 using namespace chq;
 
 static ggml_tensor * multiply(const tensor_build & b, ggml_tensor * weights, ggml_tensor * rows) {

@@ -443,7 +443,7 @@ public final class Tensor {
 
     // ---- products ----------------------------------------------------------------------------------------------------
 
-    /// The matrix product: [.., m, k] times [.., k, n] gives [.., m, n]; [k] counts as one row and gives [.., n].
+    /// The matrix product: [.., m, k] times [.., k, n] gives [.., m, n]; `[k]` counts as one row and gives [.., n].
     ///
     /// Axes in front of the matrices: those of `other` divide those of this, so that each matrix of `other` serves so many consecutive ones of
     /// this (as heads of grouped attention do); or those of this are 1 or missing.
@@ -543,7 +543,7 @@ public final class Tensor {
 
     /// Rotary position embedding of [tokens, heads, width], [batch, tokens, heads, width] or [tokens, width].
     ///
-    /// @param positions I32 [tokens]
+    /// @param positions I32 `[tokens]`
     /// @param factors   null, or F32 [width / 2] by which the angles are divided
     public Tensor rope(Tensor positions, Rope how, @Nullable Tensor factors) {
         Tensor[] operands = factors == null ? new Tensor[] {this, positions} : new Tensor[] {this, positions, factors};

@@ -157,11 +157,11 @@ public final class TensorArena implements AutoCloseable {
     }
 
     private static void checkCount(int count, long[] shape) {
-        long elements = 1;
+        long left = count;
         for (long size : shape) {
-            elements = size < 1 || elements > Integer.MAX_VALUE ? -1 : elements * Math.min(size, Integer.MAX_VALUE);
+            left = size < 1 || left % size != 0 ? 0 : left / size;
         }
-        if (elements != count) {
+        if (left != 1) {
             throw new IllegalArgumentException(count + " values for the shape " + Arrays.toString(shape));
         }
     }
@@ -199,7 +199,7 @@ public final class TensorArena implements AutoCloseable {
         return mapped(file, file.tensor(name));
     }
 
-    /// The logits that follow the last token of a sequence, F32 [vocabulary]. A copy.
+    /// The logits that follow the last token of a sequence, F32 `[vocabulary]`. A copy.
     ///
     /// @throws IllegalStateException if the sequence is empty
     public Tensor logits(Sequence sequence) {

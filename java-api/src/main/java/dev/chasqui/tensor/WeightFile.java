@@ -25,7 +25,7 @@ final class WeightFile {
     private static final int PIECE = 1 << 20;
 
     private final GgufFile header;
-    private @Nullable Arena scope;
+    private final Arena scope = Arena.ofShared();
     private @Nullable MemorySegment whole;
 
     private WeightFile(GgufFile header) {
@@ -97,24 +97,23 @@ final class WeightFile {
     /// The bytes of a tensor in the mapped file.
     synchronized MemorySegment mapped(GgufTensor tensor) {
         if (whole == null) {
-            scope = Arena.ofShared();
-            try (FileChannel channel = FileChannel.open(header.path())) {
-                if (channel.size() < header.fileSize()) {
-                    throw new GgufException(header.path(), "it has become shorter");
-                }
-                whole = channel.map(MapMode.READ_ONLY, 0, header.fileSize(), scope);
-            } catch (IOException e) {
-                throw new GgufException(header.path(), "it cannot be mapped: " + e.getMessage(), e);
-            }
+            whole = map();
         }
         return whole.asSlice(tensor.offset(), tensor.byteSize());
     }
 
-    synchronized void unmap() {
-        if (scope != null) {
-            scope.close();
-            scope = null;
-            whole = null;
+    private MemorySegment map() {
+        try (FileChannel channel = FileChannel.open(header.path())) {
+            if (channel.size() < header.fileSize()) {
+                throw new GgufException(header.path(), "it has become shorter");
+            }
+            return channel.map(MapMode.READ_ONLY, 0, header.fileSize(), scope);
+        } catch (IOException e) {
+            throw new GgufException(header.path(), "it cannot be mapped: " + e.getMessage(), e);
         }
+    }
+
+    synchronized void unmap() {
+        scope.close();
     }
 }
