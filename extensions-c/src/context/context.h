@@ -114,6 +114,14 @@ struct chq_context : chq::handle {
     // Positions forgotten in the middle of a sequence: cells that its range of positions does not account for.
     std::vector<int32_t> n_holes;
 
+    // chq_seq_hold: what stays on the host of the state in each slot, and how many cells it takes
+    struct held_state {
+        std::vector<uint8_t> host;
+        int32_t              n_cells = 0;
+    };
+    std::vector<held_state> held;
+    bool                    kv_offloaded = false;
+
     // Sequences with the same number may share cells, whose positions can then not be changed for one of them alone.
     std::vector<int32_t> cell_group;
     int32_t              next_group = 0;

@@ -8,7 +8,9 @@ import dev.chasqui.kv.SequenceStoreOptions;
 import dev.chasqui.models.ModelStore;
 import java.nio.file.Path;
 import java.util.Random;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -24,6 +26,7 @@ class SequenceStoreModelTest {
 
     /// Bit for bit, from memory and from a file; also where all layers but some see only a window (gemma3).
     @ParameterizedTest
+    @Timeout(value = 20, unit = TimeUnit.MINUTES)
     @ValueSource(strings = {"smollm2-135m", "gemma3-270m", "qwen2.5-coder-0.5b"})
     void logitsAreThoseOfASequenceThatNeverLeft(String name) {
         SequenceStoreOptions options = SequenceStoreOptions.in(directory);
