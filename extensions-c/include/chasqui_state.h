@@ -80,6 +80,21 @@ CHQ_API chq_status chq_context_save(
 // Into a context whose sequences are all empty (CHQ_STATUS_STATE otherwise); they are empty again if it fails.
 CHQ_API chq_status chq_context_restore(struct chq_context * context, const uint8_t * data, size_t size, bool checked);
 
+//
+// states that stay on the devices that hold the KV cache (LLAMA_STATE_SEQ_FLAGS_ON_DEVICE): no way through the host's memory, no cells taken
+//
+
+// Whether that is worth it here: part of the KV cache is on a GPU, and chq_seq_hold is possible.
+CHQ_API chq_status chq_context_holds(struct chq_context * context, bool * holds);
+
+// Copies the state of a sequence into a slot, replacing what is there. A slot has the number of a sequence, which must be empty now. Its memory stays
+// allocated until the context is freed. CHQ_STATUS_UNSUPPORTED for recurrent models, windows without swa_full, quantised or divided caches.
+CHQ_API chq_status chq_seq_hold(struct chq_context * context, int32_t seq_id, int32_t slot);
+
+// Copies the state in a slot into a sequence, replacing what it holds. CHQ_STATUS_CONTEXT_FULL, with nothing changed, if it is not certain that there are cells
+// enough; CHQ_STATUS_STATE if the slot is empty.
+CHQ_API chq_status chq_seq_take(struct chq_context * context, int32_t slot, int32_t seq_id);
+
 // What the head at the beginning of data says, after checking it. total: bytes of the whole state, of which `size` are here. CHQ_STATUS_BUFFER if the
 // head is longer than that: out->n_head is then the size needed, and nothing else is set. CHQ_STATUS_ARGUMENT if it is damaged or no state.
 CHQ_API chq_status chq_state_read_head(const uint8_t * data, size_t size, uint64_t total, struct chq_state_info * out);

@@ -380,6 +380,79 @@ TEST(a_context_that_cannot_take_a_state_stays_empty) {
     CHECK_STATUS(chq_context_save(context.context, nullptr, 0, nullptr, 0, nullptr, 0, &size), CHQ_STATUS_UNSUPPORTED);
 }
 
+// The CPU is a device like others there, only that it does not pay.
+TEST(a_state_stays_on_the_device) {
+    for (const char * arch : { "llama", "gemma2" }) {
+        tiny_options options;
+        options.arch = arch;
+        tiny_model model(options);
+        tiny_context context(model, [](llama_context_params & p) { p.n_seq_max = 4; p.kv_unified = true; });
+        bool holds = true;
+        CHECK_OK(chq_context_holds(context.context, &holds));
+        CHECK(!holds);
+        const std::vector<int32_t> a = some_tokens(100, 1);
+        const std::vector<int32_t> b = some_tokens(60, 2);
+        next_logits(context.context, 0, a);
+        next_logits(context.context, 1, b);
+        CHECK_STATUS(chq_seq_take(context.context, 3, 0), CHQ_STATUS_STATE);
+        CHECK_STATUS(chq_seq_hold(context.context, 0, 1), CHQ_STATUS_STATE);
+        CHECK_STATUS(chq_seq_hold(context.context, 2, 3), CHQ_STATUS_STATE);
+        CHECK_OK(chq_seq_hold(context.context, 0, 3));
+        CHECK_OK(chq_seq_hold(context.context, 1, 2));
+        CHECK_EQ(range_of(context.context, 3).last, -1); // no cells
+        const std::vector<float> after_a = next_logits(context.context, 0, { 5, 6 });
+        const std::vector<float> after_b = next_logits(context.context, 1, { 5, 6 });
+        for (int round = 0; round < 3; ++round) {
+            // the other way round, so that cells lie elsewhere and in pieces
+            CHECK_OK(chq_seq_take(context.context, 2, 0));
+            CHECK_OK(chq_seq_take(context.context, 3, 1));
+            CHECK_EQ(range_of(context.context, 0).last, 59);
+            CHECK_EQ(range_of(context.context, 1).last, 99);
+            CHECK(distance(after_b, next_logits(context.context, 0, { 5, 6 })) < 1e-3);
+            CHECK(distance(after_a, next_logits(context.context, 1, { 5, 6 })) < 1e-3);
+        }
+        // a slot is used again for another length
+        CHECK_OK(chq_seq_remove(context.context, 0, 0, -1));
+        next_logits(context.context, 0, some_tokens(30, 3));
+        CHECK_OK(chq_seq_hold(context.context, 0, 2));
+        const std::vector<float> after = next_logits(context.context, 0, { 7 });
+        CHECK_OK(chq_seq_take(context.context, 2, 1));
+        CHECK(distance(after, next_logits(context.context, 1, { 7 })) < 1e-3);
+
+        // too few cells: refused before llama.cpp sees it
+        CHECK_OK(chq_seq_remove(context.context, 1, 0, -1));
+        next_logits(context.context, 1, some_tokens(420, 4));
+        CHECK_STATUS(chq_seq_take(context.context, 3, 0), CHQ_STATUS_CONTEXT_FULL);
+        CHECK_EQ(range_of(context.context, 0).last, 30);
+        CHECK_STATUS(chq_seq_hold(context.context, 0, 9), CHQ_STATUS_ARGUMENT);
+        CHECK_STATUS(chq_seq_take(context.context, -1, 0), CHQ_STATUS_ARGUMENT);
+        CHECK_STATUS(chq_context_holds(context.context, nullptr), CHQ_STATUS_ARGUMENT);
+    }
+}
+
+TEST(states_that_cannot_stay_on_the_device) {
+    tiny_options wide;
+    wide.n_embd = 256;
+    tiny_options window;
+    window.arch = "gemma2";
+    tiny_options state;
+    state.arch = "mamba";
+    struct { tiny_options options; void (*set)(llama_context_params &); } kinds[] = {
+        { wide,   [](llama_context_params & p) { p.n_seq_max = 2; p.kv_unified = true; p.type_k = GGML_TYPE_Q8_0; } },
+        { wide,   [](llama_context_params & p) { p.n_seq_max = 2; p.kv_unified = false; p.n_ctx = 1024; } },
+        { window, [](llama_context_params & p) { p.n_seq_max = 2; p.kv_unified = true; p.swa_full = false; } },
+        { state,  [](llama_context_params & p) { p.n_seq_max = 2; p.kv_unified = true; } },
+    };
+    for (const auto & kind : kinds) {
+        tiny_model model(kind.options);
+        tiny_context context(model, kind.set);
+        const std::vector<float> before = next_logits(context.context, 0, some_tokens(20));
+        CHECK_STATUS(chq_seq_hold(context.context, 0, 1), CHQ_STATUS_UNSUPPORTED);
+        CHECK_STATUS(chq_seq_take(context.context, 1, 0), CHQ_STATUS_UNSUPPORTED);
+        CHECK_EQ(range_of(context.context, 0).last, 19);
+    }
+}
+
 TEST(arguments_of_saving) {
     tiny_model model;
     tiny_context context(model);

@@ -295,6 +295,7 @@ static void read_constants(chq_context * context, const llama_context_params & p
     context->type_k        = params.type_k;
     context->type_v        = params.type_v;
     context->settings      = settings_of(context->model, params);
+    context->kv_offloaded  = context->model->offloads && params.offload_kqv;
 
     context->batch_pos   .resize(context->n_batch);
     context->batch_n_seq .assign(context->n_batch, 1);
@@ -304,6 +305,7 @@ static void read_constants(chq_context * context, const llama_context_params & p
     context->branches.end.assign((size_t) n_branches, 0);
     context->n_holes     .assign(context->n_seq_max, 0);
     context->spans       .assign(context->n_seq_max, {});
+    context->held        .resize(context->n_seq_max);
     context->cell_group  .resize(context->n_seq_max);
     for (int32_t & group : context->cell_group) {
         group = context->next_group++;

@@ -125,6 +125,13 @@ struct chq_context : chq::handle {
 
     // Of each sequence, in order. See embeddings.cpp.
     std::vector<std::vector<chq::embedded_span>> spans;
+    // chq_seq_hold: what stays on the host of the state in each slot, and how many cells it takes
+    struct held_state {
+        std::vector<uint8_t> host;
+        int32_t              n_cells = 0;
+    };
+    std::vector<held_state> held;
+    bool                    kv_offloaded = false;
 
     // Sequences with the same number may share cells, whose positions can then not be changed for one of them alone.
     std::vector<int32_t> cell_group;

@@ -75,6 +75,11 @@ public final class Context implements AutoCloseable {
             MemorySegment fit = arena.allocate(ValueLayout.JAVA_LONG);
             Status.check(chq_state_fit(address, fit));
             this.stateFit = fit.get(ValueLayout.JAVA_LONG, 0);
+            MemorySegment holds = arena.allocate(ValueLayout.JAVA_BOOLEAN);
+            Status.check(chq_context_holds(address, holds));
+            if (holds.get(ValueLayout.JAVA_BOOLEAN, 0)) {
+                kept.onDevice();
+            }
             this.maxLogitRows = Math.min(options.maxLogitRows(), Math.min(info.batchSize(), info.microBatchSize()));
         } catch (Throwable e) {
             scratch.close();

@@ -10,13 +10,15 @@ import java.util.Iterator;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/// Copies of sequences that stay in the cells of a context for as long as nobody needs them. All of it inside `enter()` and `exit()`.
+/// Copies of sequences that a context keeps: in cells that nobody needs, where they take no memory of their own, or, if the KV cache is on a GPU, in
+/// other memory of that device, where they take no cells. All of it inside `enter()` and `exit()`.
 final class KeptSequences {
 
     private final Context context;
     private final int limit;
     /// Whether a copy that is longer than what is wanted of it can be cut.
     private final boolean cuttable;
+    private boolean onDevice;
     /// The one used longest ago first.
     private final Deque<Copy> copies = new ArrayDeque<>();
 
@@ -26,10 +28,16 @@ final class KeptSequences {
         this.cuttable = cuttable;
     }
 
-    /// @param id     of the sequence in the context
+    /// @param id     of the sequence in the context, or of the slot on the device
     /// @param tokens that the KV cache holds of it
-    /// @param cells  see [Sequence]
+    /// @param cells  see [Sequence]; none on the device
     record Copy(int id, int[] tokens, int[] cells) { }
+
+    /// From now on in other memory of the device.
+    void onDevice() {
+        onDevice = true;
+    }
+
 
     boolean keep(MemorySegment address, int id, int[] tokens, int[] cells) {
         if (limit == 0 || tokens.length == 0) {
@@ -49,16 +57,29 @@ final class KeptSequences {
             }
         }
         if (copies.size() == limit) {
-            dropOne(address);
+            drop(address, copies.removeFirst());
         }
         int copyId = context.takeSpareId();
         try {
-            Status.check(chq_seq_copy(address, id, copyId));
+            Status.check(onDevice ? chq_seq_hold(address, id, copyId) : chq_seq_copy(address, id, copyId));
         } catch (Throwable e) {
             context.returnSpareId(copyId);
+            if (onDevice && e instanceof InsufficientMemoryException) {
+                return false;
+            }
             throw e;
         }
-        copies.addLast(new Copy(copyId, tokens, Arrays.copyOf(cells, tokens.length)));
+        copies.addLast(new Copy(copyId, tokens, onDevice ? new int[0] : Arrays.copyOf(cells, tokens.length)));
+        return true;
+    }
+
+    /// Puts a copy in the place of what a sequence holds. False, with nothing changed, if there is not room enough.
+    boolean take(MemorySegment address, Copy copy, int id) {
+        int status = onDevice ? chq_seq_take(address, copy.id, id) : chq_seq_copy(address, copy.id, id);
+        if (onDevice && status == CHQ_STATUS_CONTEXT_FULL()) {
+            return false;
+        }
+        Status.check(status);
         return true;
     }
 
@@ -81,9 +102,9 @@ final class KeptSequences {
         return best;
     }
 
-    /// Gives up the copy used longest ago. False if there is none.
+    /// Gives up the copy used longest ago, to have its cells. False if there is none.
     boolean dropOne(MemorySegment address) {
-        Copy oldest = copies.pollFirst();
+        Copy oldest = onDevice ? null : copies.pollFirst();
         if (oldest != null) {
             drop(address, oldest);
         }
@@ -91,7 +112,9 @@ final class KeptSequences {
     }
 
     private void drop(MemorySegment address, Copy copy) {
-        Status.check(chq_seq_remove(address, copy.id, 0, -1));
+        if (!onDevice) {
+            Status.check(chq_seq_remove(address, copy.id, 0, -1));
+        }
         context.returnSpareId(copy.id);
     }
 
@@ -99,8 +122,9 @@ final class KeptSequences {
         return limit;
     }
 
+    /// Whether no cell is taken.
     boolean isEmpty() {
-        return copies.isEmpty();
+        return onDevice || copies.isEmpty();
     }
 
     /// Adds the numbers of the cells in use.

@@ -241,10 +241,11 @@ public final class Sequence implements AutoCloseable {
         return Math.min(decoded, length);
     }
 
-    /// Keeps a copy of what the KV cache holds of this sequence in the same cells, for [#set] and [#recall] of any sequence of the context.
-    /// It costs nothing to make, and goes when its cells are needed or others are kept after it; see [ContextOptions#keptSequences()].
+    /// Keeps a copy of what the KV cache holds of this sequence, for [#set] and [#recall] of any sequence of the context. It is in the same cells,
+    /// costs nothing to make, and goes when they are needed or others are kept after it; where the KV cache is on a GPU it is in other memory of
+    /// that device. See [ContextOptions#keptSequences()].
     ///
-    /// @return whether the context keeps copies, and this one: not if there are pictures in it
+    /// @return whether there is such a copy now: not if there are pictures in it
     public boolean keep() {
         MemorySegment address = enter();
         try {
@@ -267,12 +268,12 @@ public final class Sequence implements AutoCloseable {
             checkTokens(prompt, 0);
             int common = commonPrefix(Prompt.of(prompt));
             KeptSequences.Copy copy = context.kept().longest(prompt, common);
-            if (copy != null) {
+            if (copy != null && context.kept().take(address, copy, id)) {
                 forgetLogits();
-                Status.check(chq_seq_copy(address, copy.id(), id));
                 tokens = copy.tokens().clone();
                 cells = copy.cells().clone();
-                decoded = tokens.length;
+                decoded = cells.length;
+                decodedUpTo(tokens.length);
                 length = decoded;
                 spans.clear();
                 common = commonPrefix(Prompt.of(prompt));

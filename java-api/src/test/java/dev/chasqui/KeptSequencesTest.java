@@ -151,6 +151,50 @@ class KeptSequencesTest {
         assertThat(greedy(next, 3)).isEqualTo(fresh(model, a, 3));
     }
 
+    /// As on a GPU: the copies take no cells and are not given up for them. On this machine the device is the CPU itself.
+    @Test
+    void copiesInOtherMemoryOfTheDevice() {
+        context.kept().onDevice();
+        keep(a);
+        keep(b);
+        sequence.rewind(0);
+        int[] large = tokens(500, 5);
+        sequence.set(large);
+        assertThat(greedy(sequence, 5)).isEqualTo(fresh(model, large, 5));
+        for (int i = 0; i < 2; i++) {
+            assertThat(sequence.set(a)).isEqualTo(99);
+            assertThat(greedy(sequence, 3)).isEqualTo(fresh(model, a, 3));
+            assertThat(sequence.set(b)).isEqualTo(79);
+            assertThat(greedy(sequence, 3)).isEqualTo(fresh(model, b, 3));
+        }
+        int[] other = concat(Arrays.copyOf(a, 70), tokens(5, 3));
+        assertThat(sequence.set(other)).isEqualTo(70);
+        assertThat(greedy(sequence, 4)).isEqualTo(fresh(model, other, 4));
+        keep(tokens(60, 3));
+        sequence.rewind(0);
+        assertThat(sequence.recall(b)).as("used longest ago").isZero();
+        assertThat(sequence.recall(a)).isEqualTo(100);
+    }
+
+    /// Cells that another sequence takes cannot be had for a copy on the device.
+    @Test
+    void noRoomForACopyOfTheDevice() {
+        try (Context two = model.newContext(small().withMaxSequences(2).withKeptSequences(1))) {
+            two.kept().onDevice();
+            Sequence first = two.newSequence();
+            first.set(a);
+            assertThat(first.keep()).isTrue();
+            first.rewind(0);
+            Sequence second = two.newSequence();
+            second.set(tokens(450, 8));
+            assertThat(first.recall(a)).isZero();
+            assertThat(first.length()).isZero();
+            second.rewind(10);
+            assertThat(first.recall(a)).isEqualTo(100);
+            assertThat(greedy(first, 3)).isEqualTo(fresh(model, a, 3));
+        }
+    }
+
     @Test
     void withoutSpareSequencesNothingIsKept() {
         try (Context plain = model.newContext(small())) {

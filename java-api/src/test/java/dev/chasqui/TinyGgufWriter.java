@@ -87,6 +87,11 @@ final class TinyGgufWriter {
         return this;
     }
 
+    TinyGgufWriter withoutTensors() {
+        tensors.clear();
+        return this;
+    }
+
     static GgufValue.Strings strings(List<String> values) {
         ByteArrayOutputStream all = new ByteArrayOutputStream();
         int[] ends = new int[values.size()];

@@ -7203,6 +7203,191 @@ public class Chq extends Chq$shared {
         }
     }
 
+    private static class chq_context_holds {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_context_holds");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_context_holds(struct chq_context *context, _Bool *holds)
+     * }
+     */
+    public static FunctionDescriptor chq_context_holds$descriptor() {
+        return chq_context_holds.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_context_holds(struct chq_context *context, _Bool *holds)
+     * }
+     */
+    public static MethodHandle chq_context_holds$handle() {
+        return chq_context_holds.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_context_holds(struct chq_context *context, _Bool *holds)
+     * }
+     */
+    public static MemorySegment chq_context_holds$address() {
+        return chq_context_holds.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_context_holds(struct chq_context *context, _Bool *holds)
+     * }
+     */
+    public static int chq_context_holds(MemorySegment context, MemorySegment holds) {
+        var mh$ = chq_context_holds.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_context_holds", context, holds);
+            }
+            return (int)mh$.invokeExact(context, holds);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_seq_hold {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_seq_hold");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_seq_hold(struct chq_context *context, int32_t seq_id, int32_t slot)
+     * }
+     */
+    public static FunctionDescriptor chq_seq_hold$descriptor() {
+        return chq_seq_hold.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_seq_hold(struct chq_context *context, int32_t seq_id, int32_t slot)
+     * }
+     */
+    public static MethodHandle chq_seq_hold$handle() {
+        return chq_seq_hold.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_seq_hold(struct chq_context *context, int32_t seq_id, int32_t slot)
+     * }
+     */
+    public static MemorySegment chq_seq_hold$address() {
+        return chq_seq_hold.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_seq_hold(struct chq_context *context, int32_t seq_id, int32_t slot)
+     * }
+     */
+    public static int chq_seq_hold(MemorySegment context, int seq_id, int slot) {
+        var mh$ = chq_seq_hold.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_seq_hold", context, seq_id, slot);
+            }
+            return (int)mh$.invokeExact(context, seq_id, slot);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_seq_take {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_seq_take");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_seq_take(struct chq_context *context, int32_t slot, int32_t seq_id)
+     * }
+     */
+    public static FunctionDescriptor chq_seq_take$descriptor() {
+        return chq_seq_take.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_seq_take(struct chq_context *context, int32_t slot, int32_t seq_id)
+     * }
+     */
+    public static MethodHandle chq_seq_take$handle() {
+        return chq_seq_take.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_seq_take(struct chq_context *context, int32_t slot, int32_t seq_id)
+     * }
+     */
+    public static MemorySegment chq_seq_take$address() {
+        return chq_seq_take.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_seq_take(struct chq_context *context, int32_t slot, int32_t seq_id)
+     * }
+     */
+    public static int chq_seq_take(MemorySegment context, int slot, int seq_id) {
+        var mh$ = chq_seq_take.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_seq_take", context, slot, seq_id);
+            }
+            return (int)mh$.invokeExact(context, slot, seq_id);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class chq_state_read_head {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,
