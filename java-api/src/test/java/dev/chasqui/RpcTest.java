@@ -299,7 +299,8 @@ class RpcTest {
     void nobodyAnswersWithinTheTimeOfAGreeting() throws IOException {
         try (ServerSocket silent = new ServerSocket(0, 5, InetAddress.getLoopbackAddress())) {
             String address = "127.0.0.1:" + silent.getLocalPort();
-            assertThatExceptionOfType(RpcException.class).isThrownBy(() -> on(address)).withMessageContaining("did not answer").withMessageContaining("serving another program");
+            assertThatExceptionOfType(RpcException.class).isThrownBy(() -> on(address))
+                    .withMessageContaining("did not answer").withMessageContaining("serving another program");
         }
         assertThatExceptionOfType(RpcException.class).isThrownBy(() -> on("127.0.0.1:" + RpcServerProcess.freePort())).withMessageContaining("refused");
         assertThatExceptionOfType(RpcException.class).isThrownBy(() -> on("no-such-host.invalid:1")).withMessageContaining("unknown");
@@ -378,7 +379,8 @@ class RpcTest {
                 try (Model model = on(server.address())) {
                     fresh(model, prompt, 4);
                 } catch (ChasquiException e) {
-                    assertThat(e).isInstanceOfAny(RpcException.class, ModelLoadException.class, InsufficientMemoryException.class, UnsupportedFeatureException.class);
+                    assertThat(e).isInstanceOfAny(RpcException.class, ModelLoadException.class, InsufficientMemoryException.class,
+                            UnsupportedFeatureException.class);
                 }
             }
         }
