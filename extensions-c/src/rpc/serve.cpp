@@ -85,7 +85,8 @@ chq_status chq_rpc_serve(const char * endpoint, const char * cache_dir, int32_t 
         }
         check_can_listen(endpoint);
         std::vector<ggml_backend_dev_t> devices = served_devices();
-        start(endpoint, cache_dir && cache_dir[0] ? cache_dir : nullptr, (size_t) (n_threads > 0 ? n_threads : chq_physical_cores()), devices.size(), devices.data());
+        const size_t n_cpu = (size_t) (n_threads > 0 ? n_threads : chq_physical_cores());
+        start(endpoint, cache_dir && cache_dir[0] ? cache_dir : nullptr, n_cpu, devices.size(), devices.data());
         fail(CHQ_STATUS_STATE, "the server on %s has ended%s%s", endpoint, captured_errors()[0] ? ": " : "", captured_errors());
         return CHQ_STATUS_OK;
     });

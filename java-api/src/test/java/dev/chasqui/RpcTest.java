@@ -164,7 +164,7 @@ class RpcTest {
         try (RpcServerProcess doomed = new RpcServerProcess()) {
             try (Model model = on(one.address(), doomed.address());
                     Context context = model.newContext(small().withMaxSequences(2));
-                    Generation generation = context.newSequence().generate(prompt, GenerationOptions.defaults().withMaxTokens(400))) {
+                    Generation generation = context.newSequence().generate(prompt, endless())) {
                 Iterator<String> pieces = generation.iterator();
                 for (int i = 0; i < 5; i++) {
                     pieces.next();
@@ -182,6 +182,11 @@ class RpcTest {
                 assertThat(fresh(again, prompt, 20)).isEqualTo(fresh(local, prompt, 20));
             }
         }
+    }
+
+    /// Goes on until something happens.
+    private static GenerationOptions endless() {
+        return GenerationOptions.defaults().withMaxTokens(400).withSampler(Sampler.greedy()).withIgnoreEnd(true);
     }
 
     /// The connection ends after each of many numbers of bytes, to either side: while greeting, loading, making a context and computing.
@@ -254,7 +259,7 @@ class RpcTest {
     void anAnswerCanBeCancelledAndGoneOnWith() {
         try (Model model = on(one.address(), two.address()); Context context = model.newContext(small())) {
             Sequence sequence = context.newSequence();
-            Generation generation = sequence.generate(prompt, GenerationOptions.defaults().withMaxTokens(300).withSampler(Sampler.greedy()));
+            Generation generation = sequence.generate(prompt, endless());
             Iterator<String> pieces = generation.iterator();
             pieces.next();
             generation.cancel();
@@ -299,7 +304,8 @@ class RpcTest {
     void nobodyAnswersWithinTheTimeOfAGreeting() throws IOException {
         try (ServerSocket silent = new ServerSocket(0, 5, InetAddress.getLoopbackAddress())) {
             String address = "127.0.0.1:" + silent.getLocalPort();
-            assertThatExceptionOfType(RpcException.class).isThrownBy(() -> on(address)).withMessageContaining("did not answer").withMessageContaining("serving another program");
+            assertThatExceptionOfType(RpcException.class).isThrownBy(() -> on(address))
+                    .withMessageContaining("did not answer").withMessageContaining("serving another program");
         }
         assertThatExceptionOfType(RpcException.class).isThrownBy(() -> on("127.0.0.1:" + RpcServerProcess.freePort())).withMessageContaining("refused");
         assertThatExceptionOfType(RpcException.class).isThrownBy(() -> on("no-such-host.invalid:1")).withMessageContaining("unknown");
@@ -378,7 +384,8 @@ class RpcTest {
                 try (Model model = on(server.address())) {
                     fresh(model, prompt, 4);
                 } catch (ChasquiException e) {
-                    assertThat(e).isInstanceOfAny(RpcException.class, ModelLoadException.class, InsufficientMemoryException.class, UnsupportedFeatureException.class);
+                    assertThat(e).isInstanceOfAny(RpcException.class, ModelLoadException.class, InsufficientMemoryException.class,
+                            UnsupportedFeatureException.class);
                 }
             }
         }
