@@ -375,8 +375,6 @@ const chq_abi_field tensor_graph_info_fields[] = {
     FIELD(chq_tensor_graph_info, bytes),
 };
 
-};
-
 // Copied field by field: a whole-struct assignment may carry the padding of the source along.
 struct default_values {
     llama_model_params         model;
