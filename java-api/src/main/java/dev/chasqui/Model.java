@@ -194,6 +194,8 @@ public final class Model implements AutoCloseable {
     /// @throws UnsupportedFeatureException if it has none, or in a format that cannot be read
     public TokenEmbeddings tokenEmbeddings() {
         return new TokenEmbeddings(this);
+    }
+
     /// An engine that answers many requests at once, with [EngineOptions#defaults()].
     public Engine newEngine() {
         return newEngine(EngineOptions.defaults());

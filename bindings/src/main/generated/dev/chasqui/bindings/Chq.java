@@ -95,6 +95,24 @@ public class Chq extends Chq$shared {
     public static int CHQ_ROW_BREAK() {
         return CHQ_ROW_BREAK;
     }
+    private static final int CHQ_TENSOR_DIMS = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * #define CHQ_TENSOR_DIMS 4
+     * }
+     */
+    public static int CHQ_TENSOR_DIMS() {
+        return CHQ_TENSOR_DIMS;
+    }
+    private static final int CHQ_TENSOR_GRAPH_MAX = (int)16384L;
+    /**
+     * {@snippet lang=c :
+     * #define CHQ_TENSOR_GRAPH_MAX 16384
+     * }
+     */
+    public static int CHQ_TENSOR_GRAPH_MAX() {
+        return CHQ_TENSOR_GRAPH_MAX;
+    }
     private static final int CHQ_STATUS_OK = (int)0L;
     /**
      * {@snippet lang=c :
@@ -11428,6 +11446,15 @@ public class Chq extends Chq$shared {
     public static int CHQ_SELECT_GRID() {
         return CHQ_SELECT_GRID;
     }
+    private static final int CHQ_SELECT_HERDING = (int)12L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_selection_method.CHQ_SELECT_HERDING = 12
+     * }
+     */
+    public static int CHQ_SELECT_HERDING() {
+        return CHQ_SELECT_HERDING;
+    }
     private static final int CHQ_IMPORTANCE_NONE = (int)0L;
     /**
      * {@snippet lang=c :
@@ -13478,6 +13505,2696 @@ public class Chq extends Chq$shared {
                 traceDowncall("chq_attention_probe_scores", probe, scores, capacity, n_rows);
             }
             return (int)mh$.invokeExact(probe, scores, capacity, n_rows);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_arena_create {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_arena_create");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_arena_create(const char *device, int32_t n_threads, struct chq_tensor_arena *parent, struct chq_tensor_arena **out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_arena_create$descriptor() {
+        return chq_tensor_arena_create.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_arena_create(const char *device, int32_t n_threads, struct chq_tensor_arena *parent, struct chq_tensor_arena **out)
+     * }
+     */
+    public static MethodHandle chq_tensor_arena_create$handle() {
+        return chq_tensor_arena_create.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_arena_create(const char *device, int32_t n_threads, struct chq_tensor_arena *parent, struct chq_tensor_arena **out)
+     * }
+     */
+    public static MemorySegment chq_tensor_arena_create$address() {
+        return chq_tensor_arena_create.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_arena_create(const char *device, int32_t n_threads, struct chq_tensor_arena *parent, struct chq_tensor_arena **out)
+     * }
+     */
+    public static int chq_tensor_arena_create(MemorySegment device, int n_threads, MemorySegment parent, MemorySegment out) {
+        var mh$ = chq_tensor_arena_create.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_arena_create", device, n_threads, parent, out);
+            }
+            return (int)mh$.invokeExact(device, n_threads, parent, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_arena_free {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_arena_free");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_arena_free(struct chq_tensor_arena *arena)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_arena_free$descriptor() {
+        return chq_tensor_arena_free.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_arena_free(struct chq_tensor_arena *arena)
+     * }
+     */
+    public static MethodHandle chq_tensor_arena_free$handle() {
+        return chq_tensor_arena_free.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_arena_free(struct chq_tensor_arena *arena)
+     * }
+     */
+    public static MemorySegment chq_tensor_arena_free$address() {
+        return chq_tensor_arena_free.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_arena_free(struct chq_tensor_arena *arena)
+     * }
+     */
+    public static int chq_tensor_arena_free(MemorySegment arena) {
+        var mh$ = chq_tensor_arena_free.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_arena_free", arena);
+            }
+            return (int)mh$.invokeExact(arena);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_arena_bytes {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_arena_bytes");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_arena_bytes(struct chq_tensor_arena *arena, uint64_t *bytes)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_arena_bytes$descriptor() {
+        return chq_tensor_arena_bytes.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_arena_bytes(struct chq_tensor_arena *arena, uint64_t *bytes)
+     * }
+     */
+    public static MethodHandle chq_tensor_arena_bytes$handle() {
+        return chq_tensor_arena_bytes.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_arena_bytes(struct chq_tensor_arena *arena, uint64_t *bytes)
+     * }
+     */
+    public static MemorySegment chq_tensor_arena_bytes$address() {
+        return chq_tensor_arena_bytes.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_arena_bytes(struct chq_tensor_arena *arena, uint64_t *bytes)
+     * }
+     */
+    public static int chq_tensor_arena_bytes(MemorySegment arena, MemorySegment bytes) {
+        var mh$ = chq_tensor_arena_bytes.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_arena_bytes", arena, bytes);
+            }
+            return (int)mh$.invokeExact(arena, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_new {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_new");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_new(struct chq_tensor_arena *arena, int32_t type, int32_t n_dims, const int64_t *shape, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_new$descriptor() {
+        return chq_tensor_new.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_new(struct chq_tensor_arena *arena, int32_t type, int32_t n_dims, const int64_t *shape, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_new$handle() {
+        return chq_tensor_new.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_new(struct chq_tensor_arena *arena, int32_t type, int32_t n_dims, const int64_t *shape, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_new$address() {
+        return chq_tensor_new.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_new(struct chq_tensor_arena *arena, int32_t type, int32_t n_dims, const int64_t *shape, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_new(MemorySegment arena, int type, int n_dims, MemorySegment shape, MemorySegment out) {
+        var mh$ = chq_tensor_new.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_new", arena, type, n_dims, shape, out);
+            }
+            return (int)mh$.invokeExact(arena, type, n_dims, shape, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_wrap {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_LONG,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_wrap");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_wrap(struct chq_tensor_arena *arena, int32_t type, int32_t n_dims, const int64_t *shape, const void *data, size_t n_bytes, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_wrap$descriptor() {
+        return chq_tensor_wrap.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_wrap(struct chq_tensor_arena *arena, int32_t type, int32_t n_dims, const int64_t *shape, const void *data, size_t n_bytes, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_wrap$handle() {
+        return chq_tensor_wrap.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_wrap(struct chq_tensor_arena *arena, int32_t type, int32_t n_dims, const int64_t *shape, const void *data, size_t n_bytes, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_wrap$address() {
+        return chq_tensor_wrap.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_wrap(struct chq_tensor_arena *arena, int32_t type, int32_t n_dims, const int64_t *shape, const void *data, size_t n_bytes, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_wrap(MemorySegment arena, int type, int n_dims, MemorySegment shape, MemorySegment data, long n_bytes, MemorySegment out) {
+        var mh$ = chq_tensor_wrap.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_wrap", arena, type, n_dims, shape, data, n_bytes, out);
+            }
+            return (int)mh$.invokeExact(arena, type, n_dims, shape, data, n_bytes, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_set_floats {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_set_floats");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_set_floats(struct chq_tensor *tensor, const float *values, size_t n)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_set_floats$descriptor() {
+        return chq_tensor_set_floats.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_set_floats(struct chq_tensor *tensor, const float *values, size_t n)
+     * }
+     */
+    public static MethodHandle chq_tensor_set_floats$handle() {
+        return chq_tensor_set_floats.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_set_floats(struct chq_tensor *tensor, const float *values, size_t n)
+     * }
+     */
+    public static MemorySegment chq_tensor_set_floats$address() {
+        return chq_tensor_set_floats.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_set_floats(struct chq_tensor *tensor, const float *values, size_t n)
+     * }
+     */
+    public static int chq_tensor_set_floats(MemorySegment tensor, MemorySegment values, long n) {
+        var mh$ = chq_tensor_set_floats.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_set_floats", tensor, values, n);
+            }
+            return (int)mh$.invokeExact(tensor, values, n);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_get_floats {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_get_floats");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_get_floats(struct chq_tensor *tensor, float *values, size_t n)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_get_floats$descriptor() {
+        return chq_tensor_get_floats.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_get_floats(struct chq_tensor *tensor, float *values, size_t n)
+     * }
+     */
+    public static MethodHandle chq_tensor_get_floats$handle() {
+        return chq_tensor_get_floats.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_get_floats(struct chq_tensor *tensor, float *values, size_t n)
+     * }
+     */
+    public static MemorySegment chq_tensor_get_floats$address() {
+        return chq_tensor_get_floats.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_get_floats(struct chq_tensor *tensor, float *values, size_t n)
+     * }
+     */
+    public static int chq_tensor_get_floats(MemorySegment tensor, MemorySegment values, long n) {
+        var mh$ = chq_tensor_get_floats.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_get_floats", tensor, values, n);
+            }
+            return (int)mh$.invokeExact(tensor, values, n);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_set_bytes {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_set_bytes");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_set_bytes(struct chq_tensor *tensor, const void *data, size_t n_bytes)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_set_bytes$descriptor() {
+        return chq_tensor_set_bytes.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_set_bytes(struct chq_tensor *tensor, const void *data, size_t n_bytes)
+     * }
+     */
+    public static MethodHandle chq_tensor_set_bytes$handle() {
+        return chq_tensor_set_bytes.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_set_bytes(struct chq_tensor *tensor, const void *data, size_t n_bytes)
+     * }
+     */
+    public static MemorySegment chq_tensor_set_bytes$address() {
+        return chq_tensor_set_bytes.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_set_bytes(struct chq_tensor *tensor, const void *data, size_t n_bytes)
+     * }
+     */
+    public static int chq_tensor_set_bytes(MemorySegment tensor, MemorySegment data, long n_bytes) {
+        var mh$ = chq_tensor_set_bytes.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_set_bytes", tensor, data, n_bytes);
+            }
+            return (int)mh$.invokeExact(tensor, data, n_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_get_bytes {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_get_bytes");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_get_bytes(struct chq_tensor *tensor, void *data, size_t n_bytes)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_get_bytes$descriptor() {
+        return chq_tensor_get_bytes.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_get_bytes(struct chq_tensor *tensor, void *data, size_t n_bytes)
+     * }
+     */
+    public static MethodHandle chq_tensor_get_bytes$handle() {
+        return chq_tensor_get_bytes.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_get_bytes(struct chq_tensor *tensor, void *data, size_t n_bytes)
+     * }
+     */
+    public static MemorySegment chq_tensor_get_bytes$address() {
+        return chq_tensor_get_bytes.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_get_bytes(struct chq_tensor *tensor, void *data, size_t n_bytes)
+     * }
+     */
+    public static int chq_tensor_get_bytes(MemorySegment tensor, MemorySegment data, long n_bytes) {
+        var mh$ = chq_tensor_get_bytes.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_get_bytes", tensor, data, n_bytes);
+            }
+            return (int)mh$.invokeExact(tensor, data, n_bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_data {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_data");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_data(struct chq_tensor *tensor, void **data, size_t *n_bytes, _Bool *writable)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_data$descriptor() {
+        return chq_tensor_data.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_data(struct chq_tensor *tensor, void **data, size_t *n_bytes, _Bool *writable)
+     * }
+     */
+    public static MethodHandle chq_tensor_data$handle() {
+        return chq_tensor_data.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_data(struct chq_tensor *tensor, void **data, size_t *n_bytes, _Bool *writable)
+     * }
+     */
+    public static MemorySegment chq_tensor_data$address() {
+        return chq_tensor_data.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_data(struct chq_tensor *tensor, void **data, size_t *n_bytes, _Bool *writable)
+     * }
+     */
+    public static int chq_tensor_data(MemorySegment tensor, MemorySegment data, MemorySegment n_bytes, MemorySegment writable) {
+        var mh$ = chq_tensor_data.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_data", tensor, data, n_bytes, writable);
+            }
+            return (int)mh$.invokeExact(tensor, data, n_bytes, writable);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_reshape {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_reshape");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_reshape(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t n_dims, const int64_t *shape, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_reshape$descriptor() {
+        return chq_tensor_reshape.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_reshape(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t n_dims, const int64_t *shape, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_reshape$handle() {
+        return chq_tensor_reshape.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_reshape(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t n_dims, const int64_t *shape, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_reshape$address() {
+        return chq_tensor_reshape.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_reshape(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t n_dims, const int64_t *shape, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_reshape(MemorySegment arena, MemorySegment a, int n_dims, MemorySegment shape, MemorySegment out) {
+        var mh$ = chq_tensor_reshape.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_reshape", arena, a, n_dims, shape, out);
+            }
+            return (int)mh$.invokeExact(arena, a, n_dims, shape, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_slice {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_LONG,
+            Chq.C_LONG,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_slice");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_slice(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t axis, int64_t begin, int64_t end, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_slice$descriptor() {
+        return chq_tensor_slice.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_slice(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t axis, int64_t begin, int64_t end, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_slice$handle() {
+        return chq_tensor_slice.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_slice(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t axis, int64_t begin, int64_t end, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_slice$address() {
+        return chq_tensor_slice.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_slice(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t axis, int64_t begin, int64_t end, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_slice(MemorySegment arena, MemorySegment a, int axis, long begin, long end, MemorySegment out) {
+        var mh$ = chq_tensor_slice.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_slice", arena, a, axis, begin, end, out);
+            }
+            return (int)mh$.invokeExact(arena, a, axis, begin, end, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_permute {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_permute");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_permute(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t n_axes, const int32_t *axes, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_permute$descriptor() {
+        return chq_tensor_permute.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_permute(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t n_axes, const int32_t *axes, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_permute$handle() {
+        return chq_tensor_permute.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_permute(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t n_axes, const int32_t *axes, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_permute$address() {
+        return chq_tensor_permute.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_permute(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t n_axes, const int32_t *axes, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_permute(MemorySegment arena, MemorySegment a, int n_axes, MemorySegment axes, MemorySegment out) {
+        var mh$ = chq_tensor_permute.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_permute", arena, a, n_axes, axes, out);
+            }
+            return (int)mh$.invokeExact(arena, a, n_axes, axes, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_contiguous {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_contiguous");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_contiguous(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_contiguous$descriptor() {
+        return chq_tensor_contiguous.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_contiguous(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_contiguous$handle() {
+        return chq_tensor_contiguous.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_contiguous(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_contiguous$address() {
+        return chq_tensor_contiguous.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_contiguous(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_contiguous(MemorySegment arena, MemorySegment a, MemorySegment out) {
+        var mh$ = chq_tensor_contiguous.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_contiguous", arena, a, out);
+            }
+            return (int)mh$.invokeExact(arena, a, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_cast {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_cast");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_cast(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t type, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_cast$descriptor() {
+        return chq_tensor_cast.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_cast(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t type, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_cast$handle() {
+        return chq_tensor_cast.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_cast(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t type, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_cast$address() {
+        return chq_tensor_cast.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_cast(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t type, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_cast(MemorySegment arena, MemorySegment a, int type, MemorySegment out) {
+        var mh$ = chq_tensor_cast.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_cast", arena, a, type, out);
+            }
+            return (int)mh$.invokeExact(arena, a, type, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_broadcast {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_broadcast");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_broadcast(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t n_dims, const int64_t *shape, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_broadcast$descriptor() {
+        return chq_tensor_broadcast.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_broadcast(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t n_dims, const int64_t *shape, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_broadcast$handle() {
+        return chq_tensor_broadcast.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_broadcast(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t n_dims, const int64_t *shape, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_broadcast$address() {
+        return chq_tensor_broadcast.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_broadcast(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t n_dims, const int64_t *shape, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_broadcast(MemorySegment arena, MemorySegment a, int n_dims, MemorySegment shape, MemorySegment out) {
+        var mh$ = chq_tensor_broadcast.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_broadcast", arena, a, n_dims, shape, out);
+            }
+            return (int)mh$.invokeExact(arena, a, n_dims, shape, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_concat {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_concat");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_concat(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor *b, int32_t axis, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_concat$descriptor() {
+        return chq_tensor_concat.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_concat(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor *b, int32_t axis, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_concat$handle() {
+        return chq_tensor_concat.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_concat(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor *b, int32_t axis, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_concat$address() {
+        return chq_tensor_concat.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_concat(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor *b, int32_t axis, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_concat(MemorySegment arena, MemorySegment a, MemorySegment b, int axis, MemorySegment out) {
+        var mh$ = chq_tensor_concat.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_concat", arena, a, b, axis, out);
+            }
+            return (int)mh$.invokeExact(arena, a, b, axis, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+    private static final int CHQ_TENSOR_ABS = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_unary_op.CHQ_TENSOR_ABS = 0
+     * }
+     */
+    public static int CHQ_TENSOR_ABS() {
+        return CHQ_TENSOR_ABS;
+    }
+    private static final int CHQ_TENSOR_NEG = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_unary_op.CHQ_TENSOR_NEG = 1
+     * }
+     */
+    public static int CHQ_TENSOR_NEG() {
+        return CHQ_TENSOR_NEG;
+    }
+    private static final int CHQ_TENSOR_SIGN = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_unary_op.CHQ_TENSOR_SIGN = 2
+     * }
+     */
+    public static int CHQ_TENSOR_SIGN() {
+        return CHQ_TENSOR_SIGN;
+    }
+    private static final int CHQ_TENSOR_SQUARE = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_unary_op.CHQ_TENSOR_SQUARE = 3
+     * }
+     */
+    public static int CHQ_TENSOR_SQUARE() {
+        return CHQ_TENSOR_SQUARE;
+    }
+    private static final int CHQ_TENSOR_SQRT = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_unary_op.CHQ_TENSOR_SQRT = 4
+     * }
+     */
+    public static int CHQ_TENSOR_SQRT() {
+        return CHQ_TENSOR_SQRT;
+    }
+    private static final int CHQ_TENSOR_EXP = (int)5L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_unary_op.CHQ_TENSOR_EXP = 5
+     * }
+     */
+    public static int CHQ_TENSOR_EXP() {
+        return CHQ_TENSOR_EXP;
+    }
+    private static final int CHQ_TENSOR_LOG = (int)6L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_unary_op.CHQ_TENSOR_LOG = 6
+     * }
+     */
+    public static int CHQ_TENSOR_LOG() {
+        return CHQ_TENSOR_LOG;
+    }
+    private static final int CHQ_TENSOR_SIN = (int)7L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_unary_op.CHQ_TENSOR_SIN = 7
+     * }
+     */
+    public static int CHQ_TENSOR_SIN() {
+        return CHQ_TENSOR_SIN;
+    }
+    private static final int CHQ_TENSOR_COS = (int)8L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_unary_op.CHQ_TENSOR_COS = 8
+     * }
+     */
+    public static int CHQ_TENSOR_COS() {
+        return CHQ_TENSOR_COS;
+    }
+    private static final int CHQ_TENSOR_TANH = (int)9L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_unary_op.CHQ_TENSOR_TANH = 9
+     * }
+     */
+    public static int CHQ_TENSOR_TANH() {
+        return CHQ_TENSOR_TANH;
+    }
+    private static final int CHQ_TENSOR_SIGMOID = (int)10L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_unary_op.CHQ_TENSOR_SIGMOID = 10
+     * }
+     */
+    public static int CHQ_TENSOR_SIGMOID() {
+        return CHQ_TENSOR_SIGMOID;
+    }
+    private static final int CHQ_TENSOR_RELU = (int)11L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_unary_op.CHQ_TENSOR_RELU = 11
+     * }
+     */
+    public static int CHQ_TENSOR_RELU() {
+        return CHQ_TENSOR_RELU;
+    }
+    private static final int CHQ_TENSOR_GELU = (int)12L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_unary_op.CHQ_TENSOR_GELU = 12
+     * }
+     */
+    public static int CHQ_TENSOR_GELU() {
+        return CHQ_TENSOR_GELU;
+    }
+    private static final int CHQ_TENSOR_GELU_ERF = (int)13L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_unary_op.CHQ_TENSOR_GELU_ERF = 13
+     * }
+     */
+    public static int CHQ_TENSOR_GELU_ERF() {
+        return CHQ_TENSOR_GELU_ERF;
+    }
+    private static final int CHQ_TENSOR_SILU = (int)14L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_unary_op.CHQ_TENSOR_SILU = 14
+     * }
+     */
+    public static int CHQ_TENSOR_SILU() {
+        return CHQ_TENSOR_SILU;
+    }
+    private static final int CHQ_TENSOR_ELU = (int)15L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_unary_op.CHQ_TENSOR_ELU = 15
+     * }
+     */
+    public static int CHQ_TENSOR_ELU() {
+        return CHQ_TENSOR_ELU;
+    }
+    private static final int CHQ_TENSOR_SOFTPLUS = (int)16L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_unary_op.CHQ_TENSOR_SOFTPLUS = 16
+     * }
+     */
+    public static int CHQ_TENSOR_SOFTPLUS() {
+        return CHQ_TENSOR_SOFTPLUS;
+    }
+    private static final int CHQ_TENSOR_FLOOR = (int)17L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_unary_op.CHQ_TENSOR_FLOOR = 17
+     * }
+     */
+    public static int CHQ_TENSOR_FLOOR() {
+        return CHQ_TENSOR_FLOOR;
+    }
+    private static final int CHQ_TENSOR_CEIL = (int)18L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_unary_op.CHQ_TENSOR_CEIL = 18
+     * }
+     */
+    public static int CHQ_TENSOR_CEIL() {
+        return CHQ_TENSOR_CEIL;
+    }
+    private static final int CHQ_TENSOR_ROUND = (int)19L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_unary_op.CHQ_TENSOR_ROUND = 19
+     * }
+     */
+    public static int CHQ_TENSOR_ROUND() {
+        return CHQ_TENSOR_ROUND;
+    }
+    private static final int CHQ_TENSOR_ADD = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_binary_op.CHQ_TENSOR_ADD = 0
+     * }
+     */
+    public static int CHQ_TENSOR_ADD() {
+        return CHQ_TENSOR_ADD;
+    }
+    private static final int CHQ_TENSOR_SUB = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_binary_op.CHQ_TENSOR_SUB = 1
+     * }
+     */
+    public static int CHQ_TENSOR_SUB() {
+        return CHQ_TENSOR_SUB;
+    }
+    private static final int CHQ_TENSOR_MUL = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_binary_op.CHQ_TENSOR_MUL = 2
+     * }
+     */
+    public static int CHQ_TENSOR_MUL() {
+        return CHQ_TENSOR_MUL;
+    }
+    private static final int CHQ_TENSOR_DIV = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_binary_op.CHQ_TENSOR_DIV = 3
+     * }
+     */
+    public static int CHQ_TENSOR_DIV() {
+        return CHQ_TENSOR_DIV;
+    }
+
+    private static class chq_tensor_unary {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_unary");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_unary(struct chq_tensor_arena *arena, int32_t op, struct chq_tensor *a, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_unary$descriptor() {
+        return chq_tensor_unary.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_unary(struct chq_tensor_arena *arena, int32_t op, struct chq_tensor *a, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_unary$handle() {
+        return chq_tensor_unary.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_unary(struct chq_tensor_arena *arena, int32_t op, struct chq_tensor *a, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_unary$address() {
+        return chq_tensor_unary.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_unary(struct chq_tensor_arena *arena, int32_t op, struct chq_tensor *a, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_unary(MemorySegment arena, int op, MemorySegment a, MemorySegment out) {
+        var mh$ = chq_tensor_unary.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_unary", arena, op, a, out);
+            }
+            return (int)mh$.invokeExact(arena, op, a, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_binary {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_binary");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_binary(struct chq_tensor_arena *arena, int32_t op, struct chq_tensor *a, struct chq_tensor *b, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_binary$descriptor() {
+        return chq_tensor_binary.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_binary(struct chq_tensor_arena *arena, int32_t op, struct chq_tensor *a, struct chq_tensor *b, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_binary$handle() {
+        return chq_tensor_binary.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_binary(struct chq_tensor_arena *arena, int32_t op, struct chq_tensor *a, struct chq_tensor *b, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_binary$address() {
+        return chq_tensor_binary.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_binary(struct chq_tensor_arena *arena, int32_t op, struct chq_tensor *a, struct chq_tensor *b, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_binary(MemorySegment arena, int op, MemorySegment a, MemorySegment b, MemorySegment out) {
+        var mh$ = chq_tensor_binary.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_binary", arena, op, a, b, out);
+            }
+            return (int)mh$.invokeExact(arena, op, a, b, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_affine {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_FLOAT,
+            Chq.C_FLOAT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_affine");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_affine(struct chq_tensor_arena *arena, struct chq_tensor *a, float scale, float bias, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_affine$descriptor() {
+        return chq_tensor_affine.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_affine(struct chq_tensor_arena *arena, struct chq_tensor *a, float scale, float bias, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_affine$handle() {
+        return chq_tensor_affine.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_affine(struct chq_tensor_arena *arena, struct chq_tensor *a, float scale, float bias, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_affine$address() {
+        return chq_tensor_affine.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_affine(struct chq_tensor_arena *arena, struct chq_tensor *a, float scale, float bias, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_affine(MemorySegment arena, MemorySegment a, float scale, float bias, MemorySegment out) {
+        var mh$ = chq_tensor_affine.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_affine", arena, a, scale, bias, out);
+            }
+            return (int)mh$.invokeExact(arena, a, scale, bias, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_clamp {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_FLOAT,
+            Chq.C_FLOAT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_clamp");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_clamp(struct chq_tensor_arena *arena, struct chq_tensor *a, float min, float max, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_clamp$descriptor() {
+        return chq_tensor_clamp.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_clamp(struct chq_tensor_arena *arena, struct chq_tensor *a, float min, float max, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_clamp$handle() {
+        return chq_tensor_clamp.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_clamp(struct chq_tensor_arena *arena, struct chq_tensor *a, float min, float max, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_clamp$address() {
+        return chq_tensor_clamp.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_clamp(struct chq_tensor_arena *arena, struct chq_tensor *a, float min, float max, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_clamp(MemorySegment arena, MemorySegment a, float min, float max, MemorySegment out) {
+        var mh$ = chq_tensor_clamp.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_clamp", arena, a, min, max, out);
+            }
+            return (int)mh$.invokeExact(arena, a, min, max, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_matmul {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_BOOL,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_matmul");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_matmul(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor *b, _Bool transposed, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_matmul$descriptor() {
+        return chq_tensor_matmul.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_matmul(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor *b, _Bool transposed, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_matmul$handle() {
+        return chq_tensor_matmul.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_matmul(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor *b, _Bool transposed, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_matmul$address() {
+        return chq_tensor_matmul.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_matmul(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor *b, _Bool transposed, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_matmul(MemorySegment arena, MemorySegment a, MemorySegment b, boolean transposed, MemorySegment out) {
+        var mh$ = chq_tensor_matmul.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_matmul", arena, a, b, transposed, out);
+            }
+            return (int)mh$.invokeExact(arena, a, b, transposed, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_conv_1d {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_conv_1d");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_conv_1d(struct chq_tensor_arena *arena, struct chq_tensor *data, struct chq_tensor *kernel, int32_t stride, int32_t padding, int32_t dilation, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_conv_1d$descriptor() {
+        return chq_tensor_conv_1d.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_conv_1d(struct chq_tensor_arena *arena, struct chq_tensor *data, struct chq_tensor *kernel, int32_t stride, int32_t padding, int32_t dilation, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_conv_1d$handle() {
+        return chq_tensor_conv_1d.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_conv_1d(struct chq_tensor_arena *arena, struct chq_tensor *data, struct chq_tensor *kernel, int32_t stride, int32_t padding, int32_t dilation, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_conv_1d$address() {
+        return chq_tensor_conv_1d.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_conv_1d(struct chq_tensor_arena *arena, struct chq_tensor *data, struct chq_tensor *kernel, int32_t stride, int32_t padding, int32_t dilation, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_conv_1d(MemorySegment arena, MemorySegment data, MemorySegment kernel, int stride, int padding, int dilation, MemorySegment out) {
+        var mh$ = chq_tensor_conv_1d.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_conv_1d", arena, data, kernel, stride, padding, dilation, out);
+            }
+            return (int)mh$.invokeExact(arena, data, kernel, stride, padding, dilation, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_conv_2d {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_conv_2d");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_conv_2d(struct chq_tensor_arena *arena, struct chq_tensor *data, struct chq_tensor *kernel, int32_t stride, int32_t padding, int32_t dilation, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_conv_2d$descriptor() {
+        return chq_tensor_conv_2d.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_conv_2d(struct chq_tensor_arena *arena, struct chq_tensor *data, struct chq_tensor *kernel, int32_t stride, int32_t padding, int32_t dilation, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_conv_2d$handle() {
+        return chq_tensor_conv_2d.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_conv_2d(struct chq_tensor_arena *arena, struct chq_tensor *data, struct chq_tensor *kernel, int32_t stride, int32_t padding, int32_t dilation, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_conv_2d$address() {
+        return chq_tensor_conv_2d.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_conv_2d(struct chq_tensor_arena *arena, struct chq_tensor *data, struct chq_tensor *kernel, int32_t stride, int32_t padding, int32_t dilation, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_conv_2d(MemorySegment arena, MemorySegment data, MemorySegment kernel, int stride, int padding, int dilation, MemorySegment out) {
+        var mh$ = chq_tensor_conv_2d.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_conv_2d", arena, data, kernel, stride, padding, dilation, out);
+            }
+            return (int)mh$.invokeExact(arena, data, kernel, stride, padding, dilation, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_rows {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_rows");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_rows(struct chq_tensor_arena *arena, struct chq_tensor *table, struct chq_tensor *ids, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_rows$descriptor() {
+        return chq_tensor_rows.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_rows(struct chq_tensor_arena *arena, struct chq_tensor *table, struct chq_tensor *ids, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_rows$handle() {
+        return chq_tensor_rows.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_rows(struct chq_tensor_arena *arena, struct chq_tensor *table, struct chq_tensor *ids, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_rows$address() {
+        return chq_tensor_rows.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_rows(struct chq_tensor_arena *arena, struct chq_tensor *table, struct chq_tensor *ids, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_rows(MemorySegment arena, MemorySegment table, MemorySegment ids, MemorySegment out) {
+        var mh$ = chq_tensor_rows.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_rows", arena, table, ids, out);
+            }
+            return (int)mh$.invokeExact(arena, table, ids, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+    private static final int CHQ_TENSOR_LAYER_NORM = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_norm_op.CHQ_TENSOR_LAYER_NORM = 0
+     * }
+     */
+    public static int CHQ_TENSOR_LAYER_NORM() {
+        return CHQ_TENSOR_LAYER_NORM;
+    }
+    private static final int CHQ_TENSOR_RMS_NORM = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_norm_op.CHQ_TENSOR_RMS_NORM = 1
+     * }
+     */
+    public static int CHQ_TENSOR_RMS_NORM() {
+        return CHQ_TENSOR_RMS_NORM;
+    }
+    private static final int CHQ_TENSOR_L2_NORM = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_norm_op.CHQ_TENSOR_L2_NORM = 2
+     * }
+     */
+    public static int CHQ_TENSOR_L2_NORM() {
+        return CHQ_TENSOR_L2_NORM;
+    }
+
+    private static class chq_tensor_norm {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_FLOAT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_norm");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_norm(struct chq_tensor_arena *arena, int32_t op, struct chq_tensor *a, float eps, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_norm$descriptor() {
+        return chq_tensor_norm.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_norm(struct chq_tensor_arena *arena, int32_t op, struct chq_tensor *a, float eps, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_norm$handle() {
+        return chq_tensor_norm.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_norm(struct chq_tensor_arena *arena, int32_t op, struct chq_tensor *a, float eps, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_norm$address() {
+        return chq_tensor_norm.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_norm(struct chq_tensor_arena *arena, int32_t op, struct chq_tensor *a, float eps, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_norm(MemorySegment arena, int op, MemorySegment a, float eps, MemorySegment out) {
+        var mh$ = chq_tensor_norm.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_norm", arena, op, a, eps, out);
+            }
+            return (int)mh$.invokeExact(arena, op, a, eps, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_group_norm {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_FLOAT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_group_norm");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_group_norm(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t n_groups, float eps, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_group_norm$descriptor() {
+        return chq_tensor_group_norm.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_group_norm(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t n_groups, float eps, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_group_norm$handle() {
+        return chq_tensor_group_norm.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_group_norm(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t n_groups, float eps, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_group_norm$address() {
+        return chq_tensor_group_norm.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_group_norm(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t n_groups, float eps, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_group_norm(MemorySegment arena, MemorySegment a, int n_groups, float eps, MemorySegment out) {
+        var mh$ = chq_tensor_group_norm.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_group_norm", arena, a, n_groups, eps, out);
+            }
+            return (int)mh$.invokeExact(arena, a, n_groups, eps, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_softmax {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_FLOAT,
+            Chq.C_FLOAT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_softmax");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_softmax(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor *mask, float scale, float max_bias, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_softmax$descriptor() {
+        return chq_tensor_softmax.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_softmax(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor *mask, float scale, float max_bias, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_softmax$handle() {
+        return chq_tensor_softmax.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_softmax(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor *mask, float scale, float max_bias, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_softmax$address() {
+        return chq_tensor_softmax.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_softmax(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor *mask, float scale, float max_bias, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_softmax(MemorySegment arena, MemorySegment a, MemorySegment mask, float scale, float max_bias, MemorySegment out) {
+        var mh$ = chq_tensor_softmax.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_softmax", arena, a, mask, scale, max_bias, out);
+            }
+            return (int)mh$.invokeExact(arena, a, mask, scale, max_bias, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+    private static final int CHQ_TENSOR_ROPE_PAIRS = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_rope_mode.CHQ_TENSOR_ROPE_PAIRS = 0
+     * }
+     */
+    public static int CHQ_TENSOR_ROPE_PAIRS() {
+        return CHQ_TENSOR_ROPE_PAIRS;
+    }
+    private static final int CHQ_TENSOR_ROPE_HALVES = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_rope_mode.CHQ_TENSOR_ROPE_HALVES = 1
+     * }
+     */
+    public static int CHQ_TENSOR_ROPE_HALVES() {
+        return CHQ_TENSOR_ROPE_HALVES;
+    }
+
+    private static class chq_tensor_rope {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_rope");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_rope(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor *positions, struct chq_tensor *factors, const struct chq_tensor_rope_params *params, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_rope$descriptor() {
+        return chq_tensor_rope.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_rope(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor *positions, struct chq_tensor *factors, const struct chq_tensor_rope_params *params, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_rope$handle() {
+        return chq_tensor_rope.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_rope(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor *positions, struct chq_tensor *factors, const struct chq_tensor_rope_params *params, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_rope$address() {
+        return chq_tensor_rope.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_rope(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor *positions, struct chq_tensor *factors, const struct chq_tensor_rope_params *params, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_rope(MemorySegment arena, MemorySegment a, MemorySegment positions, MemorySegment factors, MemorySegment params, MemorySegment out) {
+        var mh$ = chq_tensor_rope.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_rope", arena, a, positions, factors, params, out);
+            }
+            return (int)mh$.invokeExact(arena, a, positions, factors, params, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+    private static final int CHQ_TENSOR_SUM = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_reduction.CHQ_TENSOR_SUM = 0
+     * }
+     */
+    public static int CHQ_TENSOR_SUM() {
+        return CHQ_TENSOR_SUM;
+    }
+    private static final int CHQ_TENSOR_MEAN = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_reduction.CHQ_TENSOR_MEAN = 1
+     * }
+     */
+    public static int CHQ_TENSOR_MEAN() {
+        return CHQ_TENSOR_MEAN;
+    }
+    private static final int CHQ_TENSOR_MAX = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_tensor_reduction.CHQ_TENSOR_MAX = 2
+     * }
+     */
+    public static int CHQ_TENSOR_MAX() {
+        return CHQ_TENSOR_MAX;
+    }
+
+    private static class chq_tensor_reduce {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_reduce");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_reduce(struct chq_tensor_arena *arena, int32_t op, struct chq_tensor *a, int32_t axis, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_reduce$descriptor() {
+        return chq_tensor_reduce.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_reduce(struct chq_tensor_arena *arena, int32_t op, struct chq_tensor *a, int32_t axis, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_reduce$handle() {
+        return chq_tensor_reduce.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_reduce(struct chq_tensor_arena *arena, int32_t op, struct chq_tensor *a, int32_t axis, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_reduce$address() {
+        return chq_tensor_reduce.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_reduce(struct chq_tensor_arena *arena, int32_t op, struct chq_tensor *a, int32_t axis, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_reduce(MemorySegment arena, int op, MemorySegment a, int axis, MemorySegment out) {
+        var mh$ = chq_tensor_reduce.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_reduce", arena, op, a, axis, out);
+            }
+            return (int)mh$.invokeExact(arena, op, a, axis, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_reduce_all {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_reduce_all");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_reduce_all(struct chq_tensor_arena *arena, int32_t op, struct chq_tensor *a, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_reduce_all$descriptor() {
+        return chq_tensor_reduce_all.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_reduce_all(struct chq_tensor_arena *arena, int32_t op, struct chq_tensor *a, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_reduce_all$handle() {
+        return chq_tensor_reduce_all.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_reduce_all(struct chq_tensor_arena *arena, int32_t op, struct chq_tensor *a, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_reduce_all$address() {
+        return chq_tensor_reduce_all.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_reduce_all(struct chq_tensor_arena *arena, int32_t op, struct chq_tensor *a, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_reduce_all(MemorySegment arena, int op, MemorySegment a, MemorySegment out) {
+        var mh$ = chq_tensor_reduce_all.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_reduce_all", arena, op, a, out);
+            }
+            return (int)mh$.invokeExact(arena, op, a, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_argmax {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_argmax");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_argmax(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_argmax$descriptor() {
+        return chq_tensor_argmax.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_argmax(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_argmax$handle() {
+        return chq_tensor_argmax.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_argmax(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_argmax$address() {
+        return chq_tensor_argmax.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_argmax(struct chq_tensor_arena *arena, struct chq_tensor *a, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_argmax(MemorySegment arena, MemorySegment a, MemorySegment out) {
+        var mh$ = chq_tensor_argmax.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_argmax", arena, a, out);
+            }
+            return (int)mh$.invokeExact(arena, a, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_argsort {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_BOOL,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_argsort");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_argsort(struct chq_tensor_arena *arena, struct chq_tensor *a, _Bool descending, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_argsort$descriptor() {
+        return chq_tensor_argsort.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_argsort(struct chq_tensor_arena *arena, struct chq_tensor *a, _Bool descending, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_argsort$handle() {
+        return chq_tensor_argsort.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_argsort(struct chq_tensor_arena *arena, struct chq_tensor *a, _Bool descending, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_argsort$address() {
+        return chq_tensor_argsort.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_argsort(struct chq_tensor_arena *arena, struct chq_tensor *a, _Bool descending, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_argsort(MemorySegment arena, MemorySegment a, boolean descending, MemorySegment out) {
+        var mh$ = chq_tensor_argsort.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_argsort", arena, a, descending, out);
+            }
+            return (int)mh$.invokeExact(arena, a, descending, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_top_k {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_top_k");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_top_k(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t k, struct chq_tensor_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_top_k$descriptor() {
+        return chq_tensor_top_k.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_top_k(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t k, struct chq_tensor_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_top_k$handle() {
+        return chq_tensor_top_k.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_top_k(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t k, struct chq_tensor_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_top_k$address() {
+        return chq_tensor_top_k.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_top_k(struct chq_tensor_arena *arena, struct chq_tensor *a, int32_t k, struct chq_tensor_info *out)
+     * }
+     */
+    public static int chq_tensor_top_k(MemorySegment arena, MemorySegment a, int k, MemorySegment out) {
+        var mh$ = chq_tensor_top_k.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_top_k", arena, a, k, out);
+            }
+            return (int)mh$.invokeExact(arena, a, k, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_graph_create {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_graph_create");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_graph_create(struct chq_tensor_arena *arena, struct chq_tensor *const *outputs, int32_t n_outputs, struct chq_tensor_graph **out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_graph_create$descriptor() {
+        return chq_tensor_graph_create.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_graph_create(struct chq_tensor_arena *arena, struct chq_tensor *const *outputs, int32_t n_outputs, struct chq_tensor_graph **out)
+     * }
+     */
+    public static MethodHandle chq_tensor_graph_create$handle() {
+        return chq_tensor_graph_create.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_graph_create(struct chq_tensor_arena *arena, struct chq_tensor *const *outputs, int32_t n_outputs, struct chq_tensor_graph **out)
+     * }
+     */
+    public static MemorySegment chq_tensor_graph_create$address() {
+        return chq_tensor_graph_create.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_graph_create(struct chq_tensor_arena *arena, struct chq_tensor *const *outputs, int32_t n_outputs, struct chq_tensor_graph **out)
+     * }
+     */
+    public static int chq_tensor_graph_create(MemorySegment arena, MemorySegment outputs, int n_outputs, MemorySegment out) {
+        var mh$ = chq_tensor_graph_create.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_graph_create", arena, outputs, n_outputs, out);
+            }
+            return (int)mh$.invokeExact(arena, outputs, n_outputs, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_graph_free {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_graph_free");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_graph_free(struct chq_tensor_graph *graph)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_graph_free$descriptor() {
+        return chq_tensor_graph_free.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_graph_free(struct chq_tensor_graph *graph)
+     * }
+     */
+    public static MethodHandle chq_tensor_graph_free$handle() {
+        return chq_tensor_graph_free.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_graph_free(struct chq_tensor_graph *graph)
+     * }
+     */
+    public static MemorySegment chq_tensor_graph_free$address() {
+        return chq_tensor_graph_free.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_graph_free(struct chq_tensor_graph *graph)
+     * }
+     */
+    public static int chq_tensor_graph_free(MemorySegment graph) {
+        var mh$ = chq_tensor_graph_free.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_graph_free", graph);
+            }
+            return (int)mh$.invokeExact(graph);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_graph_compute {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_graph_compute");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_graph_compute(struct chq_tensor_graph *graph)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_graph_compute$descriptor() {
+        return chq_tensor_graph_compute.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_graph_compute(struct chq_tensor_graph *graph)
+     * }
+     */
+    public static MethodHandle chq_tensor_graph_compute$handle() {
+        return chq_tensor_graph_compute.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_graph_compute(struct chq_tensor_graph *graph)
+     * }
+     */
+    public static MemorySegment chq_tensor_graph_compute$address() {
+        return chq_tensor_graph_compute.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_graph_compute(struct chq_tensor_graph *graph)
+     * }
+     */
+    public static int chq_tensor_graph_compute(MemorySegment graph) {
+        var mh$ = chq_tensor_graph_compute.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_graph_compute", graph);
+            }
+            return (int)mh$.invokeExact(graph);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tensor_graph_get_info {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tensor_graph_get_info");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_graph_get_info(struct chq_tensor_graph *graph, struct chq_tensor_graph_info *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tensor_graph_get_info$descriptor() {
+        return chq_tensor_graph_get_info.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_graph_get_info(struct chq_tensor_graph *graph, struct chq_tensor_graph_info *out)
+     * }
+     */
+    public static MethodHandle chq_tensor_graph_get_info$handle() {
+        return chq_tensor_graph_get_info.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tensor_graph_get_info(struct chq_tensor_graph *graph, struct chq_tensor_graph_info *out)
+     * }
+     */
+    public static MemorySegment chq_tensor_graph_get_info$address() {
+        return chq_tensor_graph_get_info.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tensor_graph_get_info(struct chq_tensor_graph *graph, struct chq_tensor_graph_info *out)
+     * }
+     */
+    public static int chq_tensor_graph_get_info(MemorySegment graph, MemorySegment out) {
+        var mh$ = chq_tensor_graph_get_info.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tensor_graph_get_info", graph, out);
+            }
+            return (int)mh$.invokeExact(graph, out);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -25,6 +25,8 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     float image_temperature;
  *     float image_weight;
  *     float text_sharpness;
+ *     float feature_width;
+ *     float rarity;
  *     int32_t projection;
  *     uint64_t seed;
  * }
@@ -47,6 +49,8 @@ public class chq_selection_params {
         Chq.C_FLOAT.withName("image_temperature"),
         Chq.C_FLOAT.withName("image_weight"),
         Chq.C_FLOAT.withName("text_sharpness"),
+        Chq.C_FLOAT.withName("feature_width"),
+        Chq.C_FLOAT.withName("rarity"),
         Chq.C_INT.withName("projection"),
         MemoryLayout.paddingLayout(4),
         Chq.C_LONG.withName("seed")
@@ -497,6 +501,94 @@ public class chq_selection_params {
      */
     public static void text_sharpness(MemorySegment struct, float fieldValue) {
         struct.set(text_sharpness$LAYOUT, text_sharpness$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat feature_width$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("feature_width"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float feature_width
+     * }
+     */
+    public static final OfFloat feature_width$layout() {
+        return feature_width$LAYOUT;
+    }
+
+    private static final long feature_width$OFFSET = $LAYOUT.byteOffset(groupElement("feature_width"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float feature_width
+     * }
+     */
+    public static final long feature_width$offset() {
+        return feature_width$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float feature_width
+     * }
+     */
+    public static float feature_width(MemorySegment struct) {
+        return struct.get(feature_width$LAYOUT, feature_width$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float feature_width
+     * }
+     */
+    public static void feature_width(MemorySegment struct, float fieldValue) {
+        struct.set(feature_width$LAYOUT, feature_width$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat rarity$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("rarity"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float rarity
+     * }
+     */
+    public static final OfFloat rarity$layout() {
+        return rarity$LAYOUT;
+    }
+
+    private static final long rarity$OFFSET = $LAYOUT.byteOffset(groupElement("rarity"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float rarity
+     * }
+     */
+    public static final long rarity$offset() {
+        return rarity$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float rarity
+     * }
+     */
+    public static float rarity(MemorySegment struct) {
+        return struct.get(rarity$LAYOUT, rarity$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float rarity
+     * }
+     */
+    public static void rarity(MemorySegment struct, float fieldValue) {
+        struct.set(rarity$LAYOUT, rarity$OFFSET, fieldValue);
     }
 
     private static final OfInt projection$LAYOUT = (OfInt)$LAYOUT.select(groupElement("projection"));

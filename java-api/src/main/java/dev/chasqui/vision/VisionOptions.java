@@ -68,7 +68,7 @@ public record VisionOptions(double keep, int minTokens, int maxTokens, TokenPrun
     /// How many of a picture's tokens are kept.
     public int budget(int tokens) {
         long share = Math.round(tokens * keep);
-        return (int) Math.min(tokens, Math.clamp(share, minTokens, maxTokens));
+        return Math.min(tokens, Math.clamp(share, minTokens, maxTokens));
     }
 
     /// The budget of parts of a picture, in proportion to their tokens and at least one each.
