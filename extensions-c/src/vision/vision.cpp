@@ -80,11 +80,11 @@ void find_grid(const chq_vision * vision, const mtmd_input_chunk * chunk, int32_
     if (mtmd_decode_use_mrope(vision->mtmd.get())) {
         const mtmd_image_tokens * tokens = mtmd_input_chunk_get_tokens_image(chunk);
         const mtmd_decoder_pos    corner = mtmd_image_tokens_get_decoder_pos(tokens, 0, (size_t) n - 1);
-        if ((int64_t) (corner.x + 1) * (corner.y + 1) == n) {
+        if ((int64_t) (corner.x + 1) * (corner.y + 1) == n && corner.y > 0) {
             *width  = (int32_t) corner.x + 1;
             *height = (int32_t) corner.y + 1;
-        }
-        return;
+            return;
+        } // one line: a projector that knows nothing of lines
     }
     const int32_t side    = (int32_t) std::lround(std::sqrt((double) n));
     const int32_t patches = vision->facts.patch_size > 0 ? vision->facts.image_size / vision->facts.patch_size : 0;
