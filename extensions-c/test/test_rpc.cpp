@@ -170,7 +170,7 @@ static void lose_and_come_back(bool lose_first) {
         CHECK_STATUS(chq_decode(there.context, 0, prompt.data(), 1, CHQ_OUTPUT_LAST, nullptr), CHQ_STATUS_REMOTE);
         size_t size = 0;
         std::vector<uint8_t> state(1 << 20);
-        CHECK_STATUS(chq_seq_save(there.context, 0, prompt.data(), 1, state.data(), state.size(), &size), CHQ_STATUS_REMOTE);
+        CHECK_STATUS(chq_seq_save(there.context, 0, prompt.data(), 1, nullptr, 0, false, state.data(), state.size(), &size), CHQ_STATUS_REMOTE);
         chq_context * more = nullptr;
         CHECK_STATUS(chq_context_create(there.model, nullptr, 0, &more), CHQ_STATUS_REMOTE);
         CHECK(!more);
