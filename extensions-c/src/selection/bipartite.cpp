@@ -1,5 +1,5 @@
-// ToMe's bipartite matching as VisPruner uses it to drop rows: in each round every second row names the most similar of the others, and those that are most
-// similar go. At most half of the rows go in a round.
+// ToMe's bipartite matching as VisPruner uses it to drop rows: in each round every second row names the most similar of the others, and those that
+// are most similar go. At most half of the rows go in a round.
 #include "selection/methods.h"
 
 #include <algorithm>

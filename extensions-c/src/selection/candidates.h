@@ -1,7 +1,7 @@
 // What is chosen from: the rows of an image that can be compared.
 #pragma once
 
-#include "chasqui_selection.h"
+#include "selection/image.h"
 #include "selection/directions.h"
 
 #include <algorithm>
@@ -14,7 +14,7 @@ class picks;
 
 class candidates {
 public:
-    candidates(const chq_image_rows & image, const chq_selection_params & params);
+    candidates(const image_rows & image, const chq_selection_params & params);
 
     int32_t size() const { return (int32_t) rows_.size(); }
 

@@ -27,7 +27,7 @@ static std::vector<float> distances_from_mean(const directions & rows, int32_t d
     return out;
 }
 
-std::vector<float> importance_of(const directions & rows, const chq_image_rows & image, int32_t importance, float text_sharpness) {
+std::vector<float> importance_of(const directions & rows, const image_rows & image, int32_t importance, float text_sharpness) {
     std::vector<float> out;
     switch (importance) {
         case CHQ_IMPORTANCE_NORM:

@@ -1,7 +1,7 @@
 // Max-sum dispersion: the row whose cosines to the selected ones have the least sum, which is its product with the sum of the selected unit rows.
 //
-// A sum may fall as well as grow, so that all rows count in every step. Coarse rows tell how all sums change, within bounds; the few rows that can have the
-// least sum are then looked at exactly, from where their bounds are narrow again.
+// A sum may fall as well as grow, so that all rows count in every step. Coarse rows tell how all sums change, within bounds; the few rows that can
+// have the least sum are then looked at exactly, from where their bounds are narrow again.
 #include "selection/arithmetic.h"
 #include "selection/coarse.h"
 #include "selection/methods.h"
@@ -69,7 +69,8 @@ private:
         return { product, i };
     }
 
-    // Of two products of one row with sums, as fp32 rounds them, against their difference: what partial sums, their total and the sum of units add up to, twice.
+    // Of two products of one row with sums, as fp32 rounds them, against their difference: what partial sums, their total and the sum of units add up
+    // to, twice.
     double rounding_of_products() const {
         const double length = std::sqrt((double) dot(sum.data(), sum.data(), rows.dim()));
         return 1.1 * (rows.dim() / LANES + 16 + n_added) * length * std::ldexp(1.0, -23);

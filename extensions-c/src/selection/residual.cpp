@@ -13,7 +13,8 @@ namespace {
 // Least squared Euclidean distance to the selected rows.
 class distance_score final : public falling_score {
 public:
-    distance_score(const candidates & all, int32_t pivot) : all(all), pivot(pivot), squared(all.size()), least(all.size(), INFINITY), seen(all.size()) {
+    distance_score(const candidates & all, int32_t pivot) :
+            all(all), pivot(pivot), squared(all.size()), least(all.size(), INFINITY), seen(all.size()) {
         for (int32_t i = 0; i < all.size(); ++i) {
             all.to().products(i, &i, 1, &squared[i]);
         }

@@ -70,8 +70,8 @@ static std::vector<double> shares(const float * score, int32_t width, int32_t he
     return p;
 }
 
-// Where the centre of cell i of n, between two fractions of the side, lies among the centres of n_from cells of the whole: the cell before it and how far it is
-// from there to the next.
+// Where the centre of cell i of n, between two fractions of the side, lies among the centres of n_from cells of the whole: the cell before it and how
+// far it is from there to the next.
 static void locate(int32_t i, int32_t n, float begin, float end, int32_t n_from, int32_t & before, double & part) {
     const double at = (begin + (end - begin) * (i + 0.5) / n) * n_from - 0.5;
     const double in = std::min(std::max(at, 0.0), n_from - 1.0);
@@ -111,8 +111,8 @@ chq_status chq_tile_budget(const float * score, int32_t grid_width, int32_t grid
     });
 }
 
-chq_status chq_tile_importance(const float * score, int32_t grid_width, int32_t grid_height, const struct chq_tile * tile, int32_t width, int32_t height,
-        float * out) {
+chq_status chq_tile_importance(const float * score, int32_t grid_width, int32_t grid_height, const struct chq_tile * tile, int32_t width,
+        int32_t height, float * out) {
     return guarded([&] {
         check_scores(score, grid_width, grid_height);
         check_pointer(tile, "tile");

@@ -40,7 +40,7 @@ final class AbiCheck {
             entry("chq_context_info", chq_context_info.layout()),
             entry("chq_device_info", chq_device_info.layout()),
             entry("chq_sampled", chq_sampled.layout()),
-            entry("chq_image_rows", chq_image_rows.layout()),
+            entry("chq_rows_info", chq_rows_info.layout()),
             entry("chq_selection_params", chq_selection_params.layout()),
             entry("chq_tile", chq_tile.layout()),
             entry("chq_chat_message", chq_chat_message.layout()));
