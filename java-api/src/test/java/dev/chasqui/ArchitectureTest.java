@@ -40,7 +40,15 @@ class ArchitectureTest {
     @Test
     void noRuntimeDependencies() {
         classes().that().resideInAPackage("dev.chasqui..")
-                .should().onlyDependOnClassesThat().resideInAnyPackage("java..", "org.jspecify..", "dev.chasqui..")
+                .should().onlyDependOnClassesThat().resideInAnyPackage("java..", "javax.imageio..", "org.jspecify..", "dev.chasqui..")
+                .check(CLASSES);
+    }
+
+    /// Programs without a screen run on a Java without that module.
+    @Test
+    void onlyPicturesOfKeptTokensNeedTheDesktop() {
+        noClasses().that().doNotHaveFullyQualifiedName("dev.chasqui.vision.KeptTokens")
+                .should().dependOnClassesThat().resideInAnyPackage("java.awt..", "java.beans..", "javax..")
                 .check(CLASSES);
     }
 
@@ -52,20 +60,25 @@ class ArchitectureTest {
     }
 
     @Test
-    void onlyTheCoreUsesTheBindings() {
-        noClasses().that(are(DescribedPredicate.not(resideInAnyPackage("dev.chasqui", "dev.chasqui.bindings.."))))
+    void onlyTheCoreAndVisionUseTheBindings() {
+        noClasses().that(are(DescribedPredicate.not(resideInAnyPackage("dev.chasqui", "dev.chasqui.vision", "dev.chasqui.bindings.."))))
                 .should().dependOnClassesThat(BINDINGS)
                 .check(CLASSES);
     }
 
-    /// Nothing that a user of the API calls or is given comes from the bindings or is raw memory.
+    /// Nothing that a user of the API calls or is given comes from the bindings or is raw memory, but for the rows of images.
     @Test
     void publicApiShowsNoNativeTypes() {
         DescribedPredicate<JavaClass> hidden = BINDINGS.or(resideInAPackage("java.lang.foreign.."));
+        Set<String> rows = Set.of(
+                "dev.chasqui.vision.ImageTokens.of(java.lang.foreign.MemorySegment, int, int, int)",
+                "dev.chasqui.vision.ImageTokens.rows()",
+                "dev.chasqui.vision.ImageTokens.withQuestion(java.lang.foreign.MemorySegment, int, int)");
         for (JavaClass type : CLASSES) {
             if (!type.getPackageName().startsWith("dev.chasqui.bindings") && type.getModifiers().contains(JavaModifier.PUBLIC)) {
                 type.getMethods().stream()
                         .filter(method -> method.getModifiers().contains(JavaModifier.PUBLIC))
+                        .filter(method -> !rows.contains(method.getFullName()))
                         .forEach(method -> {
                             assertThat(method.getRawReturnType()).as(method.getFullName()).matches(hidden.negate());
                             assertThat(method.getRawParameterTypes()).as(method.getFullName()).noneMatch(hidden);
