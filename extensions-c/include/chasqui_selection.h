@@ -4,8 +4,8 @@
 // A row is the embedding of one image token as the projector gives it. The rules of all functions:
 //   - Results depend on the values only: dot products are fp32 sums in one fixed order, of equal scores the lowest row wins. They are the same on
 //     every machine, but for exp, log and pow of its C library (FACILITY with an exponent, DPP with theta, COVERAGE, importance by text).
-//   - A row of zeros has the cosine 0 with every row. A row whose squared norm is not a finite fp32 number (it holds a NaN, say), and one whose given
-//     importance is not finite, is kept only after all others.
+//   - A row of zeros, or of numbers so small that its squared norm is no normal number, has the cosine 0 with every row. A row whose squared norm is
+//     not a finite fp32 number (it holds a NaN, say), and one whose given importance is not finite, is kept only after all others.
 //   - Rows of the layout (CHQ_ROW_BREAK) are not compared. Such a row closes the rows since the one before it, and is kept if one of these is.
 //   - Forced rows (CHQ_ROW_FORCE) are kept first and count; the others are chosen with regard to them.
 #pragma once

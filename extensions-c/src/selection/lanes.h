@@ -148,7 +148,7 @@ static float excess(const float * x, const float * floor, int32_t n) {
             load(v, x + k + p * VECTOR);
             load(f, floor + k + p * VECTOR);
             const vec d = v - f;
-            sum[p] += d > 0 ? d : vec {};
+            sum[p] += d > 0.0f ? d : vec {};
         }
     }
     partial s;
@@ -170,7 +170,7 @@ static float encode(const float * x, int32_t n, float factor, int8_t * codes, fl
     for (int32_t k = 0; k < STRETCH; k += VECTOR) {
         vec v;
         load(v, scaled + k);
-        v = v > 0 ? v : -v;
+        v = v > 0.0f ? v : -v;
         most = v > most ? v : most;
     }
     float greatest = 0;

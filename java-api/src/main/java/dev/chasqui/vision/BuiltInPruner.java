@@ -230,14 +230,15 @@ public record BuiltInPruner(
         if (keep < 0) {
             throw new IllegalArgumentException("keep = " + keep);
         }
-        if (importance == Importance.GIVEN && tokens.importanceOrNull() == null) {
+        Importance used = usedImportance();
+        if (used == Importance.GIVEN && tokens.importanceOrNull() == null) {
             throw new IllegalArgumentException("importance is to be given, and the image has none");
         }
         if (comparesText() && tokens.questionCount() == 0) {
             throw new IllegalArgumentException("importance is by the question, and there is none");
         }
         Chasqui.load();
-        float[] inverted = importance == Importance.TEXT_INVERTED ? invertedRelevance(tokens) : null;
+        float[] inverted = used == Importance.TEXT_INVERTED ? invertedRelevance(tokens) : null;
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment kept = arena.allocate(ValueLayout.JAVA_INT, Math.max(1, Math.min(keep, tokens.count())));
             MemorySegment count = arena.allocate(ValueLayout.JAVA_INT);
@@ -270,7 +271,7 @@ public record BuiltInPruner(
             case RANDOM -> CHQ_SELECT_RANDOM();
             case GRID -> CHQ_SELECT_GRID();
         });
-        chq_selection_params.importance(parameters, switch (importance) {
+        chq_selection_params.importance(parameters, switch (usedImportance()) {
             case NONE -> CHQ_IMPORTANCE_NONE();
             case NORM -> CHQ_IMPORTANCE_NORM();
             case SPREAD -> CHQ_IMPORTANCE_SPREAD();
@@ -311,7 +312,11 @@ public record BuiltInPruner(
     }
 
     private boolean comparesText() {
-        return method.options.contains(Option.IMPORTANCE) && (importance == Importance.TEXT || importance == Importance.TEXT_INVERTED);
+        return usedImportance() == Importance.TEXT || usedImportance() == Importance.TEXT_INVERTED;
+    }
+
+    private Importance usedImportance() {
+        return method.options.contains(Option.IMPORTANCE) ? importance : Importance.NONE;
     }
 
     static List<String> names() {

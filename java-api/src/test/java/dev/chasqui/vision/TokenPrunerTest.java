@@ -103,6 +103,15 @@ class TokenPrunerTest {
                 .withMessage("importance is by the question, and there is none");
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"coverage", "bipartite", "random", "grid"})
+    void whatAMethodDoesNotUseItDoesNotAskFor(String name) {
+        ImageTokens tokens = Pictures.tokens(9, 4, 1);
+        int[] kept = tokens.select(TokenPruner.named(name), 3);
+        assertThat(tokens.select(TokenPruner.named(name).withImportance(Importance.GIVEN), 3)).containsExactly(kept);
+        assertThat(tokens.select(TokenPruner.named(name).withImportance(Importance.TEXT_INVERTED), 3)).containsExactly(kept);
+    }
+
     @Test
     void coverageFollowsTheQuestion() {
         float[] rows = {1, 0, 0, 0.9f, 0.1f, 0, 0.9f, 0, 0.1f, 0, 1, 0, 0, 0, 1};
