@@ -11,7 +11,7 @@
 //   chasqui_draft.h     where guesses come from, and what is kept of them
 //   chasqui_speculation.h  several tokens for one pass
 //   chasqui_rows.h      argmax, top-k, log-sum-exp and logprobs over many rows of logits
-//   chasqui_selection.h  which of an image's tokens to keep
+//   chasqui_selection.h which of an image's tokens to keep
 //   chasqui_chat.h      chat templates
 //
 #pragma once

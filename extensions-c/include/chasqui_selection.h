@@ -153,8 +153,8 @@ CHQ_API chq_status chq_tile_importance(const float * score, int32_t grid_width, 
 // Rows that are made: the language model was not trained on such ones.
 //
 
-// The rows keep[0..n_keep) with those that are dropped averaged into the nearest of them by cosine: (1 - w)*row + w*mean of its dropped rows, with
-// w = min(weight, c/(c + 1)) for c of them. Rows of the layout and rows that are not finite neither give nor take. weight: 0..0.5.
+// The rows keep[0..n_keep) with those that are dropped averaged into the nearest of them by cosine: (1 - weight)*row + weight*(mean of its dropped
+// rows), where there are any. Rows of the layout and rows that are not finite neither give nor take. weight: 0..0.5.
 // out: [n_keep, out_stride], stride floats of each are written; must not overlap the image.
 CHQ_API chq_status chq_merge_rows(
     const float * rows, const struct chq_rows_info * info, const int32_t * keep, int32_t n_keep, float weight, float * out, int64_t out_stride);

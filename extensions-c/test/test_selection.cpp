@@ -782,6 +782,29 @@ TEST(rows_that_are_not_numbers_come_last) {
     }
 }
 
+TEST(rows_at_the_ends_of_what_floats_can_hold) {
+    for (int method = CHQ_SELECT_MMR; method <= CHQ_SELECT_GRID; ++method) {
+        for (float scale : { 1e-19f, 1e-30f, 1e18f, 1e19f, 1e30f }) {
+            for (int importance : { CHQ_IMPORTANCE_NORM, CHQ_IMPORTANCE_SPREAD, CHQ_IMPORTANCE_TEXT }) {
+                picture p = make(40, 48, 0, 6);
+                for (int32_t i = 0; i < p.n; i += 2) {
+                    for (int32_t k = 0; k < p.dim; ++k) {
+                        p.row(i)[k] *= scale;
+                    }
+                }
+                p.text.assign(p.rows.begin(), p.rows.begin() + 2 * p.dim);
+                p.n_text = 2;
+                chq_selection_params params = params_of(method);
+                params.importance = (chq_importance) importance;
+                for (int32_t projection : { 0, 16 }) {
+                    params.projection = projection;
+                    CHECK_EQ(select(p, params, 15).size(), 15u);
+                }
+            }
+        }
+    }
+}
+
 TEST(rows_whose_importance_is_no_number_come_last) {
     picture p = make(8, 10, 0, 4);
     p.importance = { 1, NOT_A_NUMBER, 3, INFINITY, 2, -INFINITY, 1, 0 };

@@ -1,12 +1,10 @@
 #include "selection/candidates.h"
 
-#include "selection/image.h"
 #include "selection/importance.h"
 #include "selection/picks.h"
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 namespace chq::selection {
 

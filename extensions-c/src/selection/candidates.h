@@ -1,8 +1,8 @@
 // What is chosen from: the rows of an image that can be compared.
 #pragma once
 
-#include "selection/image.h"
 #include "selection/directions.h"
+#include "selection/image.h"
 
 #include <algorithm>
 #include <cstdint>

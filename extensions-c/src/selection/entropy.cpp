@@ -71,7 +71,6 @@ double entropy(std::vector<double> matrix, int32_t n, chq_entropy_form form) {
 }
 
 } // namespace
-
 } // namespace chq::selection
 
 using namespace chq;

@@ -61,13 +61,7 @@ std::vector<int32_t> joins(const image_rows & image, const int32_t * keep, int32
 
 static void merge(const image_rows & image, const int32_t * keep, int32_t n_keep, float weight, float * out, int64_t out_stride) {
     const std::vector<int32_t> to = joins(image, keep, n_keep);
-    std::vector<int32_t> count(n_keep);
     std::vector<double>  sums;
-    for (int32_t p : to) {
-        if (p >= 0) {
-            ++count[p];
-        }
-    }
     std::vector<std::vector<int32_t>> members(n_keep);
     for (int32_t i = 0; i < image.n; ++i) {
         if (to[i] >= 0) {
@@ -87,9 +81,8 @@ static void merge(const image_rows & image, const int32_t * keep, int32_t n_keep
             }
         }
         const double n = (double) members[p].size();
-        const double w = std::min((double) weight, n / (n + 1));
         for (int64_t k = 0; k < image.stride; ++k) {
-            row[k] = (float) ((1 - w) * row[k] + w * (sums[k] / n));
+            row[k] = (float) ((1 - (double) weight) * row[k] + weight * (sums[k] / n));
         }
     }
 }

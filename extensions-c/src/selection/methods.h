@@ -1,8 +1,8 @@
 // The methods of selection: each adds to what is chosen until there is no room or no candidate that fits.
 #pragma once
 
-#include "selection/image.h"
 #include "selection/candidates.h"
+#include "selection/image.h"
 #include "selection/picks.h"
 
 namespace chq::selection {
@@ -11,7 +11,7 @@ struct task {
     task(const image_rows & image, const chq_selection_params & params, int32_t k) :
             image(image), params(params), all(image, params), chosen(image, k) {}
 
-    const image_rows &       image;
+    const image_rows &           image;
     const chq_selection_params & params;
     const candidates             all;
     picks                        chosen;

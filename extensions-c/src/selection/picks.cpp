@@ -1,7 +1,5 @@
 #include "selection/picks.h"
 
-#include "guard/guard.h"
-
 namespace chq::selection {
 
 int32_t picks::count_forced(const image_rows & image) {

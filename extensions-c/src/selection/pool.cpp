@@ -18,7 +18,7 @@ namespace {
 struct axis {
     axis(int32_t length, int32_t block) : size(std::min(length, block)), count((length + size - 1) / size), length(length) {}
 
-    int32_t begin(int32_t b) const { return count == 1 ? 0 : (int32_t) (((int64_t) b * (length - size) + (count - 1) / 2) / (count - 1)); }
+    int32_t begin(int32_t b) const { return count == 1 ? 0 : (int32_t) ((int64_t) b * (length - size) / (count - 1)); }
 
     int32_t size;
     int32_t count;
@@ -82,7 +82,6 @@ void pool(const image_rows & image, const std::vector<int32_t> & rows, const std
 }
 
 } // namespace
-
 } // namespace chq::selection
 
 using namespace chq;

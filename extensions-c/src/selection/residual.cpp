@@ -66,6 +66,7 @@ public:
         decompose();
     }
 
+    // 0 where fp32 cannot tell.
     double squared_error(int32_t i) const {
         std::vector<float> products(size);
         rows.products(i, basis.data(), (int32_t) size, products.data());
@@ -80,7 +81,7 @@ public:
             }
             error += c[a] * (own - 2 * products[a]);
         }
-        return error;
+        return error > 0 ? error : 0;
     }
 
 private:
