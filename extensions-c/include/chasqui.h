@@ -15,7 +15,7 @@
 //   chasqui_speculation.h  several tokens for one pass
 //   chasqui_diffusion.h models that fill masks
 //   chasqui_rows.h      argmax, top-k, log-sum-exp and logprobs over many rows of logits
-//   chasqui_selection.h  which of an image's tokens to keep
+//   chasqui_selection.h which of an image's tokens to keep
 //   chasqui_chat.h      chat templates
 //   chasqui_vision.h    images as embeddings
 //   chasqui_tensor.h    tensors and computations with them

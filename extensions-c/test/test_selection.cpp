@@ -29,9 +29,8 @@ struct picture {
     float *       row(int32_t i)       { return rows.data() + i * stride; }
     const float * row(int32_t i) const { return rows.data() + i * stride; }
 
-    chq_image_rows view() const {
-        chq_image_rows v = {};
-        v.rows        = rows.data();
+    chq_rows_info view() const {
+        chq_rows_info v = {};
         v.stride      = stride;
         v.n           = n;
         v.dim         = dim;
@@ -80,10 +79,10 @@ static chq_selection_params params_of(int method) {
 }
 
 static std::vector<int32_t> select(const picture & p, const chq_selection_params & params, int32_t k) {
-    const chq_image_rows view = p.view();
+    const chq_rows_info view = p.view();
     std::vector<int32_t> keep(std::max(1, std::min(k, p.n)) + 1, -5);
     int32_t n_keep = -1;
-    CHECK_OK(chq_select_rows(&view, &params, k, keep.data(), &n_keep));
+    CHECK_OK(chq_select_rows(p.rows.data(), &view, &params, k, keep.data(), &n_keep));
     REQUIRE(n_keep >= 0 && n_keep <= std::min(k, p.n));
     CHECK_EQ(keep.back(), -5);
     keep.resize(n_keep);
@@ -783,6 +782,29 @@ TEST(rows_that_are_not_numbers_come_last) {
     }
 }
 
+TEST(rows_at_the_ends_of_what_floats_can_hold) {
+    for (int method = CHQ_SELECT_MMR; method <= CHQ_SELECT_GRID; ++method) {
+        for (float scale : { 1e-19f, 1e-30f, 1e18f, 1e19f, 1e30f }) {
+            for (int importance : { CHQ_IMPORTANCE_NORM, CHQ_IMPORTANCE_SPREAD, CHQ_IMPORTANCE_TEXT }) {
+                picture p = make(40, 48, 0, 6);
+                for (int32_t i = 0; i < p.n; i += 2) {
+                    for (int32_t k = 0; k < p.dim; ++k) {
+                        p.row(i)[k] *= scale;
+                    }
+                }
+                p.text.assign(p.rows.begin(), p.rows.begin() + 2 * p.dim);
+                p.n_text = 2;
+                chq_selection_params params = params_of(method);
+                params.importance = (chq_importance) importance;
+                for (int32_t projection : { 0, 16 }) {
+                    params.projection = projection;
+                    CHECK_EQ(select(p, params, 15).size(), 15u);
+                }
+            }
+        }
+    }
+}
+
 TEST(rows_whose_importance_is_no_number_come_last) {
     picture p = make(8, 10, 0, 4);
     p.importance = { 1, NOT_A_NUMBER, 3, INFINITY, 2, -INFINITY, 1, 0 };
@@ -820,10 +842,10 @@ TEST(forced_rows_are_kept_and_count) {
             CHECK(std::binary_search(keep.begin(), keep.end(), i));
         }
         check_same(select(p, params_of(method), 3), { 4, 5, 29 }, "only those");
-        const chq_image_rows view = p.view();
+        const chq_rows_info view = p.view();
         const chq_selection_params params = params_of(method);
         int32_t out[30], n_keep = 77;
-        CHECK_STATUS(chq_select_rows(&view, &params, 2, out, &n_keep), CHQ_STATUS_ARGUMENT);
+        CHECK_STATUS(chq_select_rows(p.rows.data(), &view, &params, 2, out, &n_keep), CHQ_STATUS_ARGUMENT);
         CHECK_EQ(n_keep, 77);
     }
 }
@@ -848,8 +870,8 @@ TEST(breaks_are_found) {
     for (int32_t row_stride : { 0, 6 }) {
         picture p = pixtral(1);
         p.marks[2] = CHQ_ROW_FORCE;
-        const chq_image_rows view = p.view();
-        CHECK_OK(chq_mark_breaks(&view, row_stride, p.marks.data()));
+        const chq_rows_info view = p.view();
+        CHECK_OK(chq_mark_breaks(p.rows.data(), &view, row_stride, p.marks.data()));
         for (int32_t i = 0; i < p.n; ++i) {
             CHECK_EQ((int) p.marks[i], i == 2 ? CHQ_ROW_FORCE : i % 6 == 5 ? CHQ_ROW_BREAK : 0);
         }
@@ -864,8 +886,8 @@ TEST(breaks_are_found) {
     other.row(5)[3]  = 7;
     for (picture * p : { &plain, &other }) {
         p->marks.assign(p->n, 0);
-        const chq_image_rows view = p->view();
-        CHECK_OK(chq_mark_breaks(&view, 0, p->marks.data()));
+        const chq_rows_info view = p->view();
+        CHECK_OK(chq_mark_breaks(p->rows.data(), &view, 0, p->marks.data()));
         CHECK_EQ(std::count(p->marks.begin(), p->marks.end(), 0), (ptrdiff_t) p->n);
     }
 }
@@ -876,8 +898,8 @@ TEST(repeated_rows_of_an_unknown_grid_are_breaks_unless_they_are_the_image) {
         std::copy(p.row(11), p.row(11) + p.stride, p.row(i));
     }
     p.marks.assign(20, 0);
-    chq_image_rows view = p.view();
-    CHECK_OK(chq_mark_breaks(&view, 0, p.marks.data()));
+    chq_rows_info view = p.view();
+    CHECK_OK(chq_mark_breaks(p.rows.data(), &view, 0, p.marks.data()));
     for (int32_t i = 0; i < 20; ++i) {
         CHECK_EQ((int) p.marks[i], i == 3 || i == 7 || i == 11 || i == 19 ? CHQ_ROW_BREAK : 0);
     }
@@ -885,7 +907,7 @@ TEST(repeated_rows_of_an_unknown_grid_are_breaks_unless_they_are_the_image) {
         std::copy(p.row(15), p.row(15) + p.stride, p.row(i));
     }
     p.marks.assign(20, 0);
-    CHECK_OK(chq_mark_breaks(&view, 0, p.marks.data()));
+    CHECK_OK(chq_mark_breaks(p.rows.data(), &view, 0, p.marks.data()));
     CHECK_EQ(std::count(p.marks.begin(), p.marks.end(), 0), 20);
 }
 
@@ -1066,14 +1088,14 @@ TEST(importance_by_norm_and_spread) {
     for (int32_t i = 0; i < 4; ++i) {
         std::copy(rows[i], rows[i] + 3, p.row(i));
     }
-    const chq_image_rows view = p.view();
+    const chq_rows_info view = p.view();
     float out[4];
-    CHECK_OK(chq_importance_of(&view, CHQ_IMPORTANCE_NORM, 0, out));
+    CHECK_OK(chq_importance_of(p.rows.data(), &view, CHQ_IMPORTANCE_NORM, 0, out));
     CHECK_EQ(out[0], 5.0f);
     CHECK_EQ(out[1], 0.0f);
     CHECK_EQ(out[2], 3.0f);
     CHECK(std::isnan(out[3]));
-    CHECK_OK(chq_importance_of(&view, CHQ_IMPORTANCE_SPREAD, 0, out));
+    CHECK_OK(chq_importance_of(p.rows.data(), &view, CHQ_IMPORTANCE_SPREAD, 0, out));
     const double mean[3] = { 4 / 3.0, 2, 2 / 3.0 };
     for (int32_t i = 0; i < 3; ++i) {
         double sum = 0;
@@ -1097,20 +1119,20 @@ TEST(importance_by_text_is_centred) {
     const float vocab_mean[4] = { 0, 7, 0, 0 };
     p.text   = { 0, 9, 0, 0, 0, 7, 0, 5 }; // two words; less the mean: along +y and along +w
     p.n_text = 2;
-    chq_image_rows view = p.view();
+    chq_rows_info view = p.view();
     view.vocab_mean = vocab_mean;
     float out[6];
-    CHECK_OK(chq_importance_of(&view, CHQ_IMPORTANCE_TEXT, 0, out));
+    CHECK_OK(chq_importance_of(p.rows.data(), &view, CHQ_IMPORTANCE_TEXT, 0, out));
     const float expected[6] = { 1, 0, 0, 0, 1, 0 };
     for (int i = 0; i < 6; ++i) {
         CHECK(std::fabs(out[i] - expected[i]) < 1e-6);
     }
-    CHECK_OK(chq_importance_of(&view, CHQ_IMPORTANCE_TEXT, 3, out));
+    CHECK_OK(chq_importance_of(p.rows.data(), &view, CHQ_IMPORTANCE_TEXT, 3, out));
     CHECK(std::fabs(out[0] - std::exp(3.0) / (std::exp(3.0) + 1)) < 1e-6);   // cosines 1 and 0
     CHECK(std::fabs(out[1] + std::exp(-3.0) / (std::exp(-3.0) + 1)) < 1e-6); // -1 and 0
-    CHECK_STATUS(chq_importance_of(&view, CHQ_IMPORTANCE_GIVEN, 0, out), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_importance_of(p.rows.data(), &view, CHQ_IMPORTANCE_GIVEN, 0, out), CHQ_STATUS_ARGUMENT);
     view.n_text = 0;
-    CHECK_STATUS(chq_importance_of(&view, CHQ_IMPORTANCE_TEXT, 0, out), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_importance_of(p.rows.data(), &view, CHQ_IMPORTANCE_TEXT, 0, out), CHQ_STATUS_ARGUMENT);
 }
 
 TEST(scales_of_importance) {
@@ -1150,17 +1172,17 @@ TEST(parts_are_ranked_by_their_best_rows) {
     }
     p.text   = { 2, 0, 0, 0, 3, 0 };
     p.n_text = 2;
-    const chq_image_rows view = p.view();
+    const chq_rows_info view = p.view();
     const int32_t begin[] = { 0, 2, 4, 4, 6 };
     float out[4];
-    CHECK_OK(chq_rank_parts(&view, begin, 4, out));
+    CHECK_OK(chq_rank_parts(p.rows.data(), &view, begin, 4, out));
     CHECK_EQ(out[0], 1.0f);       // both words have their row
     CHECK_EQ(out[1], 0.0f);
     CHECK_EQ(out[2], -INFINITY);  // no rows
     CHECK_EQ(out[3], 0.0f);
     const int32_t bad[] = { 0, 4, 3, 6 };
-    CHECK_STATUS(chq_rank_parts(&view, bad, 3, out), CHQ_STATUS_ARGUMENT);
-    CHECK_STATUS(chq_rank_parts(&view, begin, 3, out), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_rank_parts(p.rows.data(), &view, bad, 3, out), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_rank_parts(p.rows.data(), &view, begin, 3, out), CHQ_STATUS_ARGUMENT);
 }
 
 //
@@ -1364,10 +1386,10 @@ TEST(dropped_rows_are_merged_into_the_nearest) {
         std::copy(rows[i], rows[i] + 3, p.row(i));
     }
     const int32_t keep[] = { 0, 2 };
-    const chq_image_rows view = p.view();
+    const chq_rows_info view = p.view();
     float out[2 * 4];
     std::fill(out, out + 8, -1.0f);
-    CHECK_OK(chq_merge_rows(&view, keep, 2, 0.5f, out, 4));
+    CHECK_OK(chq_merge_rows(p.rows.data(), &view, keep, 2, 0.5f, out, 4));
     CHECK_EQ(out[0], 1.5f); // one row: half of each
     CHECK_EQ(out[1], 0.1f);
     CHECK_EQ(out[2], 15.0f); // the deep-stack part goes along
@@ -1375,19 +1397,19 @@ TEST(dropped_rows_are_merged_into_the_nearest) {
     CHECK(std::fabs(out[4] - 0.075f) < 1e-7); // two rows: no more than half
     CHECK(std::fabs(out[5] - 1.5f) < 1e-7);
     CHECK_EQ(out[6], 0.5f * 30 + 0.5f * 45);
-    CHECK_OK(chq_merge_rows(&view, keep, 2, 0, out, 4));
+    CHECK_OK(chq_merge_rows(p.rows.data(), &view, keep, 2, 0, out, 4));
     CHECK_EQ(out[0], 1.0f);
     CHECK_EQ(out[5], 1.0f);
     // rows of the layout neither give nor take
     p.marks = { 0, CHQ_ROW_BREAK, CHQ_ROW_BREAK, 0, 0, 0 };
-    const chq_image_rows marked = p.view();
-    CHECK_OK(chq_merge_rows(&marked, keep, 2, 0.5f, out, 4));
+    const chq_rows_info marked = p.view();
+    CHECK_OK(chq_merge_rows(p.rows.data(), &marked, keep, 2, 0.5f, out, 4));
     CHECK_EQ(out[5], 1.0f);
     CHECK(std::fabs(out[0] - (0.5f + 0.5f * 0.15f)) < 1e-6);
     const int32_t bad[] = { 2, 0 };
-    CHECK_STATUS(chq_merge_rows(&view, bad, 2, 0.5f, out, 4), CHQ_STATUS_ARGUMENT);
-    CHECK_STATUS(chq_merge_rows(&view, keep, 2, 0.6f, out, 4), CHQ_STATUS_ARGUMENT);
-    CHECK_STATUS(chq_merge_rows(&view, keep, 2, 0.5f, out, 2), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_merge_rows(p.rows.data(), &view, bad, 2, 0.5f, out, 4), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_merge_rows(p.rows.data(), &view, keep, 2, 0.6f, out, 4), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_merge_rows(p.rows.data(), &view, keep, 2, 0.5f, out, 2), CHQ_STATUS_ARGUMENT);
 }
 
 TEST(blocks_are_pooled) {
@@ -1397,12 +1419,12 @@ TEST(blocks_are_pooled) {
     for (int32_t i = 0; i < p.n; ++i) {
         p.row(i)[2] = (float) i;
     }
-    chq_image_rows view = p.view();
+    chq_rows_info view = p.view();
     int32_t n_out = 0;
-    CHECK_OK(chq_pool_blocks(&view, 2, 2, 2, 0, nullptr, 0, &n_out));
+    CHECK_OK(chq_pool_blocks(p.rows.data(), &view, 2, 2, 2, 0, nullptr, 0, &n_out));
     CHECK_EQ(n_out, 1 * 2 * 2);
     float out[12 * 3];
-    CHECK_OK(chq_pool_blocks(&view, 2, 2, 2, 0, out, 3, &n_out));
+    CHECK_OK(chq_pool_blocks(p.rows.data(), &view, 2, 2, 2, 0, out, 3, &n_out));
     CHECK_EQ(out[2], (0 + 1 + 4 + 5 + 12 + 13 + 16 + 17) / 8.0f);
     CHECK_EQ(out[2 * 3 + 2], (4 + 5 + 8 + 9 + 16 + 17 + 20 + 21) / 8.0f); // 3 is no multiple of 2: the second block overlaps
     // with a text, mostly the rows that are like it
@@ -1410,7 +1432,7 @@ TEST(blocks_are_pooled) {
     p.n_text = 1;
     view = p.view();
     const cosine_table cosine(p);
-    CHECK_OK(chq_pool_blocks(&view, 2, 2, 2, 4, out, 3, &n_out));
+    CHECK_OK(chq_pool_blocks(p.rows.data(), &view, 2, 2, 2, 4, out, 3, &n_out));
     double sum = 0, weights = 0;
     for (int32_t i : { 0, 1, 4, 5, 12, 13, 16, 17 }) {
         const double w = std::exp(4.0 * cosine(5, i));
@@ -1419,45 +1441,45 @@ TEST(blocks_are_pooled) {
     }
     CHECK(std::fabs(out[2] - sum / weights) < 1e-4);
     // a block as large as the video
-    CHECK_OK(chq_pool_blocks(&view, 2, 9, 9, 0, out, 3, &n_out));
+    CHECK_OK(chq_pool_blocks(p.rows.data(), &view, 2, 9, 9, 0, out, 3, &n_out));
     CHECK_EQ(n_out, 1);
     CHECK_EQ(out[2], 11.5f);
     p.row(7)[0] = NOT_A_NUMBER;
-    CHECK_OK(chq_pool_blocks(&view, 2, 9, 9, 0, out, 3, &n_out));
+    CHECK_OK(chq_pool_blocks(p.rows.data(), &view, 2, 9, 9, 0, out, 3, &n_out));
     CHECK(std::fabs(out[2] - (276 - 7) / 23.0f) < 1e-5);
-    CHECK_STATUS(chq_pool_blocks(&view, 3, 2, 2, 0, out, 3, &n_out), CHQ_STATUS_ARGUMENT);
-    CHECK_STATUS(chq_pool_blocks(&view, 2, 0, 2, 0, out, 3, &n_out), CHQ_STATUS_ARGUMENT);
-    CHECK_STATUS(chq_pool_blocks(&view, 2, 2, 2, -1, out, 3, &n_out), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_pool_blocks(p.rows.data(), &view, 3, 2, 2, 0, out, 3, &n_out), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_pool_blocks(p.rows.data(), &view, 2, 0, 2, 0, out, 3, &n_out), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_pool_blocks(p.rows.data(), &view, 2, 2, 2, -1, out, 3, &n_out), CHQ_STATUS_ARGUMENT);
 }
 
 TEST(bad_arguments) {
     const picture p = make(5, 4, 0, 1);
-    const chq_image_rows good = p.view();
+    const chq_rows_info good = p.view();
     const chq_selection_params params = chq_selection_default_params();
     int32_t keep[5], n = 0;
-    CHECK_OK(chq_select_rows(&good, &params, 2, keep, &n));
-    CHECK_STATUS(chq_select_rows(nullptr, &params, 2, keep, &n), CHQ_STATUS_ARGUMENT);
-    CHECK_STATUS(chq_select_rows(&good, nullptr, 2, keep, &n), CHQ_STATUS_ARGUMENT);
-    CHECK_STATUS(chq_select_rows(&good, &params, -1, keep, &n), CHQ_STATUS_ARGUMENT);
-    CHECK_STATUS(chq_select_rows(&good, &params, 2, nullptr, &n), CHQ_STATUS_ARGUMENT);
-    CHECK_STATUS(chq_select_rows(&good, &params, 2, keep, nullptr), CHQ_STATUS_ARGUMENT);
-    const auto refuse_image = [&](const std::function<void(chq_image_rows &)> & change) {
-        chq_image_rows image = good;
+    CHECK_OK(chq_select_rows(p.rows.data(), &good, &params, 2, keep, &n));
+    CHECK_STATUS(chq_select_rows(p.rows.data(), nullptr, &params, 2, keep, &n), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_select_rows(nullptr, &good, &params, 2, keep, &n), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_select_rows(p.rows.data(), &good, nullptr, 2, keep, &n), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_select_rows(p.rows.data(), &good, &params, -1, keep, &n), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_select_rows(p.rows.data(), &good, &params, 2, nullptr, &n), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_select_rows(p.rows.data(), &good, &params, 2, keep, nullptr), CHQ_STATUS_ARGUMENT);
+    const auto refuse_image = [&](const std::function<void(chq_rows_info &)> & change) {
+        chq_rows_info image = good;
         change(image);
-        CHECK_STATUS(chq_select_rows(&image, &params, 2, keep, &n), CHQ_STATUS_ARGUMENT);
+        CHECK_STATUS(chq_select_rows(p.rows.data(), &image, &params, 2, keep, &n), CHQ_STATUS_ARGUMENT);
     };
-    refuse_image([](chq_image_rows & i) { i.rows = nullptr; });
-    refuse_image([](chq_image_rows & i) { i.n = -1; });
-    refuse_image([](chq_image_rows & i) { i.dim = 0; });
-    refuse_image([](chq_image_rows & i) { i.stride = 3; });
-    refuse_image([](chq_image_rows & i) { i.stride = INT64_MAX / 2; });
-    refuse_image([](chq_image_rows & i) { i.grid_width = -1; });
-    refuse_image([](chq_image_rows & i) { i.n_text = -1; });
-    refuse_image([](chq_image_rows & i) { i.n_text = 1; });
+    refuse_image([](chq_rows_info & i) { i.n = -1; });
+    refuse_image([](chq_rows_info & i) { i.dim = 0; });
+    refuse_image([](chq_rows_info & i) { i.stride = 3; });
+    refuse_image([](chq_rows_info & i) { i.stride = INT64_MAX / 2; });
+    refuse_image([](chq_rows_info & i) { i.grid_width = -1; });
+    refuse_image([](chq_rows_info & i) { i.n_text = -1; });
+    refuse_image([](chq_rows_info & i) { i.n_text = 1; });
     const auto refuse = [&](const std::function<void(chq_selection_params &)> & change) {
         chq_selection_params changed = params;
         change(changed);
-        CHECK_STATUS(chq_select_rows(&good, &changed, 2, keep, &n), CHQ_STATUS_ARGUMENT);
+        CHECK_STATUS(chq_select_rows(p.rows.data(), &good, &changed, 2, keep, &n), CHQ_STATUS_ARGUMENT);
     };
     refuse([](chq_selection_params & c) { const int bad = 99; memcpy(&c.method, &bad, sizeof(bad)); });
     refuse([](chq_selection_params & c) { const int bad = -1; memcpy(&c.importance, &bad, sizeof(bad)); });
@@ -1475,11 +1497,11 @@ TEST(bad_arguments) {
     refuse([](chq_selection_params & c) { c.projection = -16; });
     refuse([](chq_selection_params & c) { c.projection = 8192; });
     float out[5];
-    CHECK_STATUS(chq_importance_of(&good, CHQ_IMPORTANCE_NORM, -1, out), CHQ_STATUS_ARGUMENT);
-    CHECK_STATUS(chq_importance_of(&good, CHQ_IMPORTANCE_NORM, 0, nullptr), CHQ_STATUS_ARGUMENT);
-    CHECK_STATUS(chq_mark_breaks(&good, 0, nullptr), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_importance_of(p.rows.data(), &good, CHQ_IMPORTANCE_NORM, -1, out), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_importance_of(p.rows.data(), &good, CHQ_IMPORTANCE_NORM, 0, nullptr), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_mark_breaks(p.rows.data(), &good, 0, nullptr), CHQ_STATUS_ARGUMENT);
     uint8_t marks[5] = {};
-    CHECK_STATUS(chq_mark_breaks(&good, 3, marks), CHQ_STATUS_ARGUMENT); // a stride, but no grid
+    CHECK_STATUS(chq_mark_breaks(p.rows.data(), &good, 3, marks), CHQ_STATUS_ARGUMENT); // a stride, but no grid
     CHECK_STATUS(chq_query_entropy(p.rows.data(), 1, 1, 4, 0, out), CHQ_STATUS_ARGUMENT);
     CHECK_STATUS(chq_query_entropy(p.rows.data(), 1, 2, 2, 7, out), CHQ_STATUS_ARGUMENT);
 }
@@ -1490,12 +1512,12 @@ TEST(what_needs_more_memory_than_there_is_is_refused) {
     p.dim = 1;
     p.stride = 1;
     p.rows.resize(p.n, 1.0f);
-    const chq_image_rows view = p.view();
+    const chq_rows_info view = p.view();
     std::vector<int32_t> keep(10);
     int32_t n = 0;
     for (int method : { CHQ_SELECT_FACILITY, CHQ_SELECT_COVERAGE }) {
         const chq_selection_params params = params_of(method);
-        CHECK_STATUS(chq_select_rows(&view, &params, 10, keep.data(), &n), CHQ_STATUS_MEMORY);
+        CHECK_STATUS(chq_select_rows(p.rows.data(), &view, &params, 10, keep.data(), &n), CHQ_STATUS_MEMORY);
     }
 }
 

@@ -266,19 +266,18 @@ const chq_abi_field tree_node_fields[] = {
     FIELD(chq_tree_node, probability),
 };
 
-const chq_abi_field image_rows_fields[] = {
-    FIELD(chq_image_rows, rows),
-    FIELD(chq_image_rows, stride),
-    FIELD(chq_image_rows, n),
-    FIELD(chq_image_rows, dim),
-    FIELD(chq_image_rows, grid_width),
-    FIELD(chq_image_rows, grid_height),
-    FIELD(chq_image_rows, marks),
-    FIELD(chq_image_rows, importance),
-    FIELD(chq_image_rows, text),
-    FIELD(chq_image_rows, text_stride),
-    FIELD(chq_image_rows, n_text),
-    FIELD(chq_image_rows, vocab_mean),
+const chq_abi_field rows_info_fields[] = {
+    FIELD(chq_rows_info, stride),
+    FIELD(chq_rows_info, n),
+    FIELD(chq_rows_info, dim),
+    FIELD(chq_rows_info, grid_width),
+    FIELD(chq_rows_info, grid_height),
+    FIELD(chq_rows_info, marks),
+    FIELD(chq_rows_info, importance),
+    FIELD(chq_rows_info, text),
+    FIELD(chq_rows_info, text_stride),
+    FIELD(chq_rows_info, n_text),
+    FIELD(chq_rows_info, vocab_mean),
 };
 
 const chq_abi_field selection_params_fields[] = {
@@ -428,7 +427,7 @@ const struct chq_abi_struct * chq_abi_structs(uint32_t * n) {
         describe<chq_state_info>                  ("chq_state_info",                   state_info_fields),
         describe<chq_recycling_info>              ("chq_recycling_info",               recycling_info_fields),
         describe<chq_tree_node>                   ("chq_tree_node",                    tree_node_fields),
-        describe<chq_image_rows>                  ("chq_image_rows",                   image_rows_fields),
+        describe<chq_rows_info>                   ("chq_rows_info",                    rows_info_fields),
         describe<chq_selection_params>            ("chq_selection_params",             selection_params_fields),
         describe<chq_tile>                        ("chq_tile",                         tile_fields),
         describe<chq_chat_message>                ("chq_chat_message",                 chat_message_fields),

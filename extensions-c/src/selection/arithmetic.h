@@ -1,5 +1,5 @@
-// Arithmetic over rows of floats with the same results to the bit on every machine: a sum is LANES partial sums, one for each LANES-th element, that are
-// added up in one order; multiplications stay apart from additions. How many rows a call takes changes nothing.
+// Arithmetic over rows of floats with the same results to the bit on every machine: a sum is LANES partial sums, one for each LANES-th element, that
+// are added up in one order; multiplications stay apart from additions. How many rows a call takes changes nothing.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ struct arithmetic {
     float (*encode)(const float * x, int32_t n, float factor, int8_t * codes, float * missed);
 
     // out[i] = the sum over stretches s of scale[i, s]*query_scale[s]*(the integer dot product of STRETCH elements of row i and query)
-    void (*coarse_dots)(const int8_t * rows, const float * scale, int32_t n_rows, const int16_t * query, const float * query_scale, int32_t n_stretches,
-        float * out);
+    void (*coarse_dots)(const int8_t * rows, const float * scale, int32_t n_rows, const int16_t * query, const float * query_scale,
+        int32_t n_stretches, float * out);
 
     // floor = max(floor, x)
     void (*raise)(float * floor, const float * x, int32_t n);

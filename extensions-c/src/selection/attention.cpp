@@ -35,7 +35,8 @@ using namespace chq::selection;
 chq_status chq_received_attention(const float * queries, int32_t n_queries, int32_t n_heads, const float * keys, int32_t n, int32_t n_kv_heads,
         int32_t head_dim, float * out) {
     return guarded([&] {
-        if (n_queries < 1 || n < 0 || head_dim < 1 || n_kv_heads < 1 || n_heads < 1 || n_heads % n_kv_heads != 0 || (int64_t) n_heads * head_dim > INT32_MAX) {
+        if (n_queries < 1 || n < 0 || head_dim < 1 || n_kv_heads < 1 || n_heads < 1 || n_heads % n_kv_heads != 0 ||
+                (int64_t) n_heads * head_dim > INT32_MAX) {
             fail(CHQ_STATUS_ARGUMENT, "%d queries of %d heads, %d keys of %d heads of %d", n_queries, n_heads, n, n_kv_heads, head_dim);
         }
         if (n == 0) {

@@ -1,8 +1,9 @@
-// ToMe's bipartite matching as VisPruner uses it to drop rows: in each round every second row names the most similar of the others, and those that are most
-// similar go. At most half of the rows go in a round.
+// ToMe's bipartite matching as VisPruner uses it to drop rows: in each round every second row names the most similar of the others, and those that
+// are most similar go. At most half of the rows go in a round.
 #include "selection/methods.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace chq::selection {
 
@@ -36,7 +37,8 @@ std::vector<proposal> proposals(const directions & rows, const std::vector<int32
         rows.cosines(from.data() + begin, n, to.data(), (int32_t) to.size(), cosines.data());
         for (int32_t k = 0; k < n; ++k) {
             const auto row = cosines.begin() + (ptrdiff_t) (k * to.size());
-            out.push_back({ to.empty() ? 0.0f : *std::max_element(row, row + (ptrdiff_t) to.size()), from[begin + k] });
+            const float cosine = to.empty() ? 0.0f : *std::max_element(row, row + (ptrdiff_t) to.size());
+            out.push_back({ std::isfinite(cosine) ? cosine : 0.0f, from[begin + k] });
         }
     }
     return out;

@@ -1,5 +1,5 @@
-// Rows that belong to the layout of an image rather than to what it shows, as Pixtral's [IMG_BREAK] or image_newline of others: told by their places, or by
-// being identical to the bit.
+// Rows that belong to the layout of an image rather than to what it shows, as Pixtral's [IMG_BREAK] or image_newline of others: told by their places,
+// or by being identical to the bit.
 #include "chasqui_selection.h"
 
 #include "guard/guard.h"
@@ -12,12 +12,12 @@
 
 namespace chq::selection {
 
-static bool identical(const chq_image_rows & image, int32_t a, int32_t b) {
+static bool identical(const image_rows & image, int32_t a, int32_t b) {
     return memcmp(row_of(image, a), row_of(image, b), (size_t) image.stride * sizeof(float)) == 0;
 }
 
 // One row after each row of the grid, but maybe the last.
-static std::vector<int32_t> ends_of_grid_rows(const chq_image_rows & image) {
+static std::vector<int32_t> ends_of_grid_rows(const image_rows & image) {
     const int64_t width  = image.grid_width;
     const int64_t height = image.grid_height;
     std::vector<int32_t> ends;
@@ -33,7 +33,7 @@ static std::vector<int32_t> ends_of_grid_rows(const chq_image_rows & image) {
     return ends;
 }
 
-static std::vector<int32_t> repeated_rows(const chq_image_rows & image) {
+static std::vector<int32_t> repeated_rows(const image_rows & image) {
     std::unordered_map<uint64_t, std::vector<int32_t>> by_hash;
     std::vector<int32_t> same(image.n); // how many rows are identical to one
     for (int32_t i = 0; i < image.n; ++i) {
@@ -67,7 +67,7 @@ static std::vector<int32_t> repeated_rows(const chq_image_rows & image) {
     return repeated;
 }
 
-static std::vector<int32_t> beyond_the_grid(const chq_image_rows & image, int32_t row_stride) {
+static std::vector<int32_t> beyond_the_grid(const image_rows & image, int32_t row_stride) {
     std::vector<int32_t> rows;
     for (int32_t i = 0; i < image.n; ++i) {
         if (i % row_stride >= image.grid_width) {
@@ -82,22 +82,22 @@ static std::vector<int32_t> beyond_the_grid(const chq_image_rows & image, int32_
 using namespace chq;
 using namespace chq::selection;
 
-chq_status chq_mark_breaks(const struct chq_image_rows * image, int32_t row_stride, uint8_t * marks) {
+chq_status chq_mark_breaks(const float * rows, const struct chq_rows_info * info, int32_t row_stride, uint8_t * marks) {
     return guarded([&] {
-        check_image(image);
-        if (image->n > 0) {
+        const image_rows image = checked_image(rows, info);
+        if (image.n > 0) {
             check_pointer(marks, "marks");
         }
         std::vector<int32_t> breaks;
         if (row_stride > 0) {
-            if (image->grid_width < 1 || row_stride < image->grid_width) {
-                fail(CHQ_STATUS_ARGUMENT, "row_stride = %d for a grid that is %d wide", row_stride, image->grid_width);
+            if (image.grid_width < 1 || row_stride < image.grid_width) {
+                fail(CHQ_STATUS_ARGUMENT, "row_stride = %d for a grid that is %d wide", row_stride, image.grid_width);
             }
-            breaks = beyond_the_grid(*image, row_stride);
+            breaks = beyond_the_grid(image, row_stride);
         } else if (row_stride < 0) {
             fail(CHQ_STATUS_ARGUMENT, "row_stride = %d is negative", row_stride);
-        } else if (breaks = ends_of_grid_rows(*image); breaks.empty()) {
-            breaks = repeated_rows(*image);
+        } else if (breaks = ends_of_grid_rows(image); breaks.empty()) {
+            breaks = repeated_rows(image);
         }
         for (int32_t i : breaks) {
             marks[i] |= CHQ_ROW_BREAK;

@@ -1,16 +1,14 @@
 #include "selection/candidates.h"
 
-#include "selection/image.h"
 #include "selection/importance.h"
 #include "selection/picks.h"
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 namespace chq::selection {
 
-static std::vector<int32_t> rows_to_compare(const chq_image_rows & image) {
+static std::vector<int32_t> rows_to_compare(const image_rows & image) {
     std::vector<int32_t> rows;
     for (int32_t i = 0; i < image.n; ++i) {
         if (!is_break(image, i)) {
@@ -20,7 +18,7 @@ static std::vector<int32_t> rows_to_compare(const chq_image_rows & image) {
     return rows;
 }
 
-static std::vector<const float *> addresses(const chq_image_rows & image, const std::vector<int32_t> & rows) {
+static std::vector<const float *> addresses(const image_rows & image, const std::vector<int32_t> & rows) {
     std::vector<const float *> out;
     for (int32_t i : rows) {
         out.push_back(row_of(image, i));
@@ -28,7 +26,7 @@ static std::vector<const float *> addresses(const chq_image_rows & image, const 
     return out;
 }
 
-candidates::candidates(const chq_image_rows & image, const chq_selection_params & params) :
+candidates::candidates(const image_rows & image, const chq_selection_params & params) :
         rows_(rows_to_compare(image)), directions_(addresses(image, rows_), image.dim, params.projection, params.seed) {
     const bool given = params.importance == CHQ_IMPORTANCE_GIVEN;
     std::vector<int32_t> rows;

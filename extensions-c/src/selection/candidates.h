@@ -1,8 +1,8 @@
 // What is chosen from: the rows of an image that can be compared.
 #pragma once
 
-#include "chasqui_selection.h"
 #include "selection/directions.h"
+#include "selection/image.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -14,7 +14,7 @@ class picks;
 
 class candidates {
 public:
-    candidates(const chq_image_rows & image, const chq_selection_params & params);
+    candidates(const image_rows & image, const chq_selection_params & params);
 
     int32_t size() const { return (int32_t) rows_.size(); }
 

@@ -58,7 +58,8 @@ void for_each_field(int32_t n, int32_t width, int32_t height, F && f) {
 } // namespace
 
 // One open candidate of each field.
-static std::vector<int32_t> one_of_each_field(const task & t, int32_t n, int32_t width, int32_t height, const std::vector<int32_t> & candidate_of_cell) {
+static std::vector<int32_t> one_of_each_field(
+        const task & t, int32_t n, int32_t width, int32_t height, const std::vector<int32_t> & candidate_of_cell) {
     random_numbers random(t.params.seed);
     std::vector<int32_t> out;
     std::vector<int32_t> field;

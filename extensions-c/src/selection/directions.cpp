@@ -26,6 +26,9 @@ directions::directions(std::vector<const float *> rows, int32_t dim, int32_t pro
             project(originals_[i], to);
             rows_[i]    = to;
             inverse_[i] = inverse_root(dot(to, to, projection));
+            if (inverse_[i] == 0) {
+                std::fill(to, to + projection, 0.0f); // sums of what is finite may not be
+            }
         }
         dim_ = projection;
     } else {

@@ -1,7 +1,8 @@
-// Greedy MAP inference of a determinantal point process (Chen, Zhang, Zhou, 2018) with the kernel w_i*cosine*w_j: the row that adds most to its log-determinant.
+// Greedy MAP inference of a determinantal point process (Chen, Zhang, Zhou, 2018) with the kernel w_i*cosine*w_j: the row that adds most to its
+// log-determinant.
 //
-// The factors w leave the determinant, so that the Cholesky factor is that of the cosines. Its rows are computed only as far as a candidate needs to be looked at
-// (Hemmi et al., "Lazy and fast greedy MAP inference for determinantal point process", 2022).
+// The factors w leave the determinant, so that the Cholesky factor is that of the cosines. Its rows are computed only as far as a candidate needs to
+// be looked at (Hemmi et al., "Lazy and fast greedy MAP inference for determinantal point process", 2022).
 #include "selection/greedy.h"
 #include "selection/methods.h"
 

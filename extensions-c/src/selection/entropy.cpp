@@ -12,7 +12,8 @@ namespace chq::selection {
 
 namespace {
 
-// The heads' queries less their mean, times their transpose, over the number of heads: as many rows as heads, with the non-zero spectrum of the covariance.
+// The heads' queries less their mean, times their transpose, over the number of heads: as many rows as heads, with the non-zero spectrum of the
+// covariance.
 std::vector<double> covariance(const float * queries, int32_t n_heads, int32_t head_dim) {
     std::vector<double> centred((size_t) n_heads * head_dim);
     for (int32_t k = 0; k < head_dim; ++k) {
@@ -70,7 +71,6 @@ double entropy(std::vector<double> matrix, int32_t n, chq_entropy_form form) {
 }
 
 } // namespace
-
 } // namespace chq::selection
 
 using namespace chq;

@@ -1,7 +1,7 @@
 // Greedy selection by a score that only falls as rows are selected.
 //
-// What a row scored when it was last looked at bounds what it scores now, so that only rows at the top need another look ("lazy greedy", Minoux, 1978). The
-// result is that of looking at all of them each time.
+// What a row scored when it was last looked at bounds what it scores now, so that only rows at the top need another look ("lazy greedy", Minoux,
+// 1978). The result is that of looking at all of them each time.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,8 @@ public:
     virtual void select(int32_t i) = 0;
 };
 
-// Selects the candidates that are taken already, then the one with the greatest score, the first of equals, as long as there is room, at most so many.
+// Selects the candidates that are taken already, then the one with the greatest score, the first of equals, as long as there is room, at most so
+// many.
 void select_greedily(const candidates & all, falling_score & score, picks & chosen, int32_t most = INT32_MAX);
 
 } // namespace chq::selection

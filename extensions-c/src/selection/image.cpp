@@ -10,37 +10,41 @@ static void check_span(int64_t n, int64_t stride, const char * what) {
     }
 }
 
-void check_image(const chq_image_rows * image) {
-    check_pointer(image, "image");
-    if (image->n < 0) {
-        fail(CHQ_STATUS_ARGUMENT, "n = %d is negative", image->n);
+image_rows checked_image(const float * rows, const chq_rows_info * info) {
+    check_pointer(info, "info");
+    if (info->n < 0) {
+        fail(CHQ_STATUS_ARGUMENT, "n = %d is negative", info->n);
     }
-    if (image->dim < 1) {
-        fail(CHQ_STATUS_ARGUMENT, "dim = %d is less than 1", image->dim);
+    if (info->dim < 1) {
+        fail(CHQ_STATUS_ARGUMENT, "dim = %d is less than 1", info->dim);
     }
-    if (image->stride < image->dim) {
-        fail(CHQ_STATUS_ARGUMENT, "stride = %lld is less than dim = %d", (long long) image->stride, image->dim);
+    if (info->stride < info->dim) {
+        fail(CHQ_STATUS_ARGUMENT, "stride = %lld is less than dim = %d", (long long) info->stride, info->dim);
     }
-    if (image->n > 0) {
-        check_pointer(image->rows, "rows");
+    if (info->n > 0) {
+        check_pointer(rows, "rows");
     }
-    check_span(image->n, image->stride, "rows");
-    if (image->grid_width < 0 || image->grid_height < 0) {
-        fail(CHQ_STATUS_ARGUMENT, "a grid of %d x %d", image->grid_width, image->grid_height);
+    check_span(info->n, info->stride, "rows");
+    if (info->grid_width < 0 || info->grid_height < 0) {
+        fail(CHQ_STATUS_ARGUMENT, "a grid of %d x %d", info->grid_width, info->grid_height);
     }
-    if (image->n_text < 0) {
-        fail(CHQ_STATUS_ARGUMENT, "n_text = %d is negative", image->n_text);
+    if (info->n_text < 0) {
+        fail(CHQ_STATUS_ARGUMENT, "n_text = %d is negative", info->n_text);
     }
-    if (image->n_text > 0) {
-        check_pointer(image->text, "text");
-        if (image->text_stride < image->dim) {
-            fail(CHQ_STATUS_ARGUMENT, "text_stride = %lld is less than dim = %d", (long long) image->text_stride, image->dim);
+    if (info->n_text > 0) {
+        check_pointer(info->text, "text");
+        if (info->text_stride < info->dim) {
+            fail(CHQ_STATUS_ARGUMENT, "text_stride = %lld is less than dim = %d", (long long) info->text_stride, info->dim);
         }
-        check_span(image->n_text, image->text_stride, "rows of text");
+        check_span(info->n_text, info->text_stride, "rows of text");
     }
+    image_rows image;
+    static_cast<chq_rows_info &>(image) = *info;
+    image.rows = rows;
+    return image;
 }
 
-void check_text(const chq_image_rows & image) {
+void check_text(const image_rows & image) {
     if (image.n_text < 1) {
         fail(CHQ_STATUS_ARGUMENT, "there is no text to compare with");
     }

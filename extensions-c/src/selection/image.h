@@ -5,19 +5,25 @@
 
 namespace chq::selection {
 
-// Everything but what is particular to one function. name: of the argument.
-void check_image(const chq_image_rows * image);
-void check_text (const chq_image_rows & image); // there must be one
+struct image_rows : chq_rows_info {
+    const float * rows;
+};
 
-inline const float * row_of(const chq_image_rows & image, int32_t i) {
+// Everything is checked but what is particular to one function.
+image_rows checked_image(const float * rows, const chq_rows_info * info);
+
+// There must be a text.
+void check_text(const image_rows & image);
+
+inline const float * row_of(const image_rows & image, int32_t i) {
     return image.rows + i * image.stride;
 }
 
-inline bool is_break(const chq_image_rows & image, int32_t i) {
+inline bool is_break(const image_rows & image, int32_t i) {
     return image.marks && (image.marks[i] & CHQ_ROW_BREAK);
 }
 
-inline bool is_forced(const chq_image_rows & image, int32_t i) {
+inline bool is_forced(const image_rows & image, int32_t i) {
     return image.marks && (image.marks[i] & CHQ_ROW_FORCE);
 }
 

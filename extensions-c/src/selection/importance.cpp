@@ -15,19 +15,19 @@ static std::vector<float> distances_from_mean(const directions & rows, int32_t d
     for (int32_t i = 0; i < rows.size(); ++i) {
         constexpr int LANES = 16;
         const float * x = rows.original(i);
-        float lane[LANES] = {};
+        double lane[LANES] = {}; // the squares of what is finite may not be
         for (int32_t k = 0; k < dim; k += LANES) {
             for (int32_t l = 0; l < LANES && k + l < dim; ++l) {
-                const float d = x[k + l] - mean[k + l];
+                const double d = (double) x[k + l] - mean[k + l];
                 lane[l] += d * d;
             }
         }
-        out[i] = std::sqrt(std::accumulate(lane, lane + LANES, 0.0f));
+        out[i] = (float) std::sqrt(std::accumulate(lane, lane + LANES, 0.0));
     }
     return out;
 }
 
-std::vector<float> importance_of(const directions & rows, const chq_image_rows & image, int32_t importance, float text_sharpness) {
+std::vector<float> importance_of(const directions & rows, const image_rows & image, int32_t importance, float text_sharpness) {
     std::vector<float> out;
     switch (importance) {
         case CHQ_IMPORTANCE_NORM:

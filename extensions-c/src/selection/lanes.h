@@ -1,5 +1,5 @@
-// The functions of arithmetic.h for vectors of VECTOR floats. Each instruction set includes this in a file of its own that is compiled for it; nothing in
-// here may become a symbol that another file could end up using.
+// The functions of arithmetic.h for vectors of VECTOR floats. Each instruction set includes this in a file of its own that is compiled for it;
+// nothing in here may become a symbol that another file could end up using.
 //
 // VECTOR           floats of a vector register; divides LANES
 // TILE_A, TILE_B   rows of a tile whose sums fit the registers
@@ -148,7 +148,7 @@ static float excess(const float * x, const float * floor, int32_t n) {
             load(v, x + k + p * VECTOR);
             load(f, floor + k + p * VECTOR);
             const vec d = v - f;
-            sum[p] += d > 0 ? d : vec {};
+            sum[p] += d > 0.0f ? d : vec {};
         }
     }
     partial s;
@@ -170,7 +170,7 @@ static float encode(const float * x, int32_t n, float factor, int8_t * codes, fl
     for (int32_t k = 0; k < STRETCH; k += VECTOR) {
         vec v;
         load(v, scaled + k);
-        v = v > 0 ? v : -v;
+        v = v > 0.0f ? v : -v;
         most = v > most ? v : most;
     }
     float greatest = 0;
@@ -199,8 +199,8 @@ static float encode(const float * x, int32_t n, float factor, int8_t * codes, fl
     return scale;
 }
 
-static void coarse_dots(const int8_t * rows, const float * scale, int32_t n_rows, const int16_t * query, const float * query_scale, int32_t n_stretches,
-        float * out) {
+static void coarse_dots(const int8_t * rows, const float * scale, int32_t n_rows, const int16_t * query, const float * query_scale,
+        int32_t n_stretches, float * out) {
     for (int32_t i = 0; i < n_rows; ++i) {
         float sum = 0;
         for (int32_t s = 0; s < n_stretches; ++s) {

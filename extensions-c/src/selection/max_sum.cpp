@@ -1,7 +1,7 @@
 // Max-sum dispersion: the row whose cosines to the selected ones have the least sum, which is its product with the sum of the selected unit rows.
 //
-// A sum may fall as well as grow, so that all rows count in every step. Coarse rows tell how all sums change, within bounds; the few rows that can have the
-// least sum are then looked at exactly, from where their bounds are narrow again.
+// A sum may fall as well as grow, so that all rows count in every step. Coarse rows tell how all sums change, within bounds; the few rows that can
+// have the least sum are then looked at exactly, from where their bounds are narrow again.
 #include "selection/arithmetic.h"
 #include "selection/coarse.h"
 #include "selection/methods.h"
@@ -23,7 +23,8 @@ struct bounded {
 class unit_sum {
 public:
     explicit unit_sum(const directions & rows) :
-            rows(rows), coarse(rows), sum(rows.dim()), unit(rows.dim()), products(rows.size()), about(rows.size()), off(rows.size()) {}
+            rows(rows), coarse(rows), sum(rows.dim()), unit(rows.dim()), products(rows.size()), about(rows.size()), off(rows.size()),
+            least(rows.size()) {}
 
     void add(int32_t i) {
         for (int32_t k = 0; k < rows.dim(); ++k) {
@@ -43,20 +44,24 @@ public:
     // Of the open candidates, which there are, the one with the least product, the first of equals.
     int32_t least_of(const std::vector<int32_t> & open) {
         const double rounding = rounding_of_products();
+        bounded first = { INFINITY, open[0] };
+        for (int32_t i : open) {
+            least[i] = (float) (about[i] - off[i] - rounding);
+            first = std::min(first, bounded { least[i], i });
+        }
+        bounded best = exactly(first.candidate);
         possible.clear();
         for (int32_t i : open) {
-            possible.push_back({ (float) (about[i] - off[i] - rounding), i });
-        }
-        const bounded first = *std::min_element(possible.begin(), possible.end());
-        bounded best = exactly(first.candidate);
-        possible.erase(std::remove_if(possible.begin(), possible.end(),
-            [&](const bounded & p) { return p.sum > best.sum || p.candidate == first.candidate; }), possible.end());
-        std::sort(possible.begin(), possible.end());
-        for (const bounded & p : possible) {
-            if (p.sum > best.sum) {
-                break;
+            if (least[i] <= best.sum && i != first.candidate) {
+                possible.push_back({ least[i], i });
             }
-            best = std::min(best, exactly(p.candidate));
+        }
+        const auto later = [](const bounded & a, const bounded & b) { return b < a; };
+        std::make_heap(possible.begin(), possible.end(), later);
+        while (!possible.empty() && possible.front().sum <= best.sum) {
+            best = std::min(best, exactly(possible.front().candidate));
+            std::pop_heap(possible.begin(), possible.end(), later);
+            possible.pop_back();
         }
         return best.candidate;
     }
@@ -69,7 +74,8 @@ private:
         return { product, i };
     }
 
-    // Of two products of one row with sums, as fp32 rounds them, against their difference: what partial sums, their total and the sum of units add up to, twice.
+    // Of two products of one row with sums, as fp32 rounds them, against their difference: what partial sums, their total and the sum of units add up
+    // to, twice.
     double rounding_of_products() const {
         const double length = std::sqrt((double) dot(sum.data(), sum.data(), rows.dim()));
         return 1.1 * (rows.dim() / LANES + 16 + n_added) * length * std::ldexp(1.0, -23);
@@ -82,6 +88,7 @@ private:
     std::vector<float>   products;
     std::vector<double>  about; // products with the sum
     std::vector<double>  off;   // by how much at most
+    std::vector<float>   least; // bounds of the products
     std::vector<bounded> possible;
     int32_t              n_added = 0;
 };
@@ -99,15 +106,16 @@ void select_max_sum(task & t) {
             open.push_back(i);
         }
     }
-    const auto no_longer_open = [&](int32_t i) { return t.chosen.taken(all.row(i)) || !t.chosen.fits(all.row(i)); };
-    while (t.chosen.room() > 0) {
-        open.erase(std::remove_if(open.begin(), open.end(), no_longer_open), open.end());
-        if (open.empty()) {
+    while (t.chosen.room() > 0 && !open.empty()) {
+        const int32_t i = sum.any() ? sum.least_of(open) : all.most_important(t.chosen);
+        if (i < 0) {
             break;
         }
-        const int32_t i = sum.any() ? sum.least_of(open) : all.most_important(t.chosen);
-        t.chosen.take(all.row(i));
-        sum.add(i);
+        open.erase(std::lower_bound(open.begin(), open.end(), i));
+        if (t.chosen.fits(all.row(i))) {
+            t.chosen.take(all.row(i));
+            sum.add(i);
+        }
     }
 }
 

@@ -14,13 +14,13 @@ namespace chq::selection {
 
 namespace {
 
-bool is_finite(const chq_image_rows & image, int32_t i) {
+bool is_finite(const image_rows & image, int32_t i) {
     const float * row = row_of(image, i);
     return std::all_of(row, row + image.stride, [](float x) { return std::isfinite(x); });
 }
 
 // Of each row: the place in keep of the row that it joins, -1 if it stays or is lost.
-std::vector<int32_t> joins(const chq_image_rows & image, const int32_t * keep, int32_t n_keep) {
+std::vector<int32_t> joins(const image_rows & image, const int32_t * keep, int32_t n_keep) {
     std::vector<const float *> addresses;
     for (int32_t i = 0; i < image.n; ++i) {
         addresses.push_back(row_of(image, i));
@@ -59,15 +59,9 @@ std::vector<int32_t> joins(const chq_image_rows & image, const int32_t * keep, i
 
 } // namespace
 
-static void merge(const chq_image_rows & image, const int32_t * keep, int32_t n_keep, float weight, float * out, int64_t out_stride) {
+static void merge(const image_rows & image, const int32_t * keep, int32_t n_keep, float weight, float * out, int64_t out_stride) {
     const std::vector<int32_t> to = joins(image, keep, n_keep);
-    std::vector<int32_t> count(n_keep);
     std::vector<double>  sums;
-    for (int32_t p : to) {
-        if (p >= 0) {
-            ++count[p];
-        }
-    }
     std::vector<std::vector<int32_t>> members(n_keep);
     for (int32_t i = 0; i < image.n; ++i) {
         if (to[i] >= 0) {
@@ -87,9 +81,8 @@ static void merge(const chq_image_rows & image, const int32_t * keep, int32_t n_
             }
         }
         const double n = (double) members[p].size();
-        const double w = std::min((double) weight, n / (n + 1));
         for (int64_t k = 0; k < image.stride; ++k) {
-            row[k] = (float) ((1 - w) * row[k] + w * (sums[k] / n));
+            row[k] = (float) ((1 - (double) weight) * row[k] + weight * (sums[k] / n));
         }
     }
 }
@@ -99,16 +92,17 @@ static void merge(const chq_image_rows & image, const int32_t * keep, int32_t n_
 using namespace chq;
 using namespace chq::selection;
 
-chq_status chq_merge_rows(const struct chq_image_rows * image, const int32_t * keep, int32_t n_keep, float weight, float * out, int64_t out_stride) {
+chq_status chq_merge_rows(
+        const float * rows, const struct chq_rows_info * info, const int32_t * keep, int32_t n_keep, float weight, float * out, int64_t out_stride) {
     return guarded([&] {
-        check_image(image);
-        if (n_keep < 0 || n_keep > image->n) {
-            fail(CHQ_STATUS_ARGUMENT, "n_keep = %d is not in 0..%d", n_keep, image->n);
+        const image_rows image = checked_image(rows, info);
+        if (n_keep < 0 || n_keep > image.n) {
+            fail(CHQ_STATUS_ARGUMENT, "n_keep = %d is not in 0..%d", n_keep, image.n);
         }
         if (!(weight >= 0 && weight <= 0.5f)) {
             fail(CHQ_STATUS_ARGUMENT, "weight = %g is not in 0..0.5", weight);
         }
-        if (out_stride < image->stride || out_stride > INT64_MAX / (int64_t) sizeof(float) / std::max(n_keep, 1)) {
+        if (out_stride < image.stride || out_stride > INT64_MAX / (int64_t) sizeof(float) / std::max(n_keep, 1)) {
             fail(CHQ_STATUS_ARGUMENT, "out_stride = %lld is less than the stride of the rows, or too large", (long long) out_stride);
         }
         if (n_keep > 0) {
@@ -116,11 +110,11 @@ chq_status chq_merge_rows(const struct chq_image_rows * image, const int32_t * k
             check_pointer(out, "out");
         }
         for (int32_t p = 0; p < n_keep; ++p) {
-            if (keep[p] < 0 || keep[p] >= image->n || (p > 0 && keep[p] <= keep[p - 1])) {
+            if (keep[p] < 0 || keep[p] >= image.n || (p > 0 && keep[p] <= keep[p - 1])) {
                 fail(CHQ_STATUS_ARGUMENT, "keep[%d] = %d is no row, or does not ascend", p, keep[p]);
             }
         }
-        merge(*image, keep, n_keep, weight, out, out_stride);
+        merge(image, keep, n_keep, weight, out, out_stride);
         return CHQ_STATUS_OK;
     });
 }

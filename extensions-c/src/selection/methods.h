@@ -1,17 +1,17 @@
 // The methods of selection: each adds to what is chosen until there is no room or no candidate that fits.
 #pragma once
 
-#include "chasqui_selection.h"
 #include "selection/candidates.h"
+#include "selection/image.h"
 #include "selection/picks.h"
 
 namespace chq::selection {
 
 struct task {
-    task(const chq_image_rows & image, const chq_selection_params & params, int32_t k) :
+    task(const image_rows & image, const chq_selection_params & params, int32_t k) :
             image(image), params(params), all(image, params), chosen(image, k) {}
 
-    const chq_image_rows &       image;
+    const image_rows &           image;
     const chq_selection_params & params;
     const candidates             all;
     picks                        chosen;

@@ -1,10 +1,8 @@
 #include "selection/picks.h"
 
-#include "guard/guard.h"
-
 namespace chq::selection {
 
-int32_t picks::count_forced(const chq_image_rows & image) {
+int32_t picks::count_forced(const image_rows & image) {
     int32_t count = 0;
     for (int32_t i = 0; i < image.n; ++i) {
         count += is_forced(image, i);
@@ -12,7 +10,7 @@ int32_t picks::count_forced(const chq_image_rows & image) {
     return count;
 }
 
-picks::picks(const chq_image_rows & image, int32_t k) : kept(image.n), breaks(image.n), is_break(image.n), left(k) {
+picks::picks(const image_rows & image, int32_t k) : kept(image.n), breaks(image.n), is_break(image.n), left(k) {
     int32_t next = image.n;
     for (int32_t i = image.n - 1; i >= 0; --i) {
         is_break[i] = selection::is_break(image, i);

@@ -11,9 +11,9 @@ namespace chq::selection {
 class picks {
 public:
     // Takes the forced rows of the image at once. They must be at most k.
-    picks(const chq_image_rows & image, int32_t k);
+    picks(const image_rows & image, int32_t k);
 
-    static int32_t count_forced(const chq_image_rows & image);
+    static int32_t count_forced(const image_rows & image);
 
     // Whether there is room for a row that is no break and the breaks that it would bring along. Once false, it stays so until the row is taken.
     bool fits(int32_t row) const { return cost(row) <= left; }

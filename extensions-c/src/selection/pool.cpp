@@ -18,7 +18,7 @@ namespace {
 struct axis {
     axis(int32_t length, int32_t block) : size(std::min(length, block)), count((length + size - 1) / size), length(length) {}
 
-    int32_t begin(int32_t b) const { return count == 1 ? 0 : (int32_t) (((int64_t) b * (length - size) + (count - 1) / 2) / (count - 1)); }
+    int32_t begin(int32_t b) const { return count == 1 ? 0 : (int32_t) ((int64_t) b * (length - size) / (count - 1)); }
 
     int32_t size;
     int32_t count;
@@ -26,7 +26,7 @@ struct axis {
 };
 
 // Of each row its largest cosine to the text; 0 for one that has no direction.
-std::vector<float> largest_cosines(const chq_image_rows & image) {
+std::vector<float> largest_cosines(const image_rows & image) {
     std::vector<const float *> addresses;
     for (int32_t i = 0; i < image.n; ++i) {
         addresses.push_back(row_of(image, i));
@@ -53,7 +53,7 @@ std::vector<float> largest_cosines(const chq_image_rows & image) {
 }
 
 // The mean of the rows, weighted by softmax(sharpness*cosine). Rows that are not finite count only where a block has no others.
-void pool(const chq_image_rows & image, const std::vector<int32_t> & rows, const std::vector<float> & cosines, float sharpness, float * out) {
+void pool(const image_rows & image, const std::vector<int32_t> & rows, const std::vector<float> & cosines, float sharpness, float * out) {
     const auto is_finite = [&](int32_t i) {
         return std::all_of(row_of(image, i), row_of(image, i) + image.stride, [](float x) { return std::isfinite(x); });
     };
@@ -82,20 +82,19 @@ void pool(const chq_image_rows & image, const std::vector<int32_t> & rows, const
 }
 
 } // namespace
-
 } // namespace chq::selection
 
 using namespace chq;
 using namespace chq::selection;
 
-chq_status chq_pool_blocks(const struct chq_image_rows * image, int32_t n_frames, int32_t block_frames, int32_t block_side, float sharpness, float * out,
-        int64_t out_stride, int32_t * n_out) {
+chq_status chq_pool_blocks(const float * rows, const struct chq_rows_info * info, int32_t n_frames, int32_t block_frames,
+        int32_t block_side, float sharpness, float * out, int64_t out_stride, int32_t * n_out) {
     return guarded([&] {
-        check_image(image);
+        const image_rows image = checked_image(rows, info);
         check_pointer(n_out, "n_out");
-        const int64_t cells = (int64_t) image->grid_width * image->grid_height;
-        if (n_frames < 1 || cells < 1 || cells > INT32_MAX || cells * n_frames != image->n) {
-            fail(CHQ_STATUS_ARGUMENT, "%d rows are not %d frames of %d x %d", image->n, n_frames, image->grid_width, image->grid_height);
+        const int64_t cells = (int64_t) image.grid_width * image.grid_height;
+        if (n_frames < 1 || cells < 1 || cells > INT32_MAX || cells * n_frames != image.n) {
+            fail(CHQ_STATUS_ARGUMENT, "%d rows are not %d frames of %d x %d", image.n, n_frames, image.grid_width, image.grid_height);
         }
         if (block_frames < 1 || block_side < 1) {
             fail(CHQ_STATUS_ARGUMENT, "blocks of %d frames and side %d", block_frames, block_side);
@@ -103,36 +102,36 @@ chq_status chq_pool_blocks(const struct chq_image_rows * image, int32_t n_frames
         if (!(sharpness >= 0 && sharpness <= 1000)) {
             fail(CHQ_STATUS_ARGUMENT, "sharpness = %g is not in 0..1000", sharpness);
         }
-        for (int32_t i = 0; i < image->n; ++i) {
-            if (is_break(*image, i)) {
+        for (int32_t i = 0; i < image.n; ++i) {
+            if (is_break(image, i)) {
                 fail(CHQ_STATUS_ARGUMENT, "row %d belongs to the layout: frames must be without such rows", i);
             }
         }
         const axis t(n_frames, block_frames);
-        const axis y(image->grid_height, block_side);
-        const axis x(image->grid_width, block_side);
+        const axis y(image.grid_height, block_side);
+        const axis x(image.grid_width, block_side);
         *n_out = t.count * y.count * x.count;
         if (!out) {
             return CHQ_STATUS_OK;
         }
-        if (out_stride < image->stride || out_stride > INT64_MAX / (int64_t) sizeof(float) / *n_out) {
+        if (out_stride < image.stride || out_stride > INT64_MAX / (int64_t) sizeof(float) / *n_out) {
             fail(CHQ_STATUS_ARGUMENT, "out_stride = %lld is less than the stride of the rows, or too large", (long long) out_stride);
         }
-        const std::vector<float> cosines = image->n_text > 0 ? largest_cosines(*image) : std::vector<float>(image->n);
-        std::vector<int32_t> rows;
+        const std::vector<float> cosines = image.n_text > 0 ? largest_cosines(image) : std::vector<float>(image.n);
+        std::vector<int32_t> block;
         for (int32_t b = 0; b < *n_out; ++b) {
             const int32_t frame = t.begin(b / (y.count * x.count));
             const int32_t top   = y.begin(b / x.count % y.count);
             const int32_t left  = x.begin(b % x.count);
-            rows.clear();
+            block.clear();
             for (int32_t f = frame; f < frame + t.size; ++f) {
                 for (int32_t r = top; r < top + y.size; ++r) {
                     for (int32_t c = left; c < left + x.size; ++c) {
-                        rows.push_back((int32_t) ((f * (int64_t) image->grid_height + r) * image->grid_width + c));
+                        block.push_back((int32_t) ((f * (int64_t) image.grid_height + r) * image.grid_width + c));
                     }
                 }
             }
-            pool(*image, rows, cosines, sharpness, out + b * out_stride);
+            pool(image, block, cosines, sharpness, out + b * out_stride);
         }
         return CHQ_STATUS_OK;
     });

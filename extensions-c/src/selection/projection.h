@@ -1,8 +1,8 @@
 // A random projection that keeps angles about as well as one by Gaussian numbers, in the time of reading a row.
 //
-// A row is cut into stretches; in each, random signs and a Hadamard transform mix what lies LANES apart. The rows of LANES floats that this gives are added up
-// onto the output with random signs, each LANES-th of them turned by another number of lanes, so that every output is a signed sum of all inputs.
-// After Ailon and Chazelle, "The fast Johnson-Lindenstrauss transform", 2009.
+// A row is cut into stretches; in each, random signs and a Hadamard transform mix what lies LANES apart. The rows of LANES floats that this gives are
+// added up onto the output with random signs, each LANES-th of them turned by another number of lanes, so that every output is a signed sum of all
+// inputs. After Ailon and Chazelle, "The fast Johnson-Lindenstrauss transform", 2009.
 #pragma once
 
 #include <cstdint>

@@ -26,7 +26,7 @@ static float inverse_norm(const float * row, int32_t dim) {
 }
 
 // Unit rows; zeros for what has no direction.
-static std::vector<float> centred_text(const chq_image_rows & image) {
+static std::vector<float> centred_text(const image_rows & image) {
     const int32_t dim = image.dim;
     std::vector<float> unit((size_t) image.n_text * dim);
     for (int32_t t = 0; t < image.n_text; ++t) {
@@ -42,7 +42,7 @@ static std::vector<float> centred_text(const chq_image_rows & image) {
     return unit;
 }
 
-void centred_cosines(const directions & rows, const chq_image_rows & image, const std::function<void(int32_t row, const float * cosines)> & take) {
+void centred_cosines(const directions & rows, const image_rows & image, const std::function<void(int32_t row, const float * cosines)> & take) {
     const int32_t dim = image.dim;
     const std::vector<float> mean = mean_row(rows, dim);
     const std::vector<float> text = centred_text(image);
@@ -81,7 +81,7 @@ float relevance(const float * cosines, int32_t n, float sharpness) {
     return (float) (sum / weights);
 }
 
-std::vector<float> relevance(const directions & rows, const chq_image_rows & image, float sharpness) {
+std::vector<float> relevance(const directions & rows, const image_rows & image, float sharpness) {
     std::vector<float> out(rows.size());
     centred_cosines(rows, image, [&](int32_t row, const float * cosines) { out[row] = relevance(cosines, image.n_text, sharpness); });
     return out;

@@ -13,7 +13,8 @@ namespace {
 // Least squared Euclidean distance to the selected rows.
 class distance_score final : public falling_score {
 public:
-    distance_score(const candidates & all, int32_t pivot) : all(all), pivot(pivot), squared(all.size()), least(all.size(), INFINITY), seen(all.size()) {
+    distance_score(const candidates & all, int32_t pivot) :
+            all(all), pivot(pivot), squared(all.size()), least(all.size(), INFINITY), seen(all.size()) {
         for (int32_t i = 0; i < all.size(); ++i) {
             all.to().products(i, &i, 1, &squared[i]);
         }
@@ -65,6 +66,7 @@ public:
         decompose();
     }
 
+    // 0 where fp32 cannot tell.
     double squared_error(int32_t i) const {
         std::vector<float> products(size);
         rows.products(i, basis.data(), (int32_t) size, products.data());
@@ -79,7 +81,7 @@ public:
             }
             error += c[a] * (own - 2 * products[a]);
         }
-        return error;
+        return error > 0 ? error : 0;
     }
 
 private:

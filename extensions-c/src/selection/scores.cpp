@@ -15,7 +15,7 @@ namespace chq::selection {
 
 // The rows that can be compared, and which ones they are.
 struct comparable_rows {
-    explicit comparable_rows(const chq_image_rows & image) : rows(addresses(image, numbers), image.dim, 0, 0) {
+    explicit comparable_rows(const image_rows & image) : rows(addresses(image, numbers), image.dim, 0, 0) {
         std::vector<int32_t> finite;
         for (int32_t i = 0; i < rows.size(); ++i) {
             if (std::isfinite(rows.squared_norm(i))) {
@@ -29,7 +29,7 @@ struct comparable_rows {
         numbers = finite;
     }
 
-    static std::vector<const float *> addresses(const chq_image_rows & image, std::vector<int32_t> & numbers) {
+    static std::vector<const float *> addresses(const image_rows & image, std::vector<int32_t> & numbers) {
         std::vector<const float *> out;
         for (int32_t i = 0; i < image.n; ++i) {
             if (!is_break(image, i)) {
@@ -44,7 +44,7 @@ struct comparable_rows {
     directions           rows;
 };
 
-static void rank_parts(const chq_image_rows & image, const int32_t * begin, int32_t n_parts, float * out) {
+static void rank_parts(const image_rows & image, const int32_t * begin, int32_t n_parts, float * out) {
     const comparable_rows all(image);
     std::vector<float> best((size_t) n_parts * image.n_text, -INFINITY);
     int32_t part = 0;
@@ -71,9 +71,9 @@ static void rank_parts(const chq_image_rows & image, const int32_t * begin, int3
 using namespace chq;
 using namespace chq::selection;
 
-chq_status chq_importance_of(const struct chq_image_rows * image, int32_t importance, float sharpness, float * out) {
+chq_status chq_importance_of(const float * rows, const struct chq_rows_info * info, int32_t importance, float sharpness, float * out) {
     return guarded([&] {
-        check_image(image);
+        const image_rows image = checked_image(rows, info);
         if (importance < CHQ_IMPORTANCE_NORM || importance > CHQ_IMPORTANCE_TEXT) {
             fail(CHQ_STATUS_ARGUMENT, "importance = %d is none that can be computed", importance);
         }
@@ -81,15 +81,15 @@ chq_status chq_importance_of(const struct chq_image_rows * image, int32_t import
             fail(CHQ_STATUS_ARGUMENT, "sharpness = %g is not in 0..1000", sharpness);
         }
         if (importance == CHQ_IMPORTANCE_TEXT) {
-            check_text(*image);
+            check_text(image);
         }
-        if (image->n > 0) {
+        if (image.n > 0) {
             check_pointer(out, "out");
         }
-        const comparable_rows all(*image);
-        const std::vector<float> scores = importance_of(all.rows, *image, importance, sharpness);
-        for (int32_t i = 0; i < image->n; ++i) {
-            out[i] = is_break(*image, i) ? 0.0f : std::numeric_limits<float>::quiet_NaN();
+        const comparable_rows all(image);
+        const std::vector<float> scores = importance_of(all.rows, image, importance, sharpness);
+        for (int32_t i = 0; i < image.n; ++i) {
+            out[i] = is_break(image, i) ? 0.0f : std::numeric_limits<float>::quiet_NaN();
         }
         for (size_t i = 0; i < scores.size(); ++i) {
             out[all.numbers[i]] = scores[i];
@@ -98,19 +98,19 @@ chq_status chq_importance_of(const struct chq_image_rows * image, int32_t import
     });
 }
 
-chq_status chq_rank_parts(const struct chq_image_rows * image, const int32_t * begin, int32_t n_parts, float * out) {
+chq_status chq_rank_parts(const float * rows, const struct chq_rows_info * info, const int32_t * begin, int32_t n_parts, float * out) {
     return guarded([&] {
-        check_image(image);
-        check_text(*image);
+        const image_rows image = checked_image(rows, info);
+        check_text(image);
         if (n_parts < 1) {
             fail(CHQ_STATUS_ARGUMENT, "n_parts = %d is less than 1", n_parts);
         }
         check_pointer(begin, "begin");
         check_pointer(out, "out");
-        if (begin[0] != 0 || begin[n_parts] != image->n || !std::is_sorted(begin, begin + n_parts + 1)) {
-            fail(CHQ_STATUS_ARGUMENT, "begin does not ascend from 0 to n = %d", image->n);
+        if (begin[0] != 0 || begin[n_parts] != image.n || !std::is_sorted(begin, begin + n_parts + 1)) {
+            fail(CHQ_STATUS_ARGUMENT, "begin does not ascend from 0 to n = %d", image.n);
         }
-        rank_parts(*image, begin, n_parts, out);
+        rank_parts(image, begin, n_parts, out);
         return CHQ_STATUS_OK;
     });
 }

@@ -22,7 +22,7 @@ static void check_range(float value, float least, float most, const char * what)
     }
 }
 
-static void check_params(const chq_selection_params * params, const chq_image_rows & image) {
+static void check_params(const chq_selection_params * params, const image_rows & image) {
     check_pointer(params, "params");
     check_enum(params->method,     CHQ_SELECT_MMR,      CHQ_SELECT_HERDING,   "method");
     check_enum(params->importance, CHQ_IMPORTANCE_NONE, CHQ_IMPORTANCE_GIVEN, "importance");
@@ -65,7 +65,7 @@ static void select(task & t) {
     }
 }
 
-static std::vector<int32_t> selected_rows(const chq_image_rows & image, const chq_selection_params & params, int32_t k) {
+static std::vector<int32_t> selected_rows(const image_rows & image, const chq_selection_params & params, int32_t k) {
     task t(image, params, k);
     if (t.chosen.room() > 0) {
         select(t);
@@ -94,30 +94,31 @@ struct chq_selection_params chq_selection_default_params(void) {
     return params;
 }
 
-chq_status chq_select_rows(const struct chq_image_rows * image, const struct chq_selection_params * params, int32_t k, int32_t * keep, int32_t * n_keep) {
+chq_status chq_select_rows(const float * rows, const struct chq_rows_info * info, const struct chq_selection_params * params, int32_t k,
+        int32_t * keep, int32_t * n_keep) {
     return guarded([&] {
-        check_image(image);
-        check_params(params, *image);
+        const image_rows image = checked_image(rows, info);
+        check_params(params, image);
         check_pointer(n_keep, "n_keep");
         if (k < 0) {
             fail(CHQ_STATUS_ARGUMENT, "k = %d is negative", k);
         }
-        if (k > 0 && image->n > 0) {
+        if (k > 0 && image.n > 0) {
             check_pointer(keep, "keep");
         }
-        const int32_t n_forced = picks::count_forced(*image);
+        const int32_t n_forced = picks::count_forced(image);
         if (n_forced > k) {
             fail(CHQ_STATUS_ARGUMENT, "%d rows are forced, and only %d are to be kept", n_forced, k);
         }
-        if (k >= image->n) {
-            for (int32_t i = 0; i < image->n; ++i) {
+        if (k >= image.n) {
+            for (int32_t i = 0; i < image.n; ++i) {
                 keep[i] = i;
             }
-            *n_keep = image->n;
+            *n_keep = image.n;
         } else {
-            const std::vector<int32_t> rows = selected_rows(*image, *params, k);
-            std::copy(rows.begin(), rows.end(), keep);
-            *n_keep = (int32_t) rows.size();
+            const std::vector<int32_t> selected = selected_rows(image, *params, k);
+            std::copy(selected.begin(), selected.end(), keep);
+            *n_keep = (int32_t) selected.size();
         }
         return CHQ_STATUS_OK;
     });

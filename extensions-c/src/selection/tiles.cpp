@@ -24,11 +24,10 @@ static void check_tile(const chq_tile & tile) {
     }
 }
 
-static void check_scores(const float * score, int32_t width, int32_t height) {
+static void check_grid(int32_t width, int32_t height) {
     if (width < 1 || height < 1 || (int64_t) width * height > INT32_MAX) {
         fail(CHQ_STATUS_ARGUMENT, "a grid of %d x %d", width, height);
     }
-    check_pointer(score, "score");
 }
 
 // NaN and less than nothing count as nothing.
@@ -70,8 +69,8 @@ static std::vector<double> shares(const float * score, int32_t width, int32_t he
     return p;
 }
 
-// Where the centre of cell i of n, between two fractions of the side, lies among the centres of n_from cells of the whole: the cell before it and how far it is
-// from there to the next.
+// Where the centre of cell i of n, between two fractions of the side, lies among the centres of n_from cells of the whole: the cell before it and how
+// far it is from there to the next.
 static void locate(int32_t i, int32_t n, float begin, float end, int32_t n_from, int32_t & before, double & part) {
     const double at = (begin + (end - begin) * (i + 0.5) / n) * n_from - 0.5;
     const double in = std::min(std::max(at, 0.0), n_from - 1.0);
@@ -87,7 +86,8 @@ using namespace chq::selection;
 chq_status chq_tile_budget(const float * score, int32_t grid_width, int32_t grid_height, const struct chq_tile * tiles, int32_t n_tiles, float ratio,
         float temperature, int32_t * keep) {
     return guarded([&] {
-        check_scores(score, grid_width, grid_height);
+        check_grid(grid_width, grid_height);
+        check_pointer(score, "score");
         if (n_tiles < 1) {
             fail(CHQ_STATUS_ARGUMENT, "n_tiles = %d is less than 1", n_tiles);
         }
@@ -111,13 +111,15 @@ chq_status chq_tile_budget(const float * score, int32_t grid_width, int32_t grid
     });
 }
 
-chq_status chq_tile_importance(const float * score, int32_t grid_width, int32_t grid_height, const struct chq_tile * tile, int32_t width, int32_t height,
-        float * out) {
+chq_status chq_tile_importance(const float * score, int32_t grid_width, int32_t grid_height, const struct chq_tile * tile, int32_t width,
+        int32_t height, float * out) {
     return guarded([&] {
-        check_scores(score, grid_width, grid_height);
+        check_grid(grid_width, grid_height);
+        check_pointer(score, "score");
         check_pointer(tile, "tile");
         check_tile(*tile);
-        check_scores(out, width, height);
+        check_grid(width, height);
+        check_pointer(out, "out");
         for (int32_t y = 0; y < height; ++y) {
             int32_t top;
             double  down;

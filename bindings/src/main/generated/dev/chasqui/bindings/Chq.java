@@ -11591,6 +11591,7 @@ public class Chq extends Chq$shared {
             Chq.C_INT,
             Chq.C_POINTER,
             Chq.C_POINTER,
+            Chq.C_POINTER,
             Chq.C_INT,
             Chq.C_POINTER,
             Chq.C_POINTER
@@ -11604,7 +11605,7 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * chq_status chq_select_rows(const struct chq_image_rows *image, const struct chq_selection_params *params, int32_t k, int32_t *keep, int32_t *n_keep)
+     * chq_status chq_select_rows(const float *rows, const struct chq_rows_info *info, const struct chq_selection_params *params, int32_t k, int32_t *keep, int32_t *n_keep)
      * }
      */
     public static FunctionDescriptor chq_select_rows$descriptor() {
@@ -11614,7 +11615,7 @@ public class Chq extends Chq$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * chq_status chq_select_rows(const struct chq_image_rows *image, const struct chq_selection_params *params, int32_t k, int32_t *keep, int32_t *n_keep)
+     * chq_status chq_select_rows(const float *rows, const struct chq_rows_info *info, const struct chq_selection_params *params, int32_t k, int32_t *keep, int32_t *n_keep)
      * }
      */
     public static MethodHandle chq_select_rows$handle() {
@@ -11624,7 +11625,7 @@ public class Chq extends Chq$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * chq_status chq_select_rows(const struct chq_image_rows *image, const struct chq_selection_params *params, int32_t k, int32_t *keep, int32_t *n_keep)
+     * chq_status chq_select_rows(const float *rows, const struct chq_rows_info *info, const struct chq_selection_params *params, int32_t k, int32_t *keep, int32_t *n_keep)
      * }
      */
     public static MemorySegment chq_select_rows$address() {
@@ -11633,16 +11634,16 @@ public class Chq extends Chq$shared {
 
     /**
      * {@snippet lang=c :
-     * chq_status chq_select_rows(const struct chq_image_rows *image, const struct chq_selection_params *params, int32_t k, int32_t *keep, int32_t *n_keep)
+     * chq_status chq_select_rows(const float *rows, const struct chq_rows_info *info, const struct chq_selection_params *params, int32_t k, int32_t *keep, int32_t *n_keep)
      * }
      */
-    public static int chq_select_rows(MemorySegment image, MemorySegment params, int k, MemorySegment keep, MemorySegment n_keep) {
+    public static int chq_select_rows(MemorySegment rows, MemorySegment info, MemorySegment params, int k, MemorySegment keep, MemorySegment n_keep) {
         var mh$ = chq_select_rows.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_select_rows", image, params, k, keep, n_keep);
+                traceDowncall("chq_select_rows", rows, info, params, k, keep, n_keep);
             }
-            return (int)mh$.invokeExact(image, params, k, keep, n_keep);
+            return (int)mh$.invokeExact(rows, info, params, k, keep, n_keep);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -11653,6 +11654,7 @@ public class Chq extends Chq$shared {
     private static class chq_mark_breaks {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,
+            Chq.C_POINTER,
             Chq.C_POINTER,
             Chq.C_INT,
             Chq.C_POINTER
@@ -11666,7 +11668,7 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * chq_status chq_mark_breaks(const struct chq_image_rows *image, int32_t row_stride, uint8_t *marks)
+     * chq_status chq_mark_breaks(const float *rows, const struct chq_rows_info *info, int32_t row_stride, uint8_t *marks)
      * }
      */
     public static FunctionDescriptor chq_mark_breaks$descriptor() {
@@ -11676,7 +11678,7 @@ public class Chq extends Chq$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * chq_status chq_mark_breaks(const struct chq_image_rows *image, int32_t row_stride, uint8_t *marks)
+     * chq_status chq_mark_breaks(const float *rows, const struct chq_rows_info *info, int32_t row_stride, uint8_t *marks)
      * }
      */
     public static MethodHandle chq_mark_breaks$handle() {
@@ -11686,7 +11688,7 @@ public class Chq extends Chq$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * chq_status chq_mark_breaks(const struct chq_image_rows *image, int32_t row_stride, uint8_t *marks)
+     * chq_status chq_mark_breaks(const float *rows, const struct chq_rows_info *info, int32_t row_stride, uint8_t *marks)
      * }
      */
     public static MemorySegment chq_mark_breaks$address() {
@@ -11695,16 +11697,16 @@ public class Chq extends Chq$shared {
 
     /**
      * {@snippet lang=c :
-     * chq_status chq_mark_breaks(const struct chq_image_rows *image, int32_t row_stride, uint8_t *marks)
+     * chq_status chq_mark_breaks(const float *rows, const struct chq_rows_info *info, int32_t row_stride, uint8_t *marks)
      * }
      */
-    public static int chq_mark_breaks(MemorySegment image, int row_stride, MemorySegment marks) {
+    public static int chq_mark_breaks(MemorySegment rows, MemorySegment info, int row_stride, MemorySegment marks) {
         var mh$ = chq_mark_breaks.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_mark_breaks", image, row_stride, marks);
+                traceDowncall("chq_mark_breaks", rows, info, row_stride, marks);
             }
-            return (int)mh$.invokeExact(image, row_stride, marks);
+            return (int)mh$.invokeExact(rows, info, row_stride, marks);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -11715,6 +11717,7 @@ public class Chq extends Chq$shared {
     private static class chq_importance_of {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,
+            Chq.C_POINTER,
             Chq.C_POINTER,
             Chq.C_INT,
             Chq.C_FLOAT,
@@ -11729,7 +11732,7 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * chq_status chq_importance_of(const struct chq_image_rows *image, int32_t importance, float sharpness, float *out)
+     * chq_status chq_importance_of(const float *rows, const struct chq_rows_info *info, int32_t importance, float sharpness, float *out)
      * }
      */
     public static FunctionDescriptor chq_importance_of$descriptor() {
@@ -11739,7 +11742,7 @@ public class Chq extends Chq$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * chq_status chq_importance_of(const struct chq_image_rows *image, int32_t importance, float sharpness, float *out)
+     * chq_status chq_importance_of(const float *rows, const struct chq_rows_info *info, int32_t importance, float sharpness, float *out)
      * }
      */
     public static MethodHandle chq_importance_of$handle() {
@@ -11749,7 +11752,7 @@ public class Chq extends Chq$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * chq_status chq_importance_of(const struct chq_image_rows *image, int32_t importance, float sharpness, float *out)
+     * chq_status chq_importance_of(const float *rows, const struct chq_rows_info *info, int32_t importance, float sharpness, float *out)
      * }
      */
     public static MemorySegment chq_importance_of$address() {
@@ -11758,16 +11761,16 @@ public class Chq extends Chq$shared {
 
     /**
      * {@snippet lang=c :
-     * chq_status chq_importance_of(const struct chq_image_rows *image, int32_t importance, float sharpness, float *out)
+     * chq_status chq_importance_of(const float *rows, const struct chq_rows_info *info, int32_t importance, float sharpness, float *out)
      * }
      */
-    public static int chq_importance_of(MemorySegment image, int importance, float sharpness, MemorySegment out) {
+    public static int chq_importance_of(MemorySegment rows, MemorySegment info, int importance, float sharpness, MemorySegment out) {
         var mh$ = chq_importance_of.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_importance_of", image, importance, sharpness, out);
+                traceDowncall("chq_importance_of", rows, info, importance, sharpness, out);
             }
-            return (int)mh$.invokeExact(image, importance, sharpness, out);
+            return (int)mh$.invokeExact(rows, info, importance, sharpness, out);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -11778,6 +11781,7 @@ public class Chq extends Chq$shared {
     private static class chq_rank_parts {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,
+            Chq.C_POINTER,
             Chq.C_POINTER,
             Chq.C_POINTER,
             Chq.C_INT,
@@ -11792,7 +11796,7 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * chq_status chq_rank_parts(const struct chq_image_rows *image, const int32_t *begin, int32_t n_parts, float *out)
+     * chq_status chq_rank_parts(const float *rows, const struct chq_rows_info *info, const int32_t *begin, int32_t n_parts, float *out)
      * }
      */
     public static FunctionDescriptor chq_rank_parts$descriptor() {
@@ -11802,7 +11806,7 @@ public class Chq extends Chq$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * chq_status chq_rank_parts(const struct chq_image_rows *image, const int32_t *begin, int32_t n_parts, float *out)
+     * chq_status chq_rank_parts(const float *rows, const struct chq_rows_info *info, const int32_t *begin, int32_t n_parts, float *out)
      * }
      */
     public static MethodHandle chq_rank_parts$handle() {
@@ -11812,7 +11816,7 @@ public class Chq extends Chq$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * chq_status chq_rank_parts(const struct chq_image_rows *image, const int32_t *begin, int32_t n_parts, float *out)
+     * chq_status chq_rank_parts(const float *rows, const struct chq_rows_info *info, const int32_t *begin, int32_t n_parts, float *out)
      * }
      */
     public static MemorySegment chq_rank_parts$address() {
@@ -11821,16 +11825,16 @@ public class Chq extends Chq$shared {
 
     /**
      * {@snippet lang=c :
-     * chq_status chq_rank_parts(const struct chq_image_rows *image, const int32_t *begin, int32_t n_parts, float *out)
+     * chq_status chq_rank_parts(const float *rows, const struct chq_rows_info *info, const int32_t *begin, int32_t n_parts, float *out)
      * }
      */
-    public static int chq_rank_parts(MemorySegment image, MemorySegment begin, int n_parts, MemorySegment out) {
+    public static int chq_rank_parts(MemorySegment rows, MemorySegment info, MemorySegment begin, int n_parts, MemorySegment out) {
         var mh$ = chq_rank_parts.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_rank_parts", image, begin, n_parts, out);
+                traceDowncall("chq_rank_parts", rows, info, begin, n_parts, out);
             }
-            return (int)mh$.invokeExact(image, begin, n_parts, out);
+            return (int)mh$.invokeExact(rows, info, begin, n_parts, out);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -12201,6 +12205,7 @@ public class Chq extends Chq$shared {
             Chq.C_INT,
             Chq.C_POINTER,
             Chq.C_POINTER,
+            Chq.C_POINTER,
             Chq.C_INT,
             Chq.C_FLOAT,
             Chq.C_POINTER,
@@ -12215,7 +12220,7 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * chq_status chq_merge_rows(const struct chq_image_rows *image, const int32_t *keep, int32_t n_keep, float weight, float *out, int64_t out_stride)
+     * chq_status chq_merge_rows(const float *rows, const struct chq_rows_info *info, const int32_t *keep, int32_t n_keep, float weight, float *out, int64_t out_stride)
      * }
      */
     public static FunctionDescriptor chq_merge_rows$descriptor() {
@@ -12225,7 +12230,7 @@ public class Chq extends Chq$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * chq_status chq_merge_rows(const struct chq_image_rows *image, const int32_t *keep, int32_t n_keep, float weight, float *out, int64_t out_stride)
+     * chq_status chq_merge_rows(const float *rows, const struct chq_rows_info *info, const int32_t *keep, int32_t n_keep, float weight, float *out, int64_t out_stride)
      * }
      */
     public static MethodHandle chq_merge_rows$handle() {
@@ -12235,7 +12240,7 @@ public class Chq extends Chq$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * chq_status chq_merge_rows(const struct chq_image_rows *image, const int32_t *keep, int32_t n_keep, float weight, float *out, int64_t out_stride)
+     * chq_status chq_merge_rows(const float *rows, const struct chq_rows_info *info, const int32_t *keep, int32_t n_keep, float weight, float *out, int64_t out_stride)
      * }
      */
     public static MemorySegment chq_merge_rows$address() {
@@ -12244,16 +12249,16 @@ public class Chq extends Chq$shared {
 
     /**
      * {@snippet lang=c :
-     * chq_status chq_merge_rows(const struct chq_image_rows *image, const int32_t *keep, int32_t n_keep, float weight, float *out, int64_t out_stride)
+     * chq_status chq_merge_rows(const float *rows, const struct chq_rows_info *info, const int32_t *keep, int32_t n_keep, float weight, float *out, int64_t out_stride)
      * }
      */
-    public static int chq_merge_rows(MemorySegment image, MemorySegment keep, int n_keep, float weight, MemorySegment out, long out_stride) {
+    public static int chq_merge_rows(MemorySegment rows, MemorySegment info, MemorySegment keep, int n_keep, float weight, MemorySegment out, long out_stride) {
         var mh$ = chq_merge_rows.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_merge_rows", image, keep, n_keep, weight, out, out_stride);
+                traceDowncall("chq_merge_rows", rows, info, keep, n_keep, weight, out, out_stride);
             }
-            return (int)mh$.invokeExact(image, keep, n_keep, weight, out, out_stride);
+            return (int)mh$.invokeExact(rows, info, keep, n_keep, weight, out, out_stride);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -12264,6 +12269,7 @@ public class Chq extends Chq$shared {
     private static class chq_pool_blocks {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,
+            Chq.C_POINTER,
             Chq.C_POINTER,
             Chq.C_INT,
             Chq.C_INT,
@@ -12282,7 +12288,7 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * chq_status chq_pool_blocks(const struct chq_image_rows *image, int32_t n_frames, int32_t block_frames, int32_t block_side, float sharpness, float *out, int64_t out_stride, int32_t *n_out)
+     * chq_status chq_pool_blocks(const float *rows, const struct chq_rows_info *info, int32_t n_frames, int32_t block_frames, int32_t block_side, float sharpness, float *out, int64_t out_stride, int32_t *n_out)
      * }
      */
     public static FunctionDescriptor chq_pool_blocks$descriptor() {
@@ -12292,7 +12298,7 @@ public class Chq extends Chq$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * chq_status chq_pool_blocks(const struct chq_image_rows *image, int32_t n_frames, int32_t block_frames, int32_t block_side, float sharpness, float *out, int64_t out_stride, int32_t *n_out)
+     * chq_status chq_pool_blocks(const float *rows, const struct chq_rows_info *info, int32_t n_frames, int32_t block_frames, int32_t block_side, float sharpness, float *out, int64_t out_stride, int32_t *n_out)
      * }
      */
     public static MethodHandle chq_pool_blocks$handle() {
@@ -12302,7 +12308,7 @@ public class Chq extends Chq$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * chq_status chq_pool_blocks(const struct chq_image_rows *image, int32_t n_frames, int32_t block_frames, int32_t block_side, float sharpness, float *out, int64_t out_stride, int32_t *n_out)
+     * chq_status chq_pool_blocks(const float *rows, const struct chq_rows_info *info, int32_t n_frames, int32_t block_frames, int32_t block_side, float sharpness, float *out, int64_t out_stride, int32_t *n_out)
      * }
      */
     public static MemorySegment chq_pool_blocks$address() {
@@ -12311,16 +12317,16 @@ public class Chq extends Chq$shared {
 
     /**
      * {@snippet lang=c :
-     * chq_status chq_pool_blocks(const struct chq_image_rows *image, int32_t n_frames, int32_t block_frames, int32_t block_side, float sharpness, float *out, int64_t out_stride, int32_t *n_out)
+     * chq_status chq_pool_blocks(const float *rows, const struct chq_rows_info *info, int32_t n_frames, int32_t block_frames, int32_t block_side, float sharpness, float *out, int64_t out_stride, int32_t *n_out)
      * }
      */
-    public static int chq_pool_blocks(MemorySegment image, int n_frames, int block_frames, int block_side, float sharpness, MemorySegment out, long out_stride, MemorySegment n_out) {
+    public static int chq_pool_blocks(MemorySegment rows, MemorySegment info, int n_frames, int block_frames, int block_side, float sharpness, MemorySegment out, long out_stride, MemorySegment n_out) {
         var mh$ = chq_pool_blocks.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_pool_blocks", image, n_frames, block_frames, block_side, sharpness, out, out_stride, n_out);
+                traceDowncall("chq_pool_blocks", rows, info, n_frames, block_frames, block_side, sharpness, out, out_stride, n_out);
             }
-            return (int)mh$.invokeExact(image, n_frames, block_frames, block_side, sharpness, out, out_stride, n_out);
+            return (int)mh$.invokeExact(rows, info, n_frames, block_frames, block_side, sharpness, out, out_stride, n_out);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -48,7 +48,7 @@ final class AbiCheck {
             entry("chq_tensor_info", chq_tensor_info.layout()),
             entry("chq_tensor_rope_params", chq_tensor_rope_params.layout()),
             entry("chq_tensor_graph_info", chq_tensor_graph_info.layout()),
-            entry("chq_image_rows", chq_image_rows.layout()),
+            entry("chq_rows_info", chq_rows_info.layout()),
             entry("chq_selection_params", chq_selection_params.layout()),
             entry("chq_tile", chq_tile.layout()));
 

@@ -7,10 +7,11 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/// Pools the frames of a video block by block: what HICom (arXiv 2503.16036) does, as far as it needs no training. Models were not trained on such rows. Immutable.
+/// Pools the frames of a video block by block: what HICom (arXiv 2503.16036) does, as far as it needs no training. Models were not trained on such
+/// rows. Immutable.
 ///
-/// A block becomes the mean of its rows, weighted by the softmax of `sharpness` times each row's largest cosine to the question; without a question the plain mean.
-/// Blocks are equally spaced, and overlap where the video is no multiple of them.
+/// A block becomes the mean of its rows, weighted by the softmax of `sharpness` times each row's largest cosine to the question; without a question
+/// the plain mean. Blocks are equally spaced, and overlap where the video is no multiple of them.
 ///
 /// @param frames    frames of a block, at least 1
 /// @param side      rows and columns of a block, at least 1
@@ -35,12 +36,12 @@ public record BlockPooling(int frames, int side, float sharpness) {
     public ImageTokens pool(ImageTokens tokens, int frameCount) {
         Chasqui.load();
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment image = Calls.image(arena, tokens, null);
+            MemorySegment info = Calls.info(arena, tokens, null);
             MemorySegment count = arena.allocate(ValueLayout.JAVA_INT);
-            Calls.check(chq_pool_blocks(image, frameCount, frames, side, sharpness, MemorySegment.NULL, 0, count));
+            Calls.check(chq_pool_blocks(tokens.rows(), info, frameCount, frames, side, sharpness, MemorySegment.NULL, 0, count));
             int rows = count.get(ValueLayout.JAVA_INT, 0);
             MemorySegment out = Arena.ofAuto().allocate(ValueLayout.JAVA_FLOAT, (long) rows * tokens.stride());
-            Calls.check(chq_pool_blocks(image, frameCount, frames, side, sharpness, out, tokens.stride(), count));
+            Calls.check(chq_pool_blocks(tokens.rows(), info, frameCount, frames, side, sharpness, out, tokens.stride(), count));
             return ImageTokens.of(out, rows, tokens.stride(), tokens.width()).withGrid(blocks(tokens.gridWidth()), blocks(tokens.gridHeight()));
         }
     }

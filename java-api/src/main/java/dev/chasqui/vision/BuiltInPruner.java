@@ -18,11 +18,12 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/// One of the pruners that Chasqui has, with its options. Immutable; change a copy with the `with` methods. What a method does not use is ignored by it.
+/// One of the pruners that Chasqui has, with its options. Immutable; change a copy with the `with` methods. What a method does not use is ignored by
+/// it.
 ///
-/// The same rows of the same image are chosen on every machine. Of equal scores the lowest row wins. A row of zeros is like no other. A row with a NaN, or so
-/// large that the square of its norm is infinite, is kept only after all others. Forced rows are kept first and count; breaks come along with the rows before them, so
-/// that fewer than `keep` rows may come out where there is no room for a break.
+/// The same rows of the same image are chosen on every machine. Of equal scores the lowest row wins. A row of zeros is like no other. A row with a
+/// NaN, or so large that the square of its norm is infinite, is kept only after all others. Forced rows are kept first and count; breaks come along
+/// with the rows before them, so that fewer than `keep` rows may come out where there is no room for a break.
 ///
 /// @param method           how rows are chosen
 /// @param importance       what makes a row important by itself
@@ -133,8 +134,11 @@ public record BuiltInPruner(
         }
 
         private static <E extends Enum<E>> E constant(Class<E> type, String text) {
-            return Arrays.stream(type.getEnumConstants()).filter(e -> word(e).equals(text)).findFirst().orElseThrow(() -> new IllegalArgumentException(
-                    "it is one of " + Arrays.stream(type.getEnumConstants()).map(Option::word).collect(Collectors.joining(", "))));
+            return Arrays.stream(type.getEnumConstants())
+                    .filter(e -> word(e).equals(text))
+                    .findFirst()
+                    .orElseThrow(() -> new IllegalArgumentException(
+                            "it is one of " + Arrays.stream(type.getEnumConstants()).map(Option::word).collect(Collectors.joining(", "))));
         }
     }
 
@@ -164,54 +168,63 @@ public record BuiltInPruner(
     }
 
     static BuiltInPruner of(Method method) {
-        return new BuiltInPruner(method, Importance.NORM, ImportanceScale.RANGE, 0.5f, 1, 0, 0.02f, 0.2f, 0.5f, 0, 0.3f, 0.1f, 0, 0);
+        return new BuiltInPruner(method, Importance.NORM, ImportanceScale.RANGE, 0.5f, 1, 0,
+                0.02f, 0.2f, 0.5f, 0, 0.3f, 0.1f, 0, 0);
     }
 
     /// What makes a row important by itself.
     public BuiltInPruner withImportance(Importance value) {
-        return new BuiltInPruner(method, value, scale, lambda, exponent, theta, textTemperature, imageTemperature, imageWeight, textSharpness,
+        return new BuiltInPruner(method, value, scale, lambda, exponent, theta,
+                textTemperature, imageTemperature, imageWeight, textSharpness,
                 featureWidth, rarity, projection, seed);
     }
 
     /// How importance becomes a number from 0 to 1.
     public BuiltInPruner withScale(ImportanceScale value) {
-        return new BuiltInPruner(method, importance, value, lambda, exponent, theta, textTemperature, imageTemperature, imageWeight, textSharpness,
+        return new BuiltInPruner(method, importance, value, lambda, exponent, theta,
+                textTemperature, imageTemperature, imageWeight, textSharpness,
                 featureWidth, rarity, projection, seed);
     }
 
     /// `mmr`: weight of importance, 0 to 1.
     public BuiltInPruner withLambda(float value) {
-        return new BuiltInPruner(method, importance, scale, value, exponent, theta, textTemperature, imageTemperature, imageWeight, textSharpness,
+        return new BuiltInPruner(method, importance, scale, value, exponent, theta,
+                textTemperature, imageTemperature, imageWeight, textSharpness,
                 featureWidth, rarity, projection, seed);
     }
 
     /// `facility`: exponent of importance, 0 to 16.
     public BuiltInPruner withExponent(float value) {
-        return new BuiltInPruner(method, importance, scale, lambda, value, theta, textTemperature, imageTemperature, imageWeight, textSharpness,
+        return new BuiltInPruner(method, importance, scale, lambda, value, theta,
+                textTemperature, imageTemperature, imageWeight, textSharpness,
                 featureWidth, rarity, projection, seed);
     }
 
     /// `dpp`: how much importance counts, 0 to below 1.
     public BuiltInPruner withTheta(float value) {
-        return new BuiltInPruner(method, importance, scale, lambda, exponent, value, textTemperature, imageTemperature, imageWeight, textSharpness,
+        return new BuiltInPruner(method, importance, scale, lambda, exponent, value,
+                textTemperature, imageTemperature, imageWeight, textSharpness,
                 featureWidth, rarity, projection, seed);
     }
 
     /// `coverage`: temperatures of its two softmaxes.
     public BuiltInPruner withTemperatures(float text, float image) {
-        return new BuiltInPruner(method, importance, scale, lambda, exponent, theta, text, image, imageWeight, textSharpness,
+        return new BuiltInPruner(method, importance, scale, lambda, exponent, theta,
+                text, image, imageWeight, textSharpness,
                 featureWidth, rarity, projection, seed);
     }
 
     /// `coverage`: weight of the image against the question.
     public BuiltInPruner withImageWeight(float value) {
-        return new BuiltInPruner(method, importance, scale, lambda, exponent, theta, textTemperature, imageTemperature, value, textSharpness,
+        return new BuiltInPruner(method, importance, scale, lambda, exponent, theta,
+                textTemperature, imageTemperature, value, textSharpness,
                 featureWidth, rarity, projection, seed);
     }
 
     /// Importance by text: how much the best tokens of the question count more than the others; 0 = only the best.
     public BuiltInPruner withTextSharpness(float value) {
-        return new BuiltInPruner(method, importance, scale, lambda, exponent, theta, textTemperature, imageTemperature, imageWeight, value,
+        return new BuiltInPruner(method, importance, scale, lambda, exponent, theta,
+                textTemperature, imageTemperature, imageWeight, value,
                 featureWidth, rarity, projection, seed);
     }
 
@@ -229,13 +242,15 @@ public record BuiltInPruner(
 
     /// Compares rows after a random projection to so many floats: faster for wide rows, and about as good from 256 on. 0 = as they are.
     public BuiltInPruner withProjection(int value) {
-        return new BuiltInPruner(method, importance, scale, lambda, exponent, theta, textTemperature, imageTemperature, imageWeight, textSharpness,
+        return new BuiltInPruner(method, importance, scale, lambda, exponent, theta,
+                textTemperature, imageTemperature, imageWeight, textSharpness,
                 featureWidth, rarity, value, seed);
     }
 
     /// Seed of the projection, `random` and `grid`.
     public BuiltInPruner withSeed(long value) {
-        return new BuiltInPruner(method, importance, scale, lambda, exponent, theta, textTemperature, imageTemperature, imageWeight, textSharpness,
+        return new BuiltInPruner(method, importance, scale, lambda, exponent, theta,
+                textTemperature, imageTemperature, imageWeight, textSharpness,
                 featureWidth, rarity, projection, value);
     }
 
@@ -246,18 +261,19 @@ public record BuiltInPruner(
         if (keep < 0) {
             throw new IllegalArgumentException("keep = " + keep);
         }
-        if (importance == Importance.GIVEN && tokens.importanceOrNull() == null) {
+        Importance used = usedImportance();
+        if (used == Importance.GIVEN && tokens.importanceOrNull() == null) {
             throw new IllegalArgumentException("importance is to be given, and the image has none");
         }
         if (comparesText() && tokens.questionCount() == 0) {
             throw new IllegalArgumentException("importance is by the question, and there is none");
         }
         Chasqui.load();
-        float[] inverted = importance == Importance.TEXT_INVERTED ? invertedRelevance(tokens) : null;
+        float[] inverted = used == Importance.TEXT_INVERTED ? invertedRelevance(tokens) : null;
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment kept = arena.allocate(ValueLayout.JAVA_INT, Math.max(1, Math.min(keep, tokens.count())));
             MemorySegment count = arena.allocate(ValueLayout.JAVA_INT);
-            Calls.check(chq_select_rows(Calls.image(arena, tokens, inverted), parameters(arena), keep, kept, count));
+            Calls.check(chq_select_rows(tokens.rows(), Calls.info(arena, tokens, inverted), parameters(arena), keep, kept, count));
             return kept.asSlice(0, (long) count.get(ValueLayout.JAVA_INT, 0) * Integer.BYTES).toArray(ValueLayout.JAVA_INT);
         }
     }
@@ -287,7 +303,7 @@ public record BuiltInPruner(
             case RANDOM -> CHQ_SELECT_RANDOM();
             case GRID -> CHQ_SELECT_GRID();
         });
-        chq_selection_params.importance(parameters, switch (importance) {
+        chq_selection_params.importance(parameters, switch (usedImportance()) {
             case NONE -> CHQ_IMPORTANCE_NONE();
             case NORM -> CHQ_IMPORTANCE_NORM();
             case SPREAD -> CHQ_IMPORTANCE_SPREAD();
@@ -330,7 +346,11 @@ public record BuiltInPruner(
     }
 
     private boolean comparesText() {
-        return method.options.contains(Option.IMPORTANCE) && (importance == Importance.TEXT || importance == Importance.TEXT_INVERTED);
+        return usedImportance() == Importance.TEXT || usedImportance() == Importance.TEXT_INVERTED;
+    }
+
+    private Importance usedImportance() {
+        return method.options.contains(Option.IMPORTANCE) ? importance : Importance.NONE;
     }
 
     static List<String> names() {
@@ -368,7 +388,8 @@ public record BuiltInPruner(
                 "pruner %s has no option '%s'; it has %s".formatted(method, name, method.options.stream().map(Option::toString)
                         .collect(Collectors.joining(", ")))));
         if (equals < 0) {
-            throw new IllegalArgumentException("option '%s' of pruner %s has no value, as in %s=%s".formatted(name, method, name, option.get.apply(this)));
+            throw new IllegalArgumentException(
+                    "option '%s' of pruner %s has no value, as in %s=%s".formatted(name, method, name, option.get.apply(this)));
         }
         String value = setting.substring(equals + 1);
         try {

@@ -4,7 +4,7 @@ import static dev.chasqui.bindings.Chq.*;
 
 import dev.chasqui.InsufficientMemoryException;
 import dev.chasqui.NativeAbortException;
-import dev.chasqui.bindings.chq_image_rows;
+import dev.chasqui.bindings.chq_rows_info;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -31,21 +31,21 @@ final class Calls {
         throw new NativeAbortException(message);
     }
 
-    /// A `chq_image_rows` with copies of what is small; importance in place of the tokens' own if there is one.
-    static MemorySegment image(Arena arena, ImageTokens tokens, float @Nullable [] importance) {
-        MemorySegment image = arena.allocate(chq_image_rows.layout());
-        chq_image_rows.rows(image, tokens.rows());
-        chq_image_rows.stride(image, tokens.stride());
-        chq_image_rows.n(image, tokens.count());
-        chq_image_rows.dim(image, tokens.width());
-        chq_image_rows.grid_width(image, tokens.gridWidth());
-        chq_image_rows.grid_height(image, tokens.gridHeight());
-        chq_image_rows.marks(image, marks(arena, tokens));
-        chq_image_rows.importance(image, floats(arena, importance == null ? tokens.importanceOrNull() : importance));
-        chq_image_rows.text(image, tokens.question());
-        chq_image_rows.text_stride(image, tokens.questionStride());
-        chq_image_rows.n_text(image, tokens.questionCount());
-        chq_image_rows.vocab_mean(image, floats(arena, tokens.vocabularyMeanOrNull()));
+    /// What is known of the rows, copied into the arena; importance in place of the tokens' own if there is one. The rows themselves are handed to
+    /// native functions as an argument, which keeps their memory from being closed meanwhile.
+    static MemorySegment info(Arena arena, ImageTokens tokens, float @Nullable [] importance) {
+        MemorySegment image = arena.allocate(chq_rows_info.layout());
+        chq_rows_info.stride(image, tokens.stride());
+        chq_rows_info.n(image, tokens.count());
+        chq_rows_info.dim(image, tokens.width());
+        chq_rows_info.grid_width(image, tokens.gridWidth());
+        chq_rows_info.grid_height(image, tokens.gridHeight());
+        chq_rows_info.marks(image, marks(arena, tokens));
+        chq_rows_info.importance(image, floats(arena, importance == null ? tokens.importanceOrNull() : importance));
+        chq_rows_info.text(image, floats(arena, tokens.questionOrNull()));
+        chq_rows_info.text_stride(image, tokens.width());
+        chq_rows_info.n_text(image, tokens.questionCount());
+        chq_rows_info.vocab_mean(image, floats(arena, tokens.vocabularyMeanOrNull()));
         return image;
     }
 

@@ -196,7 +196,12 @@ public final class EncodedImage {
         private Rows pruned(VisionOptions options, int budget, @Nullable Question question) {
             TokenPruner pruner = options.pruner();
             String asked = question != null && pruner.usesQuestion() ? "?" + question.text() : "";
-            return with(tokens(question).select(pruner, budget), options.positions(), pruner.key() + asked);
+            ImageTokens tokens = tokens(question);
+            int[] chosen = tokens.select(pruner, budget);
+            for (int more = budget + 1; chosen.length == 0 && more <= count; more++) {
+                chosen = tokens.select(pruner, more); // a row and the break that comes along with it need room for two
+            }
+            return with(chosen, options.positions(), pruner.key() + asked);
         }
 
         /// The same with another importance of each row, for pruners that go by what is given ([Importance#GIVEN]).

@@ -11,17 +11,20 @@ import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/// An image as the language model would see it: one row of floats for each image token, as the encoder's projector gives them, and what is known of the rows.
+/// An image as the language model would see it: one row of floats for each image token, as the encoder's projector gives them, and what is known of
+/// the rows.
 ///
-/// Immutable as long as the memory of the rows is not written to; change a copy with the `with` methods. Rows that were given as native memory are not copied:
-/// they are valid as long as that memory is, and using them later is an [IllegalStateException]. Safe from any thread that may access that memory.
+/// Immutable as long as the memory of the rows is not written to; change a copy with the `with` methods. Rows that were given as native memory are
+/// not copied: they are valid as long as that memory is, and using them later is an [IllegalStateException]. Safe from any thread that may access
+/// that memory.
 ///
-/// Rows that do not show a part of the image but belong to its layout, as Pixtral's `[IMG_BREAK]` at the end of each row of the grid, are *breaks*: they are not
-/// compared with others, and each is kept if a row since the break before it is. The other rows are the cells of a grid, if that is known.
+/// Rows that do not show a part of the image but belong to its layout, as Pixtral's `[IMG_BREAK]` at the end of each row of the grid, are *breaks*:
+/// they are not compared with others, and each is kept if a row since the break before it is. The other rows are the cells of a grid, if that is
+/// known.
 public final class ImageTokens {
 
     private final Rows image;
-    private final Rows question;
+    private final float @Nullable [] question;
     private final int gridWidth;
     private final int gridHeight;
     private final BitSet forced;
@@ -50,12 +53,12 @@ public final class ImageTokens {
             memory = memory.asReadOnly();
         }
 
-        static Rows of(float[] values, int count, int width) {
-            return new Rows(MemorySegment.ofArray(values), count, width, width);
+        float[] row(int index) {
+            return memory.asSlice((long) index * stride * Float.BYTES, (long) width * Float.BYTES).toArray(ValueLayout.JAVA_FLOAT);
         }
     }
 
-    private ImageTokens(Rows image, Rows question, int gridWidth, int gridHeight, BitSet forced, BitSet breaks, float @Nullable [] importance,
+    private ImageTokens(Rows image, float @Nullable [] question, int gridWidth, int gridHeight, BitSet forced, BitSet breaks, float @Nullable [] importance,
             float @Nullable [] vocabularyMean) {
         this.image = image;
         this.question = question;
@@ -77,7 +80,7 @@ public final class ImageTokens {
         if (width < 1) {
             throw new IllegalArgumentException("width = " + width);
         }
-        return new ImageTokens(new Rows(rows, count, stride, width), Rows.of(new float[0], 0, width), 0, 0, new BitSet(), new BitSet(), null, null);
+        return new ImageTokens(new Rows(rows, count, stride, width), null, 0, 0, new BitSet(), new BitSet(), null, null);
     }
 
     /// A copy of rows without gaps.
@@ -98,7 +101,8 @@ public final class ImageTokens {
         return new ImageTokens(image, question, width, height, forced, breaks, importance, vocabularyMean);
     }
 
-    /// How important each row is, the larger the better: what [Importance#GIVEN] means. A row whose importance is not finite is kept only after all others.
+    /// How important each row is, the larger the better: what [Importance#GIVEN] means. A row whose importance is not finite is kept only after all
+    /// others.
     ///
     /// @throws IllegalArgumentException if there is not one number for each row
     public ImageTokens withImportance(float... values) {
@@ -108,15 +112,20 @@ public final class ImageTokens {
         return new ImageTokens(image, question, gridWidth, gridHeight, forced, breaks, values.clone(), vocabularyMean);
     }
 
-    /// Embeddings of the tokens that are asked about the image, without those of the template. Not copied if the memory is native.
+    /// Copies of the embeddings of the tokens that are asked about the image, without those of the template.
     ///
     /// @param rows   fp32, `[count, stride]`, of which [#width()] floats are compared
     /// @throws IllegalArgumentException if that is more than the memory holds
     public ImageTokens withQuestion(MemorySegment rows, int count, int stride) {
-        return new ImageTokens(image, new Rows(rows, count, stride, width()), gridWidth, gridHeight, forced, breaks, importance, vocabularyMean);
+        Rows embeddings = new Rows(rows, count, stride, width());
+        float[] values = new float[Math.multiplyExact(count, width())];
+        for (int i = 0; i < count; i++) {
+            System.arraycopy(embeddings.row(i), 0, values, i * width(), width());
+        }
+        return new ImageTokens(image, values, gridWidth, gridHeight, forced, breaks, importance, vocabularyMean);
     }
 
-    /// A copy of such embeddings, `[count, width]`.
+    /// Copies of such embeddings, `[count, width]`.
     public ImageTokens withQuestion(float[] rows, int count) {
         return withQuestion(MemorySegment.ofArray(rows), count, width());
     }
@@ -152,8 +161,8 @@ public final class ImageTokens {
         return (BitSet) rows.clone();
     }
 
-    /// Finds the breaks: of a grid with exactly one more row after each of its rows (but maybe the last), those, if they are identical to the bit; otherwise rows
-    /// that are identical to another row, unless that is every second row or more.
+    /// Finds the breaks: of a grid with exactly one more row after each of its rows (but maybe the last), those, if they are identical to the bit;
+    /// otherwise rows that are identical to another row, unless that is every second row or more.
     public ImageTokens withBreaksFound() {
         return withBreaksFound(0);
     }
@@ -173,7 +182,7 @@ public final class ImageTokens {
         BitSet found = breaks();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment marks = arena.allocate(Math.max(count(), 1));
-            Calls.check(chq_mark_breaks(Calls.image(arena, this, null), rowStride, marks));
+            Calls.check(chq_mark_breaks(rows(), Calls.info(arena, this, null), rowStride, marks));
             for (int i = 0; i < count(); i++) {
                 if (marks.get(ValueLayout.JAVA_BYTE, i) == CHQ_ROW_BREAK()) {
                     found.set(i);
@@ -208,7 +217,7 @@ public final class ImageTokens {
     /// @throws IndexOutOfBoundsException if there is no such row
     public float[] row(int index) {
         Objects.checkIndex(index, count());
-        return image.memory.asSlice((long) index * stride() * Float.BYTES, (long) width() * Float.BYTES).toArray(ValueLayout.JAVA_FLOAT);
+        return image.row(index);
     }
 
     /// Cells in a row of the grid; 0 if no grid is known.
@@ -238,15 +247,12 @@ public final class ImageTokens {
 
     /// How many tokens the question has; 0 if it is not known.
     public int questionCount() {
-        return question.count;
+        return question == null ? 0 : question.length / width();
     }
 
-    /// A copy of what is compared of a token of the question.
-    ///
-    /// @throws IndexOutOfBoundsException if there is no such token
-    public float[] questionRow(int index) {
-        Objects.checkIndex(index, questionCount());
-        return question.memory.asSlice((long) index * question.stride * Float.BYTES, (long) width() * Float.BYTES).toArray(ValueLayout.JAVA_FLOAT);
+    /// A copy of what is compared of the question's tokens, `[questionCount, width]`.
+    public float[] question() {
+        return question == null ? new float[0] : question.clone();
     }
 
     /// Lets a pruner choose, and checks what it gives.
@@ -278,12 +284,8 @@ public final class ImageTokens {
         return kept;
     }
 
-    MemorySegment question() {
-        return question.count == 0 ? MemorySegment.NULL : question.memory;
-    }
-
-    int questionStride() {
-        return question.stride;
+    float @Nullable [] questionOrNull() {
+        return question;
     }
 
     float @Nullable [] importanceOrNull() {

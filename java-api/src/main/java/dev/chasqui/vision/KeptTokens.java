@@ -11,7 +11,8 @@ import java.util.BitSet;
 import java.util.Objects;
 import javax.imageio.ImageIO;
 
-/// Shows which parts of an image are left after pruning: over the picture, dropped cells of the grid are dimmed and kept ones stay as they are. Immutable.
+/// Shows which parts of an image are left after pruning: over the picture, dropped cells of the grid are dimmed and kept ones stay as they are.
+/// Immutable.
 ///
 /// The only class of this package that needs the module `java.desktop`, which programs on the module path have to require themselves.
 public final class KeptTokens {

@@ -33,7 +33,8 @@ public record Tile(float left, float top, float right, float bottom, int rows) {
         return new Tile((float) column / columns, (float) row / rows, (float) (column + 1) / columns, (float) (row + 1) / rows, tokens);
     }
 
-    /// What a thumbnail says about this tile: its importance, enlarged bilinearly to the tile's own grid, to be added to the tile's own (GlobalCom², arXiv 2501.05179).
+    /// What a thumbnail says about this tile: its importance, enlarged bilinearly to the tile's own grid, to be added to the tile's own (GlobalCom²,
+    /// arXiv 2501.05179).
     ///
     /// @param thumbnail importance of the thumbnail's cells `[thumbnailHeight, thumbnailWidth]`; what is negative or not finite counts as 0
     /// @return `[height, width]`

@@ -11,11 +11,12 @@ import java.util.List;
 
 /// How many tokens each tile of an image may keep, by what its thumbnail shows there: GlobalCom² (arXiv 2501.05179). Immutable.
 ///
-/// A tile keeps the share `ratio*(1 + p - mean p)` of its tokens, where p is the softmax over the tiles of the thumbnail's importance under the tile, divided by the temperature.
+/// A tile keeps the share `ratio*(1 + p - mean p)` of its tokens, where p is the softmax over the tiles of the thumbnail's importance under the tile,
+/// divided by the temperature.
 ///
 /// @param ratio       share of all tokens to keep, 0 to 1
-/// @param temperature greater than 0; importance adds up over a tile's cells, so that the paper's 10 keeps shares of few tiles nearly equal where importance is
-///                    attention, and 1 or less tells them apart
+/// @param temperature greater than 0; importance adds up over a tile's cells, so that the paper's 10 keeps shares of few tiles nearly equal where
+///                    importance is attention, and 1 or less tells them apart
 public record TileBudget(float ratio, float temperature) {
 
     /// @throws IllegalArgumentException for a number out of range

@@ -7,13 +7,12 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/// Averages each dropped token into the kept one that is nearest by cosine, after ToMe and VisionZip. Never done unless asked for: models were not trained on such
-/// rows. Immutable.
+/// Averages each dropped token into the kept one that is nearest by cosine, after ToMe and VisionZip. Never done unless asked for: models were not
+/// trained on such rows. Immutable.
 ///
-/// A kept row becomes `(1 - w)*row + w*mean`, where the mean is that of its c dropped rows and w the lesser of `weight` and `c/(c + 1)`. Breaks, and rows that are not
-/// finite, neither give nor take.
+/// A kept row with dropped ones becomes `(1 - weight)*row + weight*mean` of them. Breaks, and rows that are not finite, neither give nor take.
 ///
-/// @param weight the most that dropped rows may count, 0 to 0.5
+/// @param weight how much the dropped rows count, 0 to 0.5
 public record TokenMerger(float weight) {
 
     /// @throws IllegalArgumentException for a number out of range
@@ -31,7 +30,8 @@ public record TokenMerger(float weight) {
         Chasqui.load();
         MemorySegment out = Arena.ofAuto().allocate(ValueLayout.JAVA_FLOAT, Math.max((long) kept.length * tokens.stride(), 1));
         try (Arena arena = Arena.ofConfined()) {
-            Calls.check(chq_merge_rows(Calls.image(arena, tokens, null), Calls.ints(arena, kept), kept.length, weight, out, tokens.stride()));
+            Calls.check(chq_merge_rows(
+                    tokens.rows(), Calls.info(arena, tokens, null), Calls.ints(arena, kept), kept.length, weight, out, tokens.stride()));
         }
         return ImageTokens.of(out, kept.length, tokens.stride(), tokens.width());
     }

@@ -4,8 +4,8 @@ import java.util.List;
 
 /// Chooses which of an image's tokens the language model gets to see. Fewer tokens make the prompt shorter, at the price of what they showed.
 ///
-/// Write one of your own as a lambda, or take one that is built in: [#herding()] is the one to start with. A pruner must be safe to use from any thread, and
-/// what it gives is checked ([ImageTokens#select]).
+/// Write one of your own as a lambda, or take one that is built in: [#herding()] is the one to start with. A pruner must be safe to use from any thread,
+/// and what it gives is checked ([ImageTokens#select]).
 @FunctionalInterface
 public interface TokenPruner {
 
@@ -32,7 +32,8 @@ public interface TokenPruner {
         return true;
     }
 
-    /// Maximal marginal relevance, as IDPruner uses it (arXiv 2602.13315): important rows that are unlike those already kept, both alike.
+    /// Maximal marginal relevance, as IDPruner uses it (arXiv 2602.13315): important rows that are unlike those already kept, both alike. The
+    /// default.
     static BuiltInPruner mmr() {
         return BuiltInPruner.of(BuiltInPruner.Method.MMR);
     }

@@ -24,8 +24,8 @@ public final class TokenScores {
         return importance(tokens, CHQ_IMPORTANCE_SPREAD(), 0);
     }
 
-    /// Cosines of rows and question after centring, rows by their mean, the question by the vocabulary's mean if that is known: without it cosines would tell little but the
-    /// direction that all rows share. Whether relevant rows get large or small numbers depends on the model.
+    /// Cosines of rows and question after centring, rows by their mean, the question by the vocabulary's mean if that is known: without it cosines
+    /// would tell little but the direction that all rows share. Whether relevant rows get large or small numbers depends on the model.
     ///
     /// @param sharpness 0 takes the best token of the question for each row, more the mean weighted by the softmax of cosines times this; up to 1000
     /// @return 0 for breaks, NaN for rows that cannot be compared
@@ -38,13 +38,13 @@ public final class TokenScores {
         Chasqui.load();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment out = arena.allocate(ValueLayout.JAVA_FLOAT, Math.max(tokens.count(), 1));
-            Calls.check(chq_importance_of(Calls.image(arena, tokens, null), kind, sharpness, out));
+            Calls.check(chq_importance_of(tokens.rows(), Calls.info(arena, tokens, null), kind, sharpness, out));
             return floats(out, tokens.count());
         }
     }
 
-    /// Ranks consecutive parts of an image, as pages of a document, tiles or frames, by the question: the mean over its tokens of the largest centred cosine in
-    /// the part. Keeping only the best parts is what URaG (2025) does inside a model.
+    /// Ranks consecutive parts of an image, as pages of a document, tiles or frames, by the question: the mean over its tokens of the largest centred
+    /// cosine in the part. Keeping only the best parts is what URaG (2025) does inside a model.
     ///
     /// @param tokens the rows of all parts, with a question
     /// @param begin  where each part begins, and where the last one ends: ascending from 0 to the number of rows
@@ -57,7 +57,7 @@ public final class TokenScores {
         Chasqui.load();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment out = arena.allocate(ValueLayout.JAVA_FLOAT, begin.length - 1);
-            Calls.check(chq_rank_parts(Calls.image(arena, tokens, null), Calls.ints(arena, begin), begin.length - 1, out));
+            Calls.check(chq_rank_parts(tokens.rows(), Calls.info(arena, tokens, null), Calls.ints(arena, begin), begin.length - 1, out));
             return floats(out, begin.length - 1);
         }
     }
@@ -96,8 +96,8 @@ public final class TokenScores {
         }
     }
 
-    /// How much a module of a layer, attention or feed-forward network, changed each token: TransPrune (arXiv 2507.20630). Add up what it is for several modules and
-    /// layers.
+    /// How much a module of a layer, attention or feed-forward network, changed each token: TransPrune (arXiv 2507.20630). Add up what it is for
+    /// several modules and layers.
     ///
     /// @param input  of the module, normalised: `[tokens, width]`
     /// @param output of the module, before it is added: `[tokens, width]`
@@ -116,8 +116,8 @@ public final class TokenScores {
         }
     }
 
-    /// The attention that each key receives: the mean over queries and heads of the softmax over the keys. With one query it is what that one looks at, as an encoder's class
-    /// token; with the queries of the question's tokens, what the question looks at.
+    /// The attention that each key receives: the mean over queries and heads of the softmax over the keys. With one query it is what that one looks
+    /// at, as an encoder's class token; with the queries of the question's tokens, what the question looks at.
     ///
     /// @param queries  `[queries, heads, headWidth]`
     /// @param keys     `[keys, keyHeads, headWidth]`, `heads` a multiple of `keyHeads`
@@ -129,7 +129,8 @@ public final class TokenScores {
         Chasqui.load();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment out = arena.allocate(ValueLayout.JAVA_FLOAT, Math.max(nKeys, 1));
-            Calls.check(chq_received_attention(Calls.floats(arena, queries), nQueries, heads, Calls.floats(arena, keys), nKeys, keyHeads, headWidth, out));
+            Calls.check(chq_received_attention(
+                    Calls.floats(arena, queries), nQueries, heads, Calls.floats(arena, keys), nKeys, keyHeads, headWidth, out));
             return floats(out, nKeys);
         }
     }

@@ -14,8 +14,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
 
 /**
  * {@snippet lang=c :
- * struct chq_image_rows {
- *     const float *rows;
+ * struct chq_rows_info {
  *     int64_t stride;
  *     int32_t n;
  *     int32_t dim;
@@ -30,14 +29,13 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  * }
  * }
  */
-public class chq_image_rows {
+public class chq_rows_info {
 
-    chq_image_rows() {
+    chq_rows_info() {
         // Should not be called directly
     }
 
     private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        Chq.C_POINTER.withName("rows"),
         Chq.C_LONG.withName("stride"),
         Chq.C_INT.withName("n"),
         Chq.C_INT.withName("dim"),
@@ -50,57 +48,13 @@ public class chq_image_rows {
         Chq.C_INT.withName("n_text"),
         MemoryLayout.paddingLayout(4),
         Chq.C_POINTER.withName("vocab_mean")
-    ).withName("chq_image_rows");
+    ).withName("chq_rows_info");
 
     /**
      * The layout of this struct
      */
     public static final GroupLayout layout() {
         return $LAYOUT;
-    }
-
-    private static final AddressLayout rows$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("rows"));
-
-    /**
-     * Layout for field:
-     * {@snippet lang=c :
-     * const float *rows
-     * }
-     */
-    public static final AddressLayout rows$layout() {
-        return rows$LAYOUT;
-    }
-
-    private static final long rows$OFFSET = $LAYOUT.byteOffset(groupElement("rows"));
-
-    /**
-     * Offset for field:
-     * {@snippet lang=c :
-     * const float *rows
-     * }
-     */
-    public static final long rows$offset() {
-        return rows$OFFSET;
-    }
-
-    /**
-     * Getter for field:
-     * {@snippet lang=c :
-     * const float *rows
-     * }
-     */
-    public static MemorySegment rows(MemorySegment struct) {
-        return struct.get(rows$LAYOUT, rows$OFFSET);
-    }
-
-    /**
-     * Setter for field:
-     * {@snippet lang=c :
-     * const float *rows
-     * }
-     */
-    public static void rows(MemorySegment struct, MemorySegment fieldValue) {
-        struct.set(rows$LAYOUT, rows$OFFSET, fieldValue);
     }
 
     private static final OfLong stride$LAYOUT = (OfLong)$LAYOUT.select(groupElement("stride"));
