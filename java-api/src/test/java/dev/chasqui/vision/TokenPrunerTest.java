@@ -30,7 +30,7 @@ class TokenPrunerTest {
 
     @Test
     void thereAreTheMethodsOfTheManual() {
-        assertThat(TokenPruner.names()).containsExactly("mmr", "product", "k-center", "max-sum", "facility", "dpp", "coverage", "residual",
+        assertThat(TokenPruner.names()).containsExactly("mmr", "product", "k-center", "max-sum", "facility", "dpp", "coverage", "residual", "herding",
                 "bipartite", "top", "random", "grid");
     }
 
