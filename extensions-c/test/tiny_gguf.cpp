@@ -415,7 +415,9 @@ std::string temporary_path(const std::string & name) {
         }
     };
     static cleaner all;
-    all.paths.push_back("tmp-" + std::to_string(getpid()) + "-" + std::to_string(all.paths.size()) + "-" + name);
+    const char * folder = getenv("TMPDIR");
+    all.paths.push_back(std::string(folder && *folder ? folder : "/tmp") + "/chasqui-" + std::to_string(getpid()) + "-" +
+                        std::to_string(all.paths.size()) + "-" + name);
     return all.paths.back();
 }
 
