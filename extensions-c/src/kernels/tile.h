@@ -85,9 +85,7 @@ struct tile_kernel {
 
     // ---- codes of a pair of quads of T tiles, from the packed group or from the panel
 
-    template <bool PREFETCHES>
     struct packed_codes {
-        static constexpr bool AHEAD       = PREFETCHES;
         static constexpr bool INTERLEAVED = false;
         static constexpr int  STEP        = group_bytes(KIND);
         CHQ_INLINE void pair(const uint8_t * at, int v, bytes * low_quads, bytes * high_quads) {
@@ -119,7 +117,6 @@ struct tile_kernel {
     };
 
     struct panel_codes {
-        static constexpr bool AHEAD       = false;
         static constexpr bool INTERLEAVED = I::BY == PAIR;
         static constexpr int  STEP        = QUADS * VECTOR;
         CHQ_INLINE void pair(const uint8_t * at, int v, bytes * low_quads, bytes * high_quads) {
@@ -134,7 +131,7 @@ struct tile_kernel {
         CHQ_UNROLL for (int v = 0; v < 4; v++) {
             bytes low[PARTS];
             bytes high[PARTS];
-            packed_codes<false>::pair(group, v, low, high);
+            packed_codes::pair(group, v, low, high);
             CHQ_UNROLL for (int h = 0; h < PARTS; h++) {
                 if constexpr (I::BY == PAIR) {
                     I::interleave(low[h], high[h]);
@@ -321,22 +318,27 @@ struct tile_kernel {
 
     // ---- one block: acc[j] += weights . x[j]
 
-    template <int T, class Source>
-    CHQ_INLINE void look_ahead(const uint8_t * const (&codes)[T], int at) {
-        if constexpr (Source::AHEAD) {
-            CHQ_UNROLL for (int t = 0; t < T; t++) {
-                for (int i = 0; i < group_bytes(KIND); i += 64) {
-                    I::prefetch(codes[t] + at + i + PREFETCH);
-                }
+    // The lines of memory to ask for while a block is multiplied, a few with each group: all at once they would hold up the loads.
+    struct ahead {
+        const uint8_t * at;
+        int             lines; // per group
+
+        // bytes: to be asked for within so many groups
+        ahead(const uint8_t * from, size_t bytes, int groups) : at(from), lines((int) (bytes + 64 * groups - 1) / (64 * groups)) {}
+
+        CHQ_INLINE_MEMBER void step() {
+            for (int i = 0; i < lines; i++) {
+                I::prefetch(at);
+                at += 64;
             }
         }
-    }
+    };
 
     template <int T, int N, class Source>
-    CHQ_INLINE void block_32(const prepared<T> & w, const uint8_t * const (&codes)[T], int groups, const slab_view<I, F, N> & x, real (&acc)[N][T * PARTS]) {
+    CHQ_INLINE void block_32(const prepared<T> & w, const uint8_t * const (&codes)[T], int groups, const slab_view<I, F, N> & x, ahead & next, real (&acc)[N][T * PARTS]) {
         for (int g = 0; g < groups; g++) {
             const int at = g * Source::STEP;
-            look_ahead<T, Source>(codes, at);
+            next.step();
             real sums[N][T * PARTS];
             if constexpr (I::WIDE) {
                 typename I::ints s[N][T * PARTS];
@@ -397,7 +399,7 @@ struct tile_kernel {
     }
 
     template <int T, int N, class Source>
-    CHQ_INLINE void block_256_wide(const prepared<T> & w, const uint8_t * const (&codes)[T], const slab_view<I, F, N> & x, real (&acc)[N][T * PARTS]) {
+    CHQ_INLINE void block_256_wide(const prepared<T> & w, const uint8_t * const (&codes)[T], const slab_view<I, F, N> & x, ahead & next, real (&acc)[N][T * PARTS]) {
         real t[N][T * PARTS];
         CHQ_UNROLL for (int j = 0; j < N; j++) {
             CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
@@ -406,7 +408,7 @@ struct tile_kernel {
         }
         for (int g = 0; g < 8; g++) {
             const int at = g * Source::STEP;
-            look_ahead<T, Source>(codes, at);
+            next.step();
             if constexpr (F == Q6_K) {
                 scaled<T, N, Source, 0, 2>(w, codes, at, x, g, t);
                 scaled<T, N, Source, 1, 2>(w, codes, at, x, g, t);
@@ -431,7 +433,7 @@ struct tile_kernel {
     }
 
     template <int T, int N, class Source>
-    CHQ_INLINE void block_256_narrow(const prepared<T> & w, const uint8_t * const (&codes)[T], const slab_view<I, F, N> & x, real (&acc)[N][T * PARTS]) {
+    CHQ_INLINE void block_256_narrow(const prepared<T> & w, const uint8_t * const (&codes)[T], const slab_view<I, F, N> & x, ahead & next, real (&acc)[N][T * PARTS]) {
         typename I::total t[N][T * PARTS];
         CHQ_UNROLL for (int j = 0; j < N; j++) {
             CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
@@ -440,7 +442,7 @@ struct tile_kernel {
         }
         for (int g = 0; g < 8; g++) {
             const int at = g * Source::STEP;
-            look_ahead<T, Source>(codes, at);
+            next.step();
             dot_narrow<T, N, Source>(codes, at, x, g, w.s[g], t);
         }
         CHQ_UNROLL for (int j = 0; j < N; j++) {
@@ -462,14 +464,14 @@ struct tile_kernel {
     }
 
     template <int T, int N, class Source>
-    CHQ_INLINE void block_product(const prepared<T> & w, const uint8_t * const (&codes)[T], int groups, const uint8_t * x, real (&acc)[N][T * PARTS]) {
+    CHQ_INLINE void block_product(const prepared<T> & w, const uint8_t * const (&codes)[T], int groups, const uint8_t * x, ahead & next, real (&acc)[N][T * PARTS]) {
         const slab_view<I, F, N> slab(x, groups);
         if constexpr (!is_k(F)) {
-            block_32<T, N, Source>(w, codes, groups, slab, acc);
+            block_32<T, N, Source>(w, codes, groups, slab, next, acc);
         } else if constexpr (I::WIDE) {
-            block_256_wide<T, N, Source>(w, codes, slab, acc);
+            block_256_wide<T, N, Source>(w, codes, slab, next, acc);
         } else {
-            block_256_narrow<T, N, Source>(w, codes, slab, acc);
+            block_256_narrow<T, N, Source>(w, codes, slab, next, acc);
         }
     }
 
@@ -541,14 +543,10 @@ struct tile_kernel {
             const int groups = k.groups(column);
             CHQ_UNROLL for (int turn = 0; turn < TURNS; turn++) {
                 const tiles<T> at(block, turn, groups);
-                CHQ_UNROLL for (int t = 0; t < T; t++) {
-                    for (size_t i = 0; i < header_bytes(F, groups); i += 64) {
-                        I::prefetch(at.block[t] + i + PREFETCH);
-                    }
-                }
                 prepared<T> w;
                 prepare<T>(at.block, groups, w);
-                block_product<T, N, packed_codes<true>>(w, at.codes, groups, x, acc[turn]);
+                ahead next(at.block[0] + PREFETCH, T * block_bytes(F, groups), groups);
+                block_product<T, N, packed_codes>(w, at.codes, groups, x, next, acc[turn]);
             }
             block += STRIP / TILE * block_bytes(F, groups);
             x     += activation_bytes(F, I::WIDE, groups) * N;
@@ -565,14 +563,14 @@ struct tile_kernel {
     }
 
     template <int T, int N, class Source>
-    CHQ_INLINE void pass(const prepared<T> & w, const uint8_t * const (&codes)[T], int groups, const uint8_t * x, float (*sums)[STRIP]) {
+    CHQ_INLINE void pass(const prepared<T> & w, const uint8_t * const (&codes)[T], int groups, const uint8_t * x, ahead & next, float (*sums)[STRIP]) {
         real acc[N][T * PARTS];
         CHQ_UNROLL for (int j = 0; j < N; j++) {
             CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
                 acc[j][p] = I::reals(sums[j] + p * LANES);
             }
         }
-        block_product<T, N, Source>(w, codes, groups, x, acc);
+        block_product<T, N, Source>(w, codes, groups, x, next, acc);
         CHQ_UNROLL for (int j = 0; j < N; j++) {
             CHQ_UNROLL for (int p = 0; p < T * PARTS; p++) {
                 I::put(sums[j] + p * LANES, acc[j][p]);
@@ -581,17 +579,17 @@ struct tile_kernel {
     }
 
     template <int T, class Source>
-    static void slab_pass(int n, const prepared<T> & w, const uint8_t * const (&codes)[T], int groups, const uint8_t * x, float (*sums)[STRIP]) {
+    static void slab_pass(int n, const prepared<T> & w, const uint8_t * const (&codes)[T], int groups, const uint8_t * x, ahead & next, float (*sums)[STRIP]) {
         static_assert(SLAB <= 8, "one case for each");
         switch (n) {
-            case 1: pass<T, 1, Source>(w, codes, groups, x, sums); break;
-            case 2: if constexpr (SLAB >= 2) { pass<T, 2, Source>(w, codes, groups, x, sums); } break;
-            case 3: if constexpr (SLAB >= 3) { pass<T, 3, Source>(w, codes, groups, x, sums); } break;
-            case 4: if constexpr (SLAB >= 4) { pass<T, 4, Source>(w, codes, groups, x, sums); } break;
-            case 5: if constexpr (SLAB >= 5) { pass<T, 5, Source>(w, codes, groups, x, sums); } break;
-            case 6: if constexpr (SLAB >= 6) { pass<T, 6, Source>(w, codes, groups, x, sums); } break;
-            case 7: if constexpr (SLAB >= 7) { pass<T, 7, Source>(w, codes, groups, x, sums); } break;
-            case 8: if constexpr (SLAB >= 8) { pass<T, 8, Source>(w, codes, groups, x, sums); } break;
+            case 1: pass<T, 1, Source>(w, codes, groups, x, next, sums); break;
+            case 2: if constexpr (SLAB >= 2) { pass<T, 2, Source>(w, codes, groups, x, next, sums); } break;
+            case 3: if constexpr (SLAB >= 3) { pass<T, 3, Source>(w, codes, groups, x, next, sums); } break;
+            case 4: if constexpr (SLAB >= 4) { pass<T, 4, Source>(w, codes, groups, x, next, sums); } break;
+            case 5: if constexpr (SLAB >= 5) { pass<T, 5, Source>(w, codes, groups, x, next, sums); } break;
+            case 6: if constexpr (SLAB >= 6) { pass<T, 6, Source>(w, codes, groups, x, next, sums); } break;
+            case 7: if constexpr (SLAB >= 7) { pass<T, 7, Source>(w, codes, groups, x, next, sums); } break;
+            case 8: if constexpr (SLAB >= 8) { pass<T, 8, Source>(w, codes, groups, x, next, sums); } break;
             default: break;
         }
     }
@@ -611,9 +609,8 @@ struct tile_kernel {
             const int    groups = k.groups(column);
             const size_t row    = activation_bytes(F, I::WIDE, groups);
             const size_t bytes  = STRIP / TILE * block_bytes(F, groups);
-            for (size_t i = 0; i < bytes; i += 64) {
-                I::prefetch(block + i + PREFETCH);
-            }
+            const uint8_t * const end_of_next = block + PREFETCH + bytes;
+            ahead next(block + PREFETCH, bytes, groups * TURNS * (slab1 - slab0));
             for (int turn = 0; turn < TURNS; turn++) {
                 tiles<T> at(block, turn, groups);
                 for (int t = 0; I::PANEL && t < T; t++) {
@@ -628,14 +625,15 @@ struct tile_kernel {
                 for (int slab = slab0; slab < slab1; slab++) {
                     const int first = cut.first(slab);
                     const int end   = cut.first(slab + 1);
+                    next.lines = next.at < end_of_next ? next.lines : 0;
                     float (*to)[STRIP] = (float (*)[STRIP]) (sums[first - row0] + turn * T * TILE);
                     for (int j = first; last && j < end; j++) {
                         expect_store(k, j, strip);
                     }
                     if constexpr (I::PANEL) {
-                        slab_pass<T, panel_codes>(end - first, w, at.codes, groups, x + (size_t) first * row, to);
+                        slab_pass<T, panel_codes>(end - first, w, at.codes, groups, x + (size_t) first * row, next, to);
                     } else {
-                        slab_pass<T, packed_codes<false>>(end - first, w, at.codes, groups, x + (size_t) first * row, to);
+                        slab_pass<T, packed_codes>(end - first, w, at.codes, groups, x + (size_t) first * row, next, to);
                     }
                     for (int j = first; last && j < end; j++) {
                         store(sums[j - row0], k, j, strip);
