@@ -17,11 +17,11 @@ struct avx2 : bits_256 {
     using scale = __m256i; // 16 x int16, each scale twice
 
     static constexpr bool WIDE        = false;
-    static constexpr bool PANEL       = true;
     static constexpr int  TILES       = 1;
     static constexpr int  SLAB        = 4;
     static constexpr int  ALONE       = 4;
     static constexpr int  SIGNED_BIAS = 0;
+    static constexpr bool panel(code_kind) { return true; }
 
     // 127 * 2 products of the largest code must fit into 16 bits this many times
     static constexpr int chain(code_kind kind) { return kind == NIBBLE ? 8 : kind == FIVE_BITS ? 4 : kind == SIX_BITS ? 2 : 1; }

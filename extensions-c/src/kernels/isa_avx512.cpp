@@ -14,13 +14,13 @@ struct avx512 {
     using real  = __m512;
 
     static constexpr bool WIDE        = true;
-    static constexpr bool PANEL       = false;
     static constexpr int  PARTS       = 1;
     static constexpr int  TILES       = 2;
     static constexpr int  SLAB        = 6;
     static constexpr int  ALONE       = 8;
     static constexpr auto BY          = EACH;
     static constexpr int  SIGNED_BIAS = 128;
+    static constexpr bool panel(code_kind kind) { return kind == FIVE_BITS || kind == SIX_BITS || kind == SIGNED_BYTE; }
 
     CHQ_INLINE bytes load(const uint8_t * p)            { return _mm512_load_si512(p); }
     CHQ_INLINE void  store(uint8_t * p, bytes v)        { _mm512_store_si512(p, v); }

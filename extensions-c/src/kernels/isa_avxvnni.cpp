@@ -6,11 +6,11 @@ namespace {
 
 struct avxvnni : bits_256 {
     static constexpr bool WIDE        = true;
-    static constexpr bool PANEL       = true;
     static constexpr int  TILES       = 1;
     static constexpr int  SLAB        = 3;
     static constexpr int  ALONE       = 3;
     static constexpr int  SIGNED_BIAS = 128;
+    static constexpr bool panel(code_kind) { return true; }
 
     CHQ_INLINE bytes signed_codes(bytes v)              { return _mm256_xor_si256(v, _mm256_set1_epi8((char) 0x80)); }
     CHQ_INLINE bytes table(bytes v)                     { return _mm256_shuffle_epi8(signed_codes(table_of(IQ4_NL_VALUES)), v); }

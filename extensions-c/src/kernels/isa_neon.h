@@ -16,10 +16,10 @@ struct neon {
     using real  = float32x4_t;
 
     static constexpr bool WIDE        = true;
-    static constexpr bool PANEL       = true;
     static constexpr int  PARTS       = 4;
     static constexpr int  TILES       = 1;
     static constexpr int  SIGNED_BIAS = 0;
+    static constexpr bool panel(code_kind) { return true; }
 
     CHQ_INLINE bytes load(const uint8_t * p)            { return vreinterpretq_s8_u8(vld1q_u8(p)); }
     CHQ_INLINE void  store(uint8_t * p, bytes v)        { vst1q_u8(p, vreinterpretq_u8_s8(v)); }

@@ -12,13 +12,13 @@ struct scalar {
     struct real  { float   at[TILE]; };
 
     static constexpr bool WIDE        = true;
-    static constexpr bool PANEL       = false;
     static constexpr int  PARTS       = 1;
     static constexpr int  TILES       = 1;
     static constexpr int  SLAB        = 4;
     static constexpr int  ALONE       = 4;
     static constexpr auto BY          = EACH;
     static constexpr int  SIGNED_BIAS = 0;
+    static constexpr bool panel(code_kind) { return false; }
 
     template <class V, class Function>
     static V each(Function f) {

@@ -17,7 +17,7 @@
 //     PAIR             dot_square: two rows of activations by two rows of weights, 8 columns of each. A `square` is the four sums;
 //                      interleave() turns the low and the high quads of a part into the 8 columns of its first and of its last rows
 //   SIGNED_BIAS      what unpacking adds to signed codes
-//   PANEL            unpacking costs more than keeping a block's unpacked codes in the first-level cache for several slabs
+//   panel(kind)      unpacking costs more than keeping a block's unpacked codes in the first-level cache for several slabs
 #pragma once
 
 #include "kernels.h"
@@ -81,6 +81,7 @@ struct tile_kernel {
     static constexpr int       BIAS   = code_bias<F>(I::SIGNED_BIAS);
     static constexpr int       SLAB   = I::SLAB;
     static constexpr int       CHUNK  = 512;                 // rows of activations that one pass over the weights serves
+    static constexpr bool      PANEL  = I::panel(KIND);
     static constexpr size_t    PANEL_BYTES = BLOCK / GROUP * QUADS * VECTOR;
 
     // ---- codes of a pair of quads of T tiles, from the packed group or from the panel
@@ -599,7 +600,7 @@ struct tile_kernel {
         constexpr int T     = I::TILES;
         constexpr int TURNS = STRIP / TILE / T;
         alignas(64) float   sums[CHUNK][STRIP];
-        alignas(64) uint8_t panel[I::PANEL ? T * PANEL_BYTES : 1];
+        alignas(64) uint8_t panel[PANEL ? T * PANEL_BYTES : 1];
         const int row0 = cut.first(slab0);
         const int row1 = cut.first(slab1);
         memset(sums, 0, (size_t) (row1 - row0) * sizeof(sums[0]));
@@ -613,7 +614,7 @@ struct tile_kernel {
             ahead next(block + PREFETCH, bytes, groups * TURNS * (slab1 - slab0));
             for (int turn = 0; turn < TURNS; turn++) {
                 tiles<T> at(block, turn, groups);
-                for (int t = 0; I::PANEL && t < T; t++) {
+                for (int t = 0; PANEL && t < T; t++) {
                     for (int g = 0; g < groups; g++) {
                         unpack(at.codes[t] + (size_t) g * group_bytes(KIND), panel + t * PANEL_BYTES + g * QUADS * VECTOR);
                     }
@@ -630,7 +631,7 @@ struct tile_kernel {
                     for (int j = first; last && j < end; j++) {
                         expect_store(k, j, strip);
                     }
-                    if constexpr (I::PANEL) {
+                    if constexpr (PANEL) {
                         slab_pass<T, panel_codes>(end - first, w, at.codes, groups, x + (size_t) first * row, next, to);
                     } else {
                         slab_pass<T, packed_codes>(end - first, w, at.codes, groups, x + (size_t) first * row, next, to);
