@@ -75,6 +75,7 @@ struct chq_model_info {
 
     bool     add_bos;
     bool     add_eos;
+    bool     add_sep;
     bool     has_encoder;
     bool     has_decoder;
     bool     is_recurrent;

@@ -149,6 +149,7 @@ const chq_abi_field model_info_fields[] = {
     FIELD(chq_model_info, token_decoder_start),
     FIELD(chq_model_info, add_bos),
     FIELD(chq_model_info, add_eos),
+    FIELD(chq_model_info, add_sep),
     FIELD(chq_model_info, has_encoder),
     FIELD(chq_model_info, has_decoder),
     FIELD(chq_model_info, is_recurrent),

@@ -377,6 +377,7 @@ chq_status chq_model_get_info(const struct chq_model * model, struct chq_model_i
 
         info.add_bos      = v && llama_vocab_get_add_bos(v);
         info.add_eos      = v && llama_vocab_get_add_eos(v);
+        info.add_sep      = v && llama_vocab_get_add_sep(v);
         info.has_encoder  = llama_model_has_encoder(m);
         info.has_decoder  = llama_model_has_decoder(m);
         info.is_recurrent = model->recurrent;
