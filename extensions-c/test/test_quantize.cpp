@@ -180,6 +180,22 @@ TEST(a_full_disk) {
     }
 }
 
+TEST(tensors_without_numbers) {
+    const std::string in  = temporary_path("nothing.gguf");
+    const std::string out = temporary_path("nothing-out.gguf");
+    std::unique_ptr<gguf_context, void (*)(gguf_context *)> model(gguf_init_from_file(model_file().c_str(), { true, nullptr }), gguf_free);
+    std::unique_ptr<gguf_context, void (*)(gguf_context *)> gguf(gguf_init_empty(), gguf_free);
+    gguf_set_kv(gguf.get(), model.get());
+    std::unique_ptr<ggml_context, void (*)(ggml_context *)> tensors(ggml_init({ 1u << 16, nullptr, false }), ggml_free);
+    ggml_tensor * nothing = ggml_new_tensor_2d(tensors.get(), GGML_TYPE_F32, 0, 3);
+    nothing->data = nothing; // gguf wants one
+    ggml_set_name(nothing, "blk.0.nothing.weight");
+    gguf_add_tensor(gguf.get(), nothing);
+    REQUIRE(gguf_write_to_file(gguf.get(), in.c_str(), false));
+    const chq_quantize_params params = params_of(LLAMA_FTYPE_MOSTLY_Q4_0);
+    CHECK_STATUS(chq_quantize(in.c_str(), out.c_str(), &params, nullptr, nullptr), CHQ_STATUS_LOAD);
+}
+
 // Numbers that no quantiser expects.
 TEST(wild_weights) {
     const std::string out = temporary_path("wild.gguf");

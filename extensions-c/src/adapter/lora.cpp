@@ -61,6 +61,15 @@ void check_adapter(const chq_model * model, const char * path) {
     for (ggml_tensor * t = ggml_get_first_tensor(tensors); t; t = ggml_get_next_tensor(tensors, t)) {
         const std::string name = t->name;
         const int64_t n_matrices = contains(name, "_exps.") ? n_experts : 1;
+        if (ggml_nelements(t) == 0) {
+            fail(CHQ_STATUS_LOAD, "%s: %s has no numbers", path, t->name);
+        }
+        if (contains(name, "token_embd.weight.lora_a")) { // the only pair whose ranks llama.cpp does not compare
+            const ggml_tensor * b = ggml_get_tensor(tensors, (name.substr(0, name.size() - 1) + "b").c_str());
+            if (b && b->ne[0] != t->ne[0]) {
+                fail(CHQ_STATUS_LOAD, "%s: %s has rank %lld, the other matrix %lld", path, t->name, (long long) t->ne[0], (long long) b->ne[0]);
+            }
+        }
         if (t->ne[2] != n_matrices || t->ne[3] != 1) {
             fail(CHQ_STATUS_LOAD, "%s: %s has %lld x %lld matrices, the model %lld", path, t->name, (long long) t->ne[2], (long long) t->ne[3], (long long) n_matrices);
         }
@@ -139,7 +148,7 @@ chq_status chq_lora_load(struct chq_model * model, const char * path, struct chq
         lora->fingerprint = hash_file(path);
         forget_captured_errors();
         try {
-            const std::unique_lock<std::shared_mutex> lock(model->loras_mutex);
+            const auto lock = model->loras_gate.own();
             lora->llama = llama_adapter_lora_init(model->llama, path);
         } catch (const ggml_aborted &) {
             report_abort({});
@@ -166,7 +175,7 @@ chq_status chq_lora_free(struct chq_lora * lora) {
         }
         lora->kind = KIND_FREED;
         if (!lora->model->pinned.load()) {
-            const std::unique_lock<std::shared_mutex> lock(lora->model->loras_mutex);
+            const auto lock = lora->model->loras_gate.own();
             llama_adapter_lora_free(lora->llama);
         }
         lora->model->n_loras.fetch_sub(1);

@@ -329,7 +329,7 @@ std::unique_ptr<chq_context> make_context(chq_model * model, llama_context_param
 
     forget_captured_errors();
     try {
-        const std::shared_lock<std::shared_mutex> lock(model->loras_mutex);
+        const auto lock = model->loras_gate.share();
         context->llama = llama_init_from_model(model->llama, params);
     } catch (const ggml_aborted &) {
         // the half-built context is gone, the model was only read

@@ -16,6 +16,28 @@ struct gguf_context;
 namespace chq { struct draft_memory; }
 namespace chq::rpc { class remote_server; }
 
+namespace chq {
+
+// llama.cpp keeps a list of a model's adapters without a lock, and looks at it when it plans graphs. Those who compute share this, those who change
+// the list have it alone; who comes first goes first, so that many who compute keep nobody waiting for ever.
+class loras_gate {
+public:
+    std::shared_lock<std::shared_mutex> share() {
+        const std::lock_guard<std::mutex> in_turn(turn);
+        return std::shared_lock<std::shared_mutex>(mutex);
+    }
+    std::unique_lock<std::shared_mutex> own() {
+        const std::lock_guard<std::mutex> in_turn(turn);
+        return std::unique_lock<std::shared_mutex>(mutex);
+    }
+
+private:
+    std::mutex        turn;
+    std::shared_mutex mutex;
+};
+
+} // namespace chq
+
 struct chq_model : chq::handle {
     chq_model() : handle(chq::KIND_MODEL) {}
 
@@ -46,7 +68,7 @@ struct chq_model : chq::handle {
 
     mutable std::atomic<int32_t> n_contexts { 0 };
     mutable std::atomic<int32_t> n_loras    { 0 };
-    mutable std::shared_mutex    loras_mutex; // llama.cpp lists them without one, and looks at the list when it plans graphs
+    mutable chq::loras_gate      loras_gate;
     mutable std::atomic<bool>    pinned     { false }; // a poisoned context may still touch the weights
 };
 

@@ -114,16 +114,38 @@ std::unique_ptr<gguf_context, void (*)(gguf_context *)> open_header(const char *
     return { gguf_init_from_file(path, init), gguf_free };
 }
 
-// The types that are asked for by name are taken without a look at the rows.
-void check_shapes(const char * path, const chq_quantize_params & p) {
+// Files of a model, the first of which is known to be usable.
+std::vector<std::string> parts_of(const char * path) {
+    std::vector<std::string> parts { path };
+    const auto gguf = open_header(path, nullptr);
+    const int64_t id = gguf ? gguf_find_key(gguf.get(), "split.count") : -1;
+    const int n_parts = id >= 0 && gguf_get_kv_type(gguf.get(), id) == GGUF_TYPE_UINT16 ? gguf_get_val_u16(gguf.get(), id) : 1;
+    std::vector<char> text(strlen(path) + 64);
+    if (n_parts > 1 && llama_split_prefix(text.data(), text.size(), path, 0, n_parts)) {
+        const std::string prefix = text.data();
+        for (int i = 1; i < n_parts; ++i) {
+            llama_split_path(text.data(), text.size(), prefix.c_str(), i, n_parts);
+            parts.emplace_back(text.data());
+        }
+    }
+    return parts;
+}
+
+// What llama.cpp divides by, and types that are asked for by name, which are taken without a look at the rows.
+void check_part(const char * path, const chq_quantize_params & p) {
+    const uint64_t n_file = check_gguf_file(path);
     ggml_context * tensors = nullptr;
     const auto gguf = open_header(path, &tensors);
     if (!gguf) {
         fail(CHQ_STATUS_LOAD, "%s: not a usable GGUF file: %s", path, captured_errors());
     }
     std::unique_ptr<ggml_context, void (*)(ggml_context *)> owner(tensors, ggml_free);
+    check_gguf_tensors(gguf.get(), path, n_file);
     for (ggml_tensor * t = ggml_get_first_tensor(tensors); t; t = ggml_get_next_tensor(tensors, t)) {
         const std::string name = t->name;
+        if (ggml_nelements(t) == 0) {
+            fail(CHQ_STATUS_LOAD, "%s: %s has no numbers", path, t->name);
+        }
         const int type = ends_with(name, "output.weight") ? p.output_type : ends_with(name, "token_embd.weight") ? p.embedding_type : -1;
         if (type >= 0 && t->ne[0] % ggml_blck_size((ggml_type) type) != 0) {
             fail(CHQ_STATUS_UNSUPPORTED, "%s has rows of %lld numbers, and %s comes in blocks of %lld", t->name, (long long) t->ne[0],
@@ -216,7 +238,9 @@ chq_status chq_quantize(
         llama_model_params load = llama_model_default_params();
         try {
             check_gguf(input, load);
-            check_shapes(input, *params);
+            for (const std::string & part : parts_of(input)) {
+                check_part(part.c_str(), *params);
+            }
 
             std::vector<llama_model_tensor_override> overrides;
             for (int32_t i = 0; i < params->n_patterns; ++i) {
