@@ -18,6 +18,9 @@
 //   chasqui_selection.h which of an image's tokens to keep
 //   chasqui_chat.h      chat templates
 //   chasqui_vision.h    images as embeddings
+//   chasqui_quantize.h  model files in other types of weights
+//   chasqui_embedding.h pooled embeddings, and rows of them
+//   chasqui_adapter.h   LoRA adapters and control vectors
 //   chasqui_tensor.h    tensors and computations with them
 //
 #pragma once
@@ -38,4 +41,7 @@
 #include "chasqui_selection.h"
 #include "chasqui_chat.h"
 #include "chasqui_vision.h"
+#include "chasqui_quantize.h"
+#include "chasqui_embedding.h"
+#include "chasqui_adapter.h"
 #include "chasqui_tensor.h"

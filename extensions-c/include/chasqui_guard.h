@@ -41,6 +41,7 @@ typedef enum chq_status {
     CHQ_STATUS_ABORTED      = 11, // ggml gave up; the context and sampler of this call are poisoned, only freeing them is left
     CHQ_STATUS_INTERNAL     = 12, // an unexpected C++ exception
     CHQ_STATUS_REMOTE       = 13, // another machine cannot be reached, is no server for this, or was lost; what uses it can only be freed
+    CHQ_STATUS_WRITE        = 14, // a file cannot be written: no room, no permission
 } chq_status;
 
 // Name of a status, e.g. "argument". Never NULL.

@@ -75,6 +75,7 @@ struct chq_model_info {
 
     bool     add_bos;
     bool     add_eos;
+    bool     add_sep;
     bool     has_encoder;
     bool     has_decoder;
     bool     is_recurrent;
@@ -84,6 +85,16 @@ struct chq_model_info {
 };
 
 CHQ_API chq_status chq_model_get_info(const struct chq_model * model, struct chq_model_info * out);
+
+// Where weights went.
+struct chq_placement {
+    char     device[64];
+    int32_t  n_layers;   // the last one counts as one more layer, with the output
+    uint64_t n_bytes;
+};
+
+// The devices that hold weights; *n = how many there are, of which at most capacity are written.
+CHQ_API chq_status chq_model_placement(const struct chq_model * model, struct chq_placement * out, int32_t capacity, int32_t * n);
 
 // Text outputs: *length = bytes needed without the terminator, always written; CHQ_STATUS_BUFFER if length + 1 > capacity.
 

@@ -1,5 +1,6 @@
 #include "context/context.h"
 
+#include "adapter/lora.h"
 #include "chasqui_runtime.h"
 #include "kernels/offer.h"
 #include "model/xxh64.h"
@@ -328,6 +329,7 @@ std::unique_ptr<chq_context> make_context(chq_model * model, llama_context_param
 
     forget_captured_errors();
     try {
+        const auto lock = model->loras_gate.share();
         context->llama = llama_init_from_model(model->llama, params);
     } catch (const ggml_aborted &) {
         // the half-built context is gone, the model was only read
@@ -413,6 +415,7 @@ chq_status chq_context_free(struct chq_context * context) {
         }
         chq_model * model = context->model;
         context->kind = KIND_FREED;
+        release_loras(context);
         if (context->poisoned) {
             // ggml's worker threads may still wait inside a graph: they keep what they can reach, the weights included
             model->pinned.store(true);

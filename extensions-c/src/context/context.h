@@ -1,5 +1,6 @@
 #pragma once
 
+#include "chasqui_adapter.h"
 #include "chasqui_context.h"
 #include "context/branches.h"
 #include "context/crowd.h"
@@ -36,6 +37,12 @@ struct embedded_span {
     int32_t begin;       // position of the first row
     int32_t n_positions;
     int32_t n_cells;
+};
+
+// An adapter that the context computes with.
+struct used_lora {
+    chq_lora * lora;
+    float      scale;
 };
 
 // A tree that was computed and not yet committed.
@@ -98,6 +105,11 @@ struct chq_context : chq::handle {
     ggml_type type_k      = GGML_TYPE_F16;
     ggml_type type_v      = GGML_TYPE_F16;
     uint64_t  settings    = 0;  // of rotation and attention: saved states must agree in them
+
+    // see adapter/lora.h
+    std::vector<chq::used_lora> loras;
+    uint64_t control_vector = 0; // its hash, 0 = none
+    uint64_t adapters       = 0; // what goes into the settings of saved states
 
     // chq_decode's batch of n_batch tokens; the arrays never move
     std::vector<llama_pos>      batch_pos;

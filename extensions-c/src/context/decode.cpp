@@ -85,6 +85,7 @@ static int32_t decode_locally(chq_context * context, const llama_batch & batch) 
 }
 
 int32_t decode_in_crowd(chq_context * context, const llama_batch & batch) {
+    const auto lock = context->model->loras_gate.share();
     if (!context->model->offloads) {
         return decode_locally(context, batch);
     }

@@ -149,6 +149,7 @@ const chq_abi_field model_info_fields[] = {
     FIELD(chq_model_info, token_decoder_start),
     FIELD(chq_model_info, add_bos),
     FIELD(chq_model_info, add_eos),
+    FIELD(chq_model_info, add_sep),
     FIELD(chq_model_info, has_encoder),
     FIELD(chq_model_info, has_decoder),
     FIELD(chq_model_info, is_recurrent),
@@ -321,6 +322,25 @@ const chq_abi_field position_fields[] = {
     FIELD(chq_position, x),
 };
 
+const chq_abi_field quantize_params_fields[] = {
+    FIELD(chq_quantize_params, file_type),
+    FIELD(chq_quantize_params, n_threads),
+    FIELD(chq_quantize_params, output_type),
+    FIELD(chq_quantize_params, embedding_type),
+    FIELD(chq_quantize_params, patterns),
+    FIELD(chq_quantize_params, pattern_types),
+    FIELD(chq_quantize_params, n_patterns),
+    FIELD(chq_quantize_params, pure),
+    FIELD(chq_quantize_params, quantize_output),
+    FIELD(chq_quantize_params, requantize),
+};
+
+const chq_abi_field placement_fields[] = {
+    FIELD(chq_placement, device),
+    FIELD(chq_placement, n_layers),
+    FIELD(chq_placement, n_bytes),
+};
+
 const chq_abi_field vision_params_fields[] = {
     FIELD(chq_vision_params, n_threads),
     FIELD(chq_vision_params, image_min_tokens),
@@ -432,6 +452,8 @@ const struct chq_abi_struct * chq_abi_structs(uint32_t * n) {
         describe<chq_tile>                        ("chq_tile",                         tile_fields),
         describe<chq_chat_message>                ("chq_chat_message",                 chat_message_fields),
         describe<chq_device_info>                 ("chq_device_info",                  device_info_fields),
+        describe<chq_quantize_params>             ("chq_quantize_params",              quantize_params_fields),
+        describe<chq_placement>                   ("chq_placement",                    placement_fields),
         describe<chq_position>                    ("chq_position",                     position_fields),
         describe<chq_vision_params>               ("chq_vision_params",                vision_params_fields),
         describe<chq_vision_info>                 ("chq_vision_info",                  vision_info_fields),

@@ -161,6 +161,7 @@ const char * chq_status_name(int32_t status) {
         case CHQ_STATUS_ABORTED:      return "aborted";
         case CHQ_STATUS_INTERNAL:     return "internal";
         case CHQ_STATUS_REMOTE:       return "remote";
+        case CHQ_STATUS_WRITE:        return "write";
     }
     return "unknown";
 }

@@ -54,6 +54,7 @@ enum : uint32_t {
     KIND_ARENA       = 0x4e524151, // "QARN"
     KIND_TENSOR      = 0x534e5451, // "QTNS"
     KIND_GRAPH       = 0x46524751, // "QGRF"
+    KIND_LORA        = 0x41524c51, // "QLRA"
     KIND_FREED       = 0x44414551, // "QEAD"
 };
 

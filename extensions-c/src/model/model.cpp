@@ -1,6 +1,7 @@
 #include "model/model.h"
 
 #include "model/packing.h"
+#include "model/placement.h"
 #include "rpc/servers.h"
 #include "runtime/runtime.h"
 
@@ -12,6 +13,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <regex>
 #include <vector>
 
 namespace chq {
@@ -32,6 +34,18 @@ double meta_number(const llama_model * model, const std::string & key, double fa
     char * end = nullptr;
     const double value = strtod(text.c_str(), &end);
     return text.empty() || *end ? fallback : value;
+}
+
+void check_pattern(const char * pattern) {
+    constexpr size_t LONGEST = 256; // std::regex recurses for each character
+    if (!pattern[0] || strlen(pattern) > LONGEST) {
+        fail(CHQ_STATUS_ARGUMENT, "a pattern is empty or longer than %zu bytes", LONGEST);
+    }
+    try {
+        const std::regex compiled(pattern);
+    } catch (const std::regex_error & e) {
+        fail(CHQ_STATUS_ARGUMENT, "the pattern %s is no regular expression: %s", pattern, e.what());
+    }
 }
 
 static void check_params(const llama_model_params & params) {
@@ -60,6 +74,7 @@ static void check_params(const llama_model_params & params) {
         if (!params.tensor_buft_overrides[i].buft || i >= llama_max_tensor_buft_overrides()) {
             fail(CHQ_STATUS_ARGUMENT, "tensor_buft_overrides[%zu] has no buffer type, or the list does not end with NULL", i);
         }
+        check_pattern(params.tensor_buft_overrides[i].pattern);
     }
     for (size_t i = 0; params.tensor_split && i < llama_max_devices(); ++i) {
         if (!std::isfinite(params.tensor_split[i]) || params.tensor_split[i] < 0) {
@@ -253,7 +268,10 @@ chq_status chq_model_load_cached(
             {
                 const early_trials trials(kernels, params.vocab_only ? std::set<ggml_type>() : types);
                 const packing packing(kernels, cache_folder, cache_bytes);
+                placement_lines lines;
+                const log_listener listener(placement_lines::on_text, &lines);
                 model->llama = llama_model_load_from_file(path, params);
+                model->placement = lines.placement();
                 model->n_bytes_packed = packing.bytes();
             }
             std::unique_ptr<llama_model, void (*)(llama_model *)> owner(model->llama, llama_model_free);
@@ -295,6 +313,9 @@ chq_status chq_model_free(struct chq_model * model) {
         const int32_t n_contexts = model->n_contexts.load();
         if (n_contexts > 0) {
             fail(CHQ_STATUS_STATE, "%d contexts of the model are still open", n_contexts);
+        }
+        if (const int32_t n_loras = model->n_loras.load()) {
+            fail(CHQ_STATUS_STATE, "%d adapters of the model are still open", n_loras);
         }
         model->kind = KIND_FREED;
         if (!model->poisoned && !model->pinned.load()) {
@@ -356,6 +377,7 @@ chq_status chq_model_get_info(const struct chq_model * model, struct chq_model_i
 
         info.add_bos      = v && llama_vocab_get_add_bos(v);
         info.add_eos      = v && llama_vocab_get_add_eos(v);
+        info.add_sep      = v && llama_vocab_get_add_sep(v);
         info.has_encoder  = llama_model_has_encoder(m);
         info.has_decoder  = llama_model_has_decoder(m);
         info.is_recurrent = model->recurrent;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,28 @@ struct gguf_context;
 
 namespace chq { struct draft_memory; }
 namespace chq::rpc { class remote_server; }
+
+namespace chq {
+
+// llama.cpp keeps a list of a model's adapters without a lock, and looks at it when it plans graphs. Those who compute share this, those who change
+// the list have it alone; who comes first goes first, so that many who compute keep nobody waiting for ever.
+class loras_gate {
+public:
+    std::shared_lock<std::shared_mutex> share() {
+        const std::lock_guard<std::mutex> in_turn(turn);
+        return std::shared_lock<std::shared_mutex>(mutex);
+    }
+    std::unique_lock<std::shared_mutex> own() {
+        const std::lock_guard<std::mutex> in_turn(turn);
+        return std::unique_lock<std::shared_mutex>(mutex);
+    }
+
+private:
+    std::mutex        turn;
+    std::shared_mutex mutex;
+};
+
+} // namespace chq
 
 struct chq_model : chq::handle {
     chq_model() : handle(chq::KIND_MODEL) {}
@@ -36,12 +59,16 @@ struct chq_model : chq::handle {
     uint64_t    fingerprint    = 0;     // of shape, size and vocabulary
     bool        deep_splitter  = false; // the pre-tokenizer recurses, see vocab.cpp
 
+    std::vector<chq_placement> placement; // of the weights
+
     mutable std::once_flag                     drafts_made;
     mutable std::shared_ptr<chq::draft_memory> drafts; // see drafts_of
 
     std::vector<std::shared_ptr<chq::rpc::remote_server>> remotes; // that have a part of it
 
     mutable std::atomic<int32_t> n_contexts { 0 };
+    mutable std::atomic<int32_t> n_loras    { 0 };
+    mutable chq::loras_gate      loras_gate;
     mutable std::atomic<bool>    pinned     { false }; // a poisoned context may still touch the weights
 };
 
@@ -76,6 +103,9 @@ std::set<ggml_type> check_gguf_tensors(const gguf_context * gguf, const char * p
 
 // Looks at the header and the metadata of a file and fails with CHQ_STATUS_LOAD if llama.cpp could crash on it. The types of its tensors.
 std::set<ggml_type> check_gguf(const char * path, const llama_model_params & params);
+
+// Fails with CHQ_STATUS_ARGUMENT on a regular expression that is empty or so long that std::regex may need too much stack for it.
+void check_pattern(const char * pattern);
 
 // Writes the bytes of a token; *n_piece = its full length, also when that is more than capacity.
 void token_piece(const chq_model * model, int32_t token, bool special, char * piece, int32_t capacity, int32_t * n_piece);

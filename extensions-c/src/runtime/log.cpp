@@ -42,6 +42,9 @@ thread_local int32_t open_level = CHQ_LOG_INFO;
 thread_local int     open_bytes = 0;
 thread_local char    open_text[LINE_BYTES];
 
+thread_local chq::log_listener::on_text listener      = nullptr;
+thread_local void                     * listener_user = nullptr;
+
 void push_line(int32_t level, const char * text, int n_text) {
     log_ring & r = ring();
     std::lock_guard<std::mutex> lock(r.mutex);
@@ -82,6 +85,9 @@ void on_log(ggml_log_level level, const char * text, void *) {
     if (!text) {
         return;
     }
+    if (listener) {
+        listener(text, listener_user);
+    }
     if (level == GGML_LOG_LEVEL_ERROR && inside_guard()) {
         capture_error(text);
     }
@@ -106,6 +112,16 @@ void on_log(ggml_log_level level, const char * text, void *) {
         finish_line();
         text = newline + 1;
     }
+}
+
+log_listener::log_listener(on_text hears, void * user) : former_hears(listener), former_user(listener_user) {
+    listener      = hears;
+    listener_user = user;
+}
+
+log_listener::~log_listener() {
+    listener      = former_hears;
+    listener_user = former_user;
 }
 
 } // namespace chq

@@ -27,6 +27,20 @@ F kernels_function(const char * name) {
 // The callback for llama_log_set and its like.
 void on_log(ggml_log_level level, const char * text, void * user);
 
+// For as long as it lives, hears of each message of this thread, of whatever level. May throw, which ends what logs.
+class log_listener {
+public:
+    using on_text = void (*)(const char * text, void * user);
+
+    log_listener(on_text hears, void * user);
+    ~log_listener();
+    log_listener(const log_listener &) = delete;
+
+private:
+    on_text former_hears;
+    void  * former_user;
+};
+
 // Bytes that this process may still allocate: what the system has and what the control group allows. UINT64_MAX if unknown.
 uint64_t available_memory();
 

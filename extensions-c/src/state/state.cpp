@@ -21,7 +21,7 @@ static state_header header_of(const chq_context * context) {
     memset(&h, 0, sizeof(h));
     h.fingerprint = context->model->fingerprint;
     h.build       = build_id();
-    h.settings    = context->settings;
+    h.settings    = context->adapters == 0 ? context->settings : xxh64((const uint8_t *) &context->adapters, sizeof(context->adapters), context->settings);
     h.type_k      = context->type_k;
     h.type_v      = context->type_v;
     h.n_streams   = context->kv_unified ? 1 : (uint32_t) context->n_seq_max;
@@ -48,7 +48,7 @@ static void check_fit(const chq_context * context, const state_header & h) {
         fail(CHQ_STATUS_ARGUMENT, "the saved state is of a KV cache in %u parts, this one has %u", h.n_streams, own.n_streams);
     }
     if (h.settings != own.settings) {
-        fail(CHQ_STATUS_ARGUMENT, "the saved state was computed with another rotation of positions or kind of attention than this context has");
+        fail(CHQ_STATUS_ARGUMENT, "the saved state was computed with another rotation of positions, kind of attention or set of adapters than this context has");
     }
 }
 

@@ -24,18 +24,32 @@ final class AtomicFile {
     private AtomicFile() {
     }
 
+    /// Writes a file that is there already, empty.
+    @FunctionalInterface
+    interface Writer {
+        void write(Path file) throws IOException;
+    }
+
     /// Writes the segments one after the other.
     static void write(Path target, MemorySegment... content) throws IOException {
+        write(target, aside -> {
+            try (FileChannel channel = FileChannel.open(aside, StandardOpenOption.WRITE)) {
+                for (MemorySegment segment : content) {
+                    write(channel, segment);
+                }
+            }
+        });
+    }
+
+    static void write(Path target, Writer writer) throws IOException {
         Path absolute = target.toAbsolutePath();
         Path directory = absolute.getParent();
         String name = absolute.getFileName().toString();
         removeAbandoned(directory, name);
         Path aside = Files.createTempFile(directory, name + ".", SUFFIX);
         try {
+            writer.write(aside);
             try (FileChannel channel = FileChannel.open(aside, StandardOpenOption.WRITE)) {
-                for (MemorySegment segment : content) {
-                    write(channel, segment);
-                }
                 channel.force(true);
             }
             try {

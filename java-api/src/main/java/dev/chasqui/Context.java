@@ -18,7 +18,9 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /// Memory for attention (the KV cache) and computation of one model, shared by one or more [Sequence]s.
@@ -39,7 +41,8 @@ public final class Context implements AutoCloseable {
     private final List<Sequence> open = new ArrayList<>();
     private final KeptSequences kept;
     private final @Nullable SequenceStore store;
-    private final long stateFit;
+    private final ContextAdapters adapters = new ContextAdapters();
+    private long stateFit;
     private long measuredTokens;
     private long measuredNanos;
     private int nextCell;
@@ -70,11 +73,9 @@ public final class Context implements AutoCloseable {
             Status.check(chq_context_create(modelAddress, parameters(model, options, arena), options.poll(), out));
             NativeLog.drain();
             MemorySegment address = out.get(ValueLayout.ADDRESS, 0);
-            this.handle = new NativeOwner(this, "context", address, context -> chq_context_free(context), model.handle());
+            this.handle = new NativeOwner(this, "context", address, freeing(adapters), model.handle());
             this.info = readInfo(address, options.keptSequences(), arena);
-            MemorySegment fit = arena.allocate(ValueLayout.JAVA_LONG);
-            Status.check(chq_state_fit(address, fit));
-            this.stateFit = fit.get(ValueLayout.JAVA_LONG, 0);
+            this.stateFit = readFit(address, arena);
             MemorySegment holds = arena.allocate(ValueLayout.JAVA_BOOLEAN);
             Status.check(chq_context_holds(address, holds));
             if (holds.get(ValueLayout.JAVA_BOOLEAN, 0)) {
@@ -127,6 +128,20 @@ public final class Context implements AutoCloseable {
                 chq_context_info.can_shift(raw));
     }
 
+    private static long readFit(MemorySegment address, Arena arena) {
+        MemorySegment fit = arena.allocate(ValueLayout.JAVA_LONG);
+        Status.check(chq_state_fit(address, fit));
+        return fit.get(ValueLayout.JAVA_LONG, 0);
+    }
+
+    private static NativeOwner.Free freeing(ContextAdapters adapters) {
+        return address -> {
+            int status = chq_context_free(address);
+            adapters.release();
+            return status;
+        };
+    }
+
     public Model model() {
         return model;
     }
@@ -136,7 +151,7 @@ public final class Context implements AutoCloseable {
     }
 
     /// The number of what saved states must have in common with this context to be restored in it: model, build of llama.cpp, KV types, rotation of
-    /// positions, kind of attention. Contexts with the same number can exchange states, in any process.
+    /// positions, kind of attention, adapters with their scales, control vector. Contexts with the same number can exchange states, in any process.
     public long stateFit() {
         return stateFit;
     }
@@ -150,6 +165,50 @@ public final class Context implements AutoCloseable {
     Context companion(Model other) {
         return other.newContext(ContextOptions.defaults().withContextSize(info().sequenceSize())
                 .withThreads(info().threads(), info().batchThreads()));
+    }
+
+    /// From now on computes with these adapters and no others; none for the model as it is. What the KV cache holds was computed without them, so
+    /// open sequences are computed again when something needs what follows them, and kept copies are given up. They hold for the whole context:
+    /// llama.cpp has no adapters for a single sequence.
+    ///
+    /// @throws IllegalArgumentException if one is for another model or there twice; sequences are computed again then, too
+    /// @throws IllegalStateException    if one is closed
+    public void setAdapters(LoraAdapter.Scaled... wanted) {
+        List<LoraAdapter.Scaled> all = List.of(wanted);
+        if (!all.equals(adapters.loras())) {
+            change(address -> adapters.setLoras(address, all));
+        }
+    }
+
+    /// What [#setAdapters] has set.
+    public List<LoraAdapter.Scaled> adapters() {
+        return adapters.loras();
+    }
+
+    /// From now on adds these directions to what the layers give, null for none. As with [#setAdapters], it holds for all sequences, which are computed
+    /// again. Models whose architecture llama.cpp gives no place for it compute as before.
+    ///
+    /// @throws IllegalArgumentException if it is not of the size of the model's embeddings, or for more layers than the model has
+    public void setControlVector(@Nullable ControlVector wanted) {
+        change(address -> adapters.setControlVector(address, model, wanted));
+    }
+
+    /// What [#setControlVector] has set.
+    public Optional<ControlVector> controlVector() {
+        return Optional.ofNullable(adapters.controlVector());
+    }
+
+    /// Changes what the context computes with.
+    private void change(Consumer<MemorySegment> change) {
+        MemorySegment address = enter();
+        try (Arena arena = Arena.ofConfined()) {
+            kept.clear(address);
+            open.forEach(sequence -> sequence.forgetComputed(address));
+            change.accept(address);
+            stateFit = readFit(address, arena);
+        } finally {
+            exit();
+        }
     }
 
     /// A new empty sequence.

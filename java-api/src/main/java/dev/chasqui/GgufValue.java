@@ -1,7 +1,9 @@
 package dev.chasqui;
 
+import java.io.ByteArrayOutputStream;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.AbstractList;
@@ -19,6 +21,31 @@ public sealed interface GgufValue {
 
     /// The type in the file.
     Type type();
+
+    /// An array of texts.
+    static Strings strings(List<String> values) {
+        ByteArrayOutputStream all = new ByteArrayOutputStream();
+        int[] ends = new int[values.size()];
+        for (int i = 0; i < ends.length; i++) {
+            all.writeBytes(Utf8.encode(values.get(i)));
+            ends[i] = all.size();
+        }
+        return new Strings(all.toByteArray(), ends);
+    }
+
+    /// An array of INT32.
+    static Numbers numbers(int... values) {
+        ByteBuffer bytes = ByteBuffer.allocate(Math.multiplyExact(values.length, Integer.BYTES)).order(ByteOrder.LITTLE_ENDIAN);
+        bytes.asIntBuffer().put(values);
+        return new Numbers(Type.INT32, bytes.array());
+    }
+
+    /// An array of FLOAT32.
+    static Numbers numbers(float... values) {
+        ByteBuffer bytes = ByteBuffer.allocate(Math.multiplyExact(values.length, Float.BYTES)).order(ByteOrder.LITTLE_ENDIAN);
+        bytes.asFloatBuffer().put(values);
+        return new Numbers(Type.FLOAT32, bytes.array());
+    }
 
     /// Value types, in the order of their numbers in the file.
     enum Type {

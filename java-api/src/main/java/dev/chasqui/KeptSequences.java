@@ -111,6 +111,13 @@ final class KeptSequences {
         return oldest != null;
     }
 
+    /// Gives up all of them.
+    void clear(MemorySegment address) {
+        while (!copies.isEmpty()) {
+            drop(address, copies.removeFirst());
+        }
+    }
+
     private void drop(MemorySegment address, Copy copy) {
         if (!onDevice) {
             Status.check(chq_seq_remove(address, copy.id, 0, -1));

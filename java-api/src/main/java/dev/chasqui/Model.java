@@ -3,12 +3,16 @@ package dev.chasqui;
 import static dev.chasqui.bindings.Chq.*;
 
 import dev.chasqui.bindings.chq_model_info;
+import dev.chasqui.bindings.chq_placement;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /// The weights and the vocabulary of a language model, from a GGUF file.
 ///
@@ -20,9 +24,10 @@ public final class Model implements AutoCloseable {
     private final NativeOwner handle;
     private final ModelInfo info;
     private final Vocabulary vocabulary;
+    private final ModelDevices devices;
     private final RecyclingTable recyclingTable;
 
-    private Model(Path path, MemorySegment address) {
+    private Model(Path path, MemorySegment address, @Nullable String cpuReason) {
         this.path = path;
         this.handle = new NativeOwner(this, "model " + path.getFileName(), address, model -> chq_model_free(model), null);
         try (Arena arena = Arena.ofConfined()) {
@@ -48,6 +53,7 @@ public final class Model implements AutoCloseable {
                     chq_model_info.is_diffusion(raw),
                     chq_model_info.vocab_only(raw));
             this.vocabulary = new Vocabulary(handle, raw);
+            this.devices = new ModelDevices(parts(address, arena), Optional.ofNullable(cpuReason));
         }
         this.recyclingTable = new RecyclingTable(handle);
     }
@@ -69,6 +75,36 @@ public final class Model implements AutoCloseable {
         Objects.requireNonNull(path, "path");
         Objects.requireNonNull(options, "options");
         Native.load();
+        boolean wantsGpu = options.gpuLayers() != 0 && options.rpcServers().isEmpty() && !options.vocabularyOnly();
+        List<Device> gpus = wantsGpu ? gpus(options) : List.of();
+        if (wantsGpu && gpus.isEmpty()) {
+            return load(path, options, options.devices().isEmpty() ? "no backend of this build sees a GPU" : "none of the devices " + options.devices() + " is a GPU");
+        }
+        int fitContext = options.placement().fitContext();
+        if (fitContext > 0 && !gpus.isEmpty()) {
+            int fit = GpuFit.layers(GgufFile.read(path), fitContext, gpus.stream().map(Device::freeMemory).toList());
+            if (fit == 0) {
+                return load(path, options.withGpuLayers(0), "not one layer fits into the free memory of " + gpus.stream().map(Device::name).toList());
+            }
+            options = fit < 0 || (options.gpuLayers() > 0 && options.gpuLayers() < fit) ? options : options.withGpuLayers(fit);
+        }
+        try {
+            return load(path, options, null);
+        } catch (ModelLoadException | InsufficientMemoryException e) {
+            if (gpus.isEmpty() || !options.placement().cpuFallback()) {
+                throw e;
+            }
+            return load(path, options.withGpuLayers(0), e.getMessage());
+        }
+    }
+
+    private static List<Device> gpus(ModelOptions options) {
+        List<String> names = options.devices().isEmpty() ? ModelParameters.localGpus() : options.devices();
+        return Chasqui.devices().stream().filter(device -> names.contains(device.name())
+                && (device.type() == Device.Type.GPU || device.type() == Device.Type.INTEGRATED_GPU)).toList();
+    }
+
+    private static Model load(Path path, ModelOptions options, @Nullable String cpuReason) {
         try (Arena arena = Arena.ofConfined(); ModelParameters parameters = ModelParameters.of(options, arena)) {
             MemorySegment file = Native.cString(arena, "path", path.toString());
             MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
@@ -84,7 +120,7 @@ public final class Model implements AutoCloseable {
             }
             Status.check(status);
             NativeLog.drain();
-            return new Model(path, out.get(ValueLayout.ADDRESS, 0));
+            return new Model(path, out.get(ValueLayout.ADDRESS, 0), cpuReason);
         }
     }
 
@@ -99,6 +135,25 @@ public final class Model implements AutoCloseable {
 
     public Vocabulary vocabulary() {
         return vocabulary;
+    }
+
+    /// Where its weights are, and why not on a GPU.
+    public ModelDevices devices() {
+        return devices;
+    }
+
+    private static List<ModelDevices.Part> parts(MemorySegment address, Arena arena) {
+        MemorySegment count = arena.allocate(ValueLayout.JAVA_INT);
+        Status.check(chq_model_placement(address, MemorySegment.NULL, 0, count));
+        int n = count.get(ValueLayout.JAVA_INT, 0);
+        MemorySegment all = chq_placement.allocateArray(Math.max(1, n), arena);
+        Status.check(chq_model_placement(address, all, n, count));
+        List<ModelDevices.Part> parts = new ArrayList<>();
+        for (int i = 0; i < n; i++) {
+            MemorySegment one = chq_placement.asSlice(all, i);
+            parts.add(new ModelDevices.Part(chq_placement.device(one).getString(0), chq_placement.n_layers(one), chq_placement.n_bytes(one)));
+        }
+        return parts;
     }
 
     /// A scalar metadata value of the file as text.

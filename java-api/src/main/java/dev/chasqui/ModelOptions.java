@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
 /// @param packedCache       where packed weights are kept for the next load; null = the folder that the environment variable
 ///                          `CHASQUI_PACKED_CACHE` names, or nowhere
 /// @param metadataOverrides values that replace those in the file: [Boolean], [Long], [Double] or [String] of at most 127 bytes
+/// @param placement         which weights go to which device
 /// @param listener          hears of progress, or null
 public record ModelOptions(
         int gpuLayers,
@@ -32,10 +33,11 @@ public record ModelOptions(
         Kernels kernels,
         @Nullable PackedCache packedCache,
         Map<String, Object> metadataOverrides,
+        Placement placement,
         @Nullable LoadListener listener) {
 
     private static final ModelOptions DEFAULTS =
-            new ModelOptions(-1, List.of(), List.of(), LoadMode.AUTO, false, false, true, Kernels.AUTO, null, Map.of(), null);
+            new ModelOptions(-1, List.of(), List.of(), LoadMode.AUTO, false, false, true, Kernels.AUTO, null, Map.of(), Placement.defaults(), null);
 
     public ModelOptions {
         devices = List.copyOf(devices);
@@ -43,6 +45,7 @@ public record ModelOptions(
         rpcServers.forEach(RpcAddress::check);
         Objects.requireNonNull(loadMode, "loadMode");
         Objects.requireNonNull(kernels, "kernels");
+        Objects.requireNonNull(placement, "placement");
         metadataOverrides = Map.copyOf(metadataOverrides);
         metadataOverrides.forEach(ModelOptions::checkOverride);
     }
@@ -53,47 +56,51 @@ public record ModelOptions(
     }
 
     public ModelOptions withGpuLayers(int value) {
-        return new ModelOptions(value, devices, rpcServers, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, listener);
+        return new ModelOptions(value, devices, rpcServers, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, placement, listener);
     }
 
     public ModelOptions withDevices(List<String> value) {
-        return new ModelOptions(gpuLayers, value, rpcServers, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, value, rpcServers, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, placement, listener);
     }
 
     public ModelOptions withRpcServers(List<String> value) {
-        return new ModelOptions(gpuLayers, devices, value, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, value, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, placement, listener);
     }
 
     public ModelOptions withLoadMode(LoadMode value) {
-        return new ModelOptions(gpuLayers, devices, rpcServers, value, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, rpcServers, value, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, placement, listener);
     }
 
     public ModelOptions withVocabularyOnly(boolean value) {
-        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, value, checkTensors, repack, kernels, packedCache, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, value, checkTensors, repack, kernels, packedCache, metadataOverrides, placement, listener);
     }
 
     public ModelOptions withCheckTensors(boolean value) {
-        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, vocabularyOnly, value, repack, kernels, packedCache, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, vocabularyOnly, value, repack, kernels, packedCache, metadataOverrides, placement, listener);
     }
 
     public ModelOptions withRepack(boolean value) {
-        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, vocabularyOnly, checkTensors, value, kernels, packedCache, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, vocabularyOnly, checkTensors, value, kernels, packedCache, metadataOverrides, placement, listener);
     }
 
     public ModelOptions withKernels(Kernels value) {
-        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, vocabularyOnly, checkTensors, repack, value, packedCache, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, vocabularyOnly, checkTensors, repack, value, packedCache, metadataOverrides, placement, listener);
     }
 
     public ModelOptions withPackedCache(@Nullable PackedCache value) {
-        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, vocabularyOnly, checkTensors, repack, kernels, value, metadataOverrides, listener);
+        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, vocabularyOnly, checkTensors, repack, kernels, value, metadataOverrides, placement, listener);
     }
 
     public ModelOptions withMetadataOverrides(Map<String, Object> value) {
-        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, value, listener);
+        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, value, placement, listener);
+    }
+
+    public ModelOptions withPlacement(Placement value) {
+        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, value, listener);
     }
 
     public ModelOptions withListener(@Nullable LoadListener value) {
-        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, value);
+        return new ModelOptions(gpuLayers, devices, rpcServers, loadMode, vocabularyOnly, checkTensors, repack, kernels, packedCache, metadataOverrides, placement, value);
     }
 
     private static void checkOverride(String key, Object value) {

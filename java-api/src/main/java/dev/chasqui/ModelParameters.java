@@ -4,6 +4,7 @@ import static dev.chasqui.bindings.Chq.*;
 
 import dev.chasqui.bindings.llama_model_kv_override;
 import dev.chasqui.bindings.llama_model_params;
+import dev.chasqui.bindings.llama_model_tensor_buft_override;
 import dev.chasqui.bindings.llama_progress_callback;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -45,6 +46,7 @@ final class ModelParameters implements AutoCloseable {
         llama_model_params.vocab_only(segment, options.vocabularyOnly());
         llama_model_params.check_tensors(segment, options.checkTensors());
         llama_model_params.use_extra_bufts(segment, options.repack());
+        place(options.placement(), arena);
         if (!options.devices().isEmpty() || !options.rpcServers().isEmpty()) {
             llama_model_params.devices(segment, devices(options, arena));
         }
@@ -55,6 +57,36 @@ final class ModelParameters implements AutoCloseable {
         if (listener != null) {
             llama_model_params.progress_callback(segment, upcall(listener, arena));
         }
+    }
+
+    private void place(Placement placement, Arena arena) {
+        llama_model_params.split_mode(segment, placement.splitMode().nativeValue());
+        if (!placement.tensors().isEmpty()) {
+            llama_model_params.tensor_buft_overrides(segment, bufferTypes(placement.tensors(), arena));
+        }
+        if (!placement.shares().isEmpty()) {
+            long most = llama_max_devices();
+            if (placement.shares().size() > most) {
+                throw new IllegalArgumentException(placement.shares().size() + " shares, at most " + most + " devices are possible");
+            }
+            MemorySegment shares = arena.allocate(ValueLayout.JAVA_FLOAT, most);
+            for (int i = 0; i < placement.shares().size(); i++) {
+                shares.setAtIndex(ValueLayout.JAVA_FLOAT, i, placement.shares().get(i).floatValue());
+            }
+            llama_model_params.tensor_split(segment, shares);
+        }
+    }
+
+    /// An array that ends with an entry without a pattern.
+    private static MemorySegment bufferTypes(Map<String, String> tensors, Arena arena) {
+        MemorySegment array = arena.allocate(llama_model_tensor_buft_override.sizeof() * (tensors.size() + 1L), Long.BYTES);
+        int i = 0;
+        for (Map.Entry<String, String> entry : tensors.entrySet()) {
+            MemorySegment override = llama_model_tensor_buft_override.asSlice(array, i++);
+            llama_model_tensor_buft_override.pattern(override, Native.cString(arena, "pattern", entry.getKey()));
+            llama_model_tensor_buft_override.buft(override, ggml_backend_dev_buffer_type(device(entry.getValue(), arena)));
+        }
+        return array;
     }
 
     MemorySegment segment() {
@@ -107,7 +139,7 @@ final class ModelParameters implements AutoCloseable {
     }
 
     /// What llama.cpp would take by itself.
-    private static List<String> localGpus() {
+    static List<String> localGpus() {
         List<Device> all = Chasqui.devices();
         boolean hasOwn = all.stream().anyMatch(device -> device.type() == Device.Type.GPU);
         Device.Type wanted = hasOwn ? Device.Type.GPU : Device.Type.INTEGRATED_GPU;

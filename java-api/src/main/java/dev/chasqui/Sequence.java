@@ -693,6 +693,13 @@ public final class Sequence implements AutoCloseable {
         return tokens();
     }
 
+    /// Gives up what the KV cache holds; the text stays, and is computed again when something needs what follows it.
+    void forgetComputed(MemorySegment address) {
+        followed = false;
+        ahead = 0;
+        forget(address, 0);
+    }
+
     /// After the KV cache was filled for `tokens[0, length)`: the last of them may not have been computed yet.
     void restored(MemorySegment address) {
         ahead = 0;

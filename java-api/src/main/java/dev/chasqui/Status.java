@@ -2,6 +2,9 @@ package dev.chasqui;
 
 import static dev.chasqui.bindings.Chq.*;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
+
 /// Turns the status of a native call into the exception that names its cause.
 final class Status {
 
@@ -36,6 +39,8 @@ final class Status {
             return new GrammarException(message);
         } else if (status == CHQ_STATUS_REMOTE()) {
             return new RpcException(message);
+        } else if (status == CHQ_STATUS_WRITE()) {
+            return new UncheckedIOException(message, new IOException(message));
         }
         return new NativeAbortException(message);
     }

@@ -22,6 +22,7 @@ public final class Vocabulary {
     private final SpecialTokens special;
     private final boolean addsBos;
     private final boolean addsEos;
+    private final boolean addsSeparator;
 
     Vocabulary(NativeOwner model, MemorySegment info) {
         this.model = model;
@@ -39,6 +40,7 @@ public final class Vocabulary {
                 token(chq_model_info.token_fim_mid(info)));
         this.addsBos = chq_model_info.add_bos(info);
         this.addsEos = chq_model_info.add_eos(info);
+        this.addsSeparator = chq_model_info.add_sep(info);
     }
 
     /// Tokens with a meaning of their own; empty where the model has none.
@@ -78,6 +80,11 @@ public final class Vocabulary {
     /// Whether a text ends with [SpecialTokens#endOfText()] by the model's convention.
     public boolean addsEndOfText() {
         return addsEos;
+    }
+
+    /// Whether two texts are parted by [SpecialTokens#separator()] by the model's convention.
+    public boolean addsSeparator() {
+        return addsSeparator;
     }
 
     /// Whether tokens of this vocabulary mean the same in the other one, as of two models of a family; one of the two may be padded.

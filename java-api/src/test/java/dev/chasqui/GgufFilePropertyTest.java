@@ -179,6 +179,10 @@ class GgufFilePropertyTest {
 
     @Provide
     Arbitrary<Map<String, GgufValue>> metadata() {
+        return anyMetadata();
+    }
+
+    static Arbitrary<Map<String, GgufValue>> anyMetadata() {
         Arbitrary<String> key = Arbitraries.strings().withCharRange('a', 'z').withChars('.', '_', 'é').ofMinLength(1).ofMaxLength(30)
                 .filter(name -> !name.equals("general.alignment"));
         return Arbitraries.maps(key, values()).ofMaxSize(12).map(LinkedHashMap::new);

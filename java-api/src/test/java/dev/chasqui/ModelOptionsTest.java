@@ -19,18 +19,19 @@ class ModelOptionsTest {
 
     @Test
     void defaults() {
-        assertThat(DEFAULTS).isEqualTo(new ModelOptions(-1, List.of(), List.of(), LoadMode.AUTO, false, false, true, Kernels.AUTO, null, Map.of(), null));
+        assertThat(DEFAULTS).isEqualTo(new ModelOptions(-1, List.of(), List.of(), LoadMode.AUTO, false, false, true, Kernels.AUTO, null, Map.of(), Placement.defaults(), null));
     }
 
     @Test
     void eachWithChangesItsOwnPartOnly() {
         LoadListener listener = fraction -> true;
         PackedCache cache = new PackedCache(Path.of("packed"), 1);
+        Placement placement = Placement.defaults().withFitContext(100);
 
         assertThat(DEFAULTS.withGpuLayers(3).withDevices(List.of("CPU")).withRpcServers(List.of("a:1")).withLoadMode(LoadMode.READ).withVocabularyOnly(true)
                 .withCheckTensors(true).withRepack(false).withKernels(Kernels.OFF).withPackedCache(cache).withMetadataOverrides(Map.of("a", 1L))
-                .withListener(listener))
-                .isEqualTo(new ModelOptions(3, List.of("CPU"), List.of("a:1"), LoadMode.READ, true, true, false, Kernels.OFF, cache, Map.of("a", 1L), listener));
+                .withPlacement(placement).withListener(listener))
+                .isEqualTo(new ModelOptions(3, List.of("CPU"), List.of("a:1"), LoadMode.READ, true, true, false, Kernels.OFF, cache, Map.of("a", 1L), placement, listener));
         assertThat(DEFAULTS.withListener(listener).withListener(null)).isEqualTo(DEFAULTS);
     }
 

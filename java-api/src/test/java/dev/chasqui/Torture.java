@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -163,10 +164,81 @@ final class Torture {
         samplers();
         grammars();
         chats();
+        tools();
         nulls();
         closed();
         threads();
         damage();
+    }
+
+    private void tools() {
+        Path quantized = directory.resolve("quantized.gguf");
+        QuantizeOptions options = QuantizeOptions.to(QuantizationType.Q8_0).withThreads(2);
+        add("quantise text", () -> Quantizer.quantize(write("text", "Once upon a time".getBytes()), quantized, options), ModelLoadException.class);
+        add("quantise onto a folder", () -> {
+            try {
+                Quantizer.quantize(file, directory, options);
+            } catch (IOException e) {
+                throw new IllegalStateException(e);
+            }
+        }, IllegalStateException.class);
+        add("quantise with a pattern that nests", () -> {
+            var types = new LinkedHashMap<String, GgmlType>();
+            types.put("(".repeat(200) + ")".repeat(200), GgmlType.Q8_0);
+            Quantizer.quantize(file, quantized, options.withTensorTypes(types));
+        }, IllegalArgumentException.class);
+        Path adapter = TinyLora.write(directory.resolve("adapter.gguf"), 1);
+        damaged("quantise", bytes, 150, damaged -> Quantizer.quantize(damaged, quantized, options));
+        damaged("adapter", bytes(adapter), 250, damaged -> {
+            try (LoraAdapter lora = LoraAdapter.load(model, damaged); Context other = model.newContext(small())) {
+                other.setAdapters(lora.scaled(1));
+                other.newSequence().append(prompt);
+            }
+        });
+        add("adapter of another model", () -> {
+            try (LoraAdapter lora = LoraAdapter.load(other, adapter)) {
+                context.setAdapters(lora.scaled(1));
+            }
+        }, IllegalArgumentException.class);
+        add("endless control vector", () -> context.setControlVector(ControlVector.of(new float[] {Float.POSITIVE_INFINITY})), IllegalArgumentException.class);
+        add("tokens that cannot be embedded", () -> {
+            try (Embedder embedder = Embedder.of(model)) {
+                embedder.embedTokens(List.of(new int[] {-1, Integer.MAX_VALUE})).close();
+            }
+        }, IllegalArgumentException.class);
+        add("tensors on a device that is not there", () -> Model.load(file, ModelOptions.defaults().withPlacement(
+                Placement.defaults().withTensors(".*", "nowhere"))).close(), IllegalArgumentException.class);
+        for (Placement.SplitMode mode : Placement.SplitMode.values()) {
+            add("split mode " + mode, () -> Model.load(file, ModelOptions.defaults().withPlacement(
+                    Placement.defaults().withSplitMode(mode).withShares(List.of(0.0, 0.0)))).close());
+        }
+    }
+
+    /// Works with a damaged file.
+    private interface Work {
+        void on(Path damaged) throws IOException;
+    }
+
+    /// Bits flipped near the beginning, where the header is, mostly.
+    private void damaged(String what, byte[] whole, int count, Work work) {
+        Random random = new Random(7);
+        for (int i = 0; i < count; i++) {
+            int at = i % 4 == 0 ? random.nextInt(whole.length) : random.nextInt(Math.min(whole.length, 12_000));
+            int bit = random.nextInt(8);
+            add("bit flipped: " + what + " at " + at + "." + bit + " #" + i, () -> {
+                byte[] damaged = whole.clone();
+                damaged[at] ^= (byte) (1 << bit);
+                work.on(write("damaged " + what, damaged));
+            });
+        }
+    }
+
+    private static byte[] bytes(Path file) {
+        try {
+            return Files.readAllBytes(file);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     private void files() {

@@ -239,6 +239,15 @@ public class Chq extends Chq$shared {
     public static int CHQ_STATUS_REMOTE() {
         return CHQ_STATUS_REMOTE;
     }
+    private static final int CHQ_STATUS_WRITE = (int)14L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_status.CHQ_STATUS_WRITE = 14
+     * }
+     */
+    public static int CHQ_STATUS_WRITE() {
+        return CHQ_STATUS_WRITE;
+    }
 
     private static class chq_status_name {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
@@ -4769,6 +4778,69 @@ public class Chq extends Chq$shared {
                 traceDowncall("chq_model_get_info", model, out);
             }
             return (int)mh$.invokeExact(model, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_model_placement {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_model_placement");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_model_placement(const struct chq_model *model, struct chq_placement *out, int32_t capacity, int32_t *n)
+     * }
+     */
+    public static FunctionDescriptor chq_model_placement$descriptor() {
+        return chq_model_placement.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_model_placement(const struct chq_model *model, struct chq_placement *out, int32_t capacity, int32_t *n)
+     * }
+     */
+    public static MethodHandle chq_model_placement$handle() {
+        return chq_model_placement.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_model_placement(const struct chq_model *model, struct chq_placement *out, int32_t capacity, int32_t *n)
+     * }
+     */
+    public static MemorySegment chq_model_placement$address() {
+        return chq_model_placement.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_model_placement(const struct chq_model *model, struct chq_placement *out, int32_t capacity, int32_t *n)
+     * }
+     */
+    public static int chq_model_placement(MemorySegment model, MemorySegment out, int capacity, MemorySegment n) {
+        var mh$ = chq_model_placement.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_model_placement", model, out, capacity, n);
+            }
+            return (int)mh$.invokeExact(model, out, capacity, n);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -13511,6 +13583,637 @@ public class Chq extends Chq$shared {
                 traceDowncall("chq_attention_probe_scores", probe, scores, capacity, n_rows);
             }
             return (int)mh$.invokeExact(probe, scores, capacity, n_rows);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_quantize {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_quantize");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_quantize(const char *input, const char *output, const struct chq_quantize_params *params, chq_quantize_progress progress, void *user)
+     * }
+     */
+    public static FunctionDescriptor chq_quantize$descriptor() {
+        return chq_quantize.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_quantize(const char *input, const char *output, const struct chq_quantize_params *params, chq_quantize_progress progress, void *user)
+     * }
+     */
+    public static MethodHandle chq_quantize$handle() {
+        return chq_quantize.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_quantize(const char *input, const char *output, const struct chq_quantize_params *params, chq_quantize_progress progress, void *user)
+     * }
+     */
+    public static MemorySegment chq_quantize$address() {
+        return chq_quantize.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_quantize(const char *input, const char *output, const struct chq_quantize_params *params, chq_quantize_progress progress, void *user)
+     * }
+     */
+    public static int chq_quantize(MemorySegment input, MemorySegment output, MemorySegment params, MemorySegment progress, MemorySegment user) {
+        var mh$ = chq_quantize.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_quantize", input, output, params, progress, user);
+            }
+            return (int)mh$.invokeExact(input, output, params, progress, user);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_embedding_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_embedding_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_embedding_size(struct chq_context *context, int32_t *size)
+     * }
+     */
+    public static FunctionDescriptor chq_embedding_size$descriptor() {
+        return chq_embedding_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_embedding_size(struct chq_context *context, int32_t *size)
+     * }
+     */
+    public static MethodHandle chq_embedding_size$handle() {
+        return chq_embedding_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_embedding_size(struct chq_context *context, int32_t *size)
+     * }
+     */
+    public static MemorySegment chq_embedding_size$address() {
+        return chq_embedding_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_embedding_size(struct chq_context *context, int32_t *size)
+     * }
+     */
+    public static int chq_embedding_size(MemorySegment context, MemorySegment size) {
+        var mh$ = chq_embedding_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_embedding_size", context, size);
+            }
+            return (int)mh$.invokeExact(context, size);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_embedding_room {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_embedding_room");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_embedding_room(struct chq_context *context, int32_t *n_tokens)
+     * }
+     */
+    public static FunctionDescriptor chq_embedding_room$descriptor() {
+        return chq_embedding_room.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_embedding_room(struct chq_context *context, int32_t *n_tokens)
+     * }
+     */
+    public static MethodHandle chq_embedding_room$handle() {
+        return chq_embedding_room.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_embedding_room(struct chq_context *context, int32_t *n_tokens)
+     * }
+     */
+    public static MemorySegment chq_embedding_room$address() {
+        return chq_embedding_room.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_embedding_room(struct chq_context *context, int32_t *n_tokens)
+     * }
+     */
+    public static int chq_embedding_room(MemorySegment context, MemorySegment n_tokens) {
+        var mh$ = chq_embedding_room.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_embedding_room", context, n_tokens);
+            }
+            return (int)mh$.invokeExact(context, n_tokens);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_embed {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_BOOL,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_embed");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_embed(struct chq_context *context, const int32_t *tokens, const int32_t *lengths, int32_t n_texts, int32_t n_dims, _Bool normalize, float *out)
+     * }
+     */
+    public static FunctionDescriptor chq_embed$descriptor() {
+        return chq_embed.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_embed(struct chq_context *context, const int32_t *tokens, const int32_t *lengths, int32_t n_texts, int32_t n_dims, _Bool normalize, float *out)
+     * }
+     */
+    public static MethodHandle chq_embed$handle() {
+        return chq_embed.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_embed(struct chq_context *context, const int32_t *tokens, const int32_t *lengths, int32_t n_texts, int32_t n_dims, _Bool normalize, float *out)
+     * }
+     */
+    public static MemorySegment chq_embed$address() {
+        return chq_embed.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_embed(struct chq_context *context, const int32_t *tokens, const int32_t *lengths, int32_t n_texts, int32_t n_dims, _Bool normalize, float *out)
+     * }
+     */
+    public static int chq_embed(MemorySegment context, MemorySegment tokens, MemorySegment lengths, int n_texts, int n_dims, boolean normalize, MemorySegment out) {
+        var mh$ = chq_embed.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_embed", context, tokens, lengths, n_texts, n_dims, normalize, out);
+            }
+            return (int)mh$.invokeExact(context, tokens, lengths, n_texts, n_dims, normalize, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_rows_nearest {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_BOOL,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_rows_nearest");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_rows_nearest(const float *rows, int32_t n_rows, const float *queries, int32_t n_queries, int32_t n_dims, _Bool cosine, int32_t k, int32_t *index, float *score)
+     * }
+     */
+    public static FunctionDescriptor chq_rows_nearest$descriptor() {
+        return chq_rows_nearest.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_rows_nearest(const float *rows, int32_t n_rows, const float *queries, int32_t n_queries, int32_t n_dims, _Bool cosine, int32_t k, int32_t *index, float *score)
+     * }
+     */
+    public static MethodHandle chq_rows_nearest$handle() {
+        return chq_rows_nearest.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_rows_nearest(const float *rows, int32_t n_rows, const float *queries, int32_t n_queries, int32_t n_dims, _Bool cosine, int32_t k, int32_t *index, float *score)
+     * }
+     */
+    public static MemorySegment chq_rows_nearest$address() {
+        return chq_rows_nearest.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_rows_nearest(const float *rows, int32_t n_rows, const float *queries, int32_t n_queries, int32_t n_dims, _Bool cosine, int32_t k, int32_t *index, float *score)
+     * }
+     */
+    public static int chq_rows_nearest(MemorySegment rows, int n_rows, MemorySegment queries, int n_queries, int n_dims, boolean cosine, int k, MemorySegment index, MemorySegment score) {
+        var mh$ = chq_rows_nearest.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_rows_nearest", rows, n_rows, queries, n_queries, n_dims, cosine, k, index, score);
+            }
+            return (int)mh$.invokeExact(rows, n_rows, queries, n_queries, n_dims, cosine, k, index, score);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_lora_load {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_lora_load");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_lora_load(struct chq_model *model, const char *path, struct chq_lora **out)
+     * }
+     */
+    public static FunctionDescriptor chq_lora_load$descriptor() {
+        return chq_lora_load.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_lora_load(struct chq_model *model, const char *path, struct chq_lora **out)
+     * }
+     */
+    public static MethodHandle chq_lora_load$handle() {
+        return chq_lora_load.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_lora_load(struct chq_model *model, const char *path, struct chq_lora **out)
+     * }
+     */
+    public static MemorySegment chq_lora_load$address() {
+        return chq_lora_load.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_lora_load(struct chq_model *model, const char *path, struct chq_lora **out)
+     * }
+     */
+    public static int chq_lora_load(MemorySegment model, MemorySegment path, MemorySegment out) {
+        var mh$ = chq_lora_load.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_lora_load", model, path, out);
+            }
+            return (int)mh$.invokeExact(model, path, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_lora_free {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_lora_free");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_lora_free(struct chq_lora *lora)
+     * }
+     */
+    public static FunctionDescriptor chq_lora_free$descriptor() {
+        return chq_lora_free.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_lora_free(struct chq_lora *lora)
+     * }
+     */
+    public static MethodHandle chq_lora_free$handle() {
+        return chq_lora_free.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_lora_free(struct chq_lora *lora)
+     * }
+     */
+    public static MemorySegment chq_lora_free$address() {
+        return chq_lora_free.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_lora_free(struct chq_lora *lora)
+     * }
+     */
+    public static int chq_lora_free(MemorySegment lora) {
+        var mh$ = chq_lora_free.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_lora_free", lora);
+            }
+            return (int)mh$.invokeExact(lora);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_lora_fingerprint {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_lora_fingerprint");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_lora_fingerprint(const struct chq_lora *lora, uint64_t *fingerprint)
+     * }
+     */
+    public static FunctionDescriptor chq_lora_fingerprint$descriptor() {
+        return chq_lora_fingerprint.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_lora_fingerprint(const struct chq_lora *lora, uint64_t *fingerprint)
+     * }
+     */
+    public static MethodHandle chq_lora_fingerprint$handle() {
+        return chq_lora_fingerprint.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_lora_fingerprint(const struct chq_lora *lora, uint64_t *fingerprint)
+     * }
+     */
+    public static MemorySegment chq_lora_fingerprint$address() {
+        return chq_lora_fingerprint.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_lora_fingerprint(const struct chq_lora *lora, uint64_t *fingerprint)
+     * }
+     */
+    public static int chq_lora_fingerprint(MemorySegment lora, MemorySegment fingerprint) {
+        var mh$ = chq_lora_fingerprint.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_lora_fingerprint", lora, fingerprint);
+            }
+            return (int)mh$.invokeExact(lora, fingerprint);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_context_set_loras {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_context_set_loras");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_context_set_loras(struct chq_context *context, struct chq_lora *const *loras, const float *scales, int32_t n_loras)
+     * }
+     */
+    public static FunctionDescriptor chq_context_set_loras$descriptor() {
+        return chq_context_set_loras.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_context_set_loras(struct chq_context *context, struct chq_lora *const *loras, const float *scales, int32_t n_loras)
+     * }
+     */
+    public static MethodHandle chq_context_set_loras$handle() {
+        return chq_context_set_loras.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_context_set_loras(struct chq_context *context, struct chq_lora *const *loras, const float *scales, int32_t n_loras)
+     * }
+     */
+    public static MemorySegment chq_context_set_loras$address() {
+        return chq_context_set_loras.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_context_set_loras(struct chq_context *context, struct chq_lora *const *loras, const float *scales, int32_t n_loras)
+     * }
+     */
+    public static int chq_context_set_loras(MemorySegment context, MemorySegment loras, MemorySegment scales, int n_loras) {
+        var mh$ = chq_context_set_loras.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_context_set_loras", context, loras, scales, n_loras);
+            }
+            return (int)mh$.invokeExact(context, loras, scales, n_loras);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_context_set_control_vector {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_context_set_control_vector");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_context_set_control_vector(struct chq_context *context, const float *rows, int32_t n_rows, int32_t n_embd, int32_t first_layer, int32_t last_layer)
+     * }
+     */
+    public static FunctionDescriptor chq_context_set_control_vector$descriptor() {
+        return chq_context_set_control_vector.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_context_set_control_vector(struct chq_context *context, const float *rows, int32_t n_rows, int32_t n_embd, int32_t first_layer, int32_t last_layer)
+     * }
+     */
+    public static MethodHandle chq_context_set_control_vector$handle() {
+        return chq_context_set_control_vector.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_context_set_control_vector(struct chq_context *context, const float *rows, int32_t n_rows, int32_t n_embd, int32_t first_layer, int32_t last_layer)
+     * }
+     */
+    public static MemorySegment chq_context_set_control_vector$address() {
+        return chq_context_set_control_vector.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_context_set_control_vector(struct chq_context *context, const float *rows, int32_t n_rows, int32_t n_embd, int32_t first_layer, int32_t last_layer)
+     * }
+     */
+    public static int chq_context_set_control_vector(MemorySegment context, MemorySegment rows, int n_rows, int n_embd, int first_layer, int last_layer) {
+        var mh$ = chq_context_set_control_vector.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_context_set_control_vector", context, rows, n_rows, n_embd, first_layer, last_layer);
+            }
+            return (int)mh$.invokeExact(context, rows, n_rows, n_embd, first_layer, last_layer);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

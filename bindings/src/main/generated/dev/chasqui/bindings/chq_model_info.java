@@ -45,6 +45,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t token_decoder_start;
  *     _Bool add_bos;
  *     _Bool add_eos;
+ *     _Bool add_sep;
  *     _Bool has_encoder;
  *     _Bool has_decoder;
  *     _Bool is_recurrent;
@@ -92,12 +93,14 @@ public class chq_model_info {
         Chq.C_INT.withName("token_decoder_start"),
         Chq.C_BOOL.withName("add_bos"),
         Chq.C_BOOL.withName("add_eos"),
+        Chq.C_BOOL.withName("add_sep"),
         Chq.C_BOOL.withName("has_encoder"),
         Chq.C_BOOL.withName("has_decoder"),
         Chq.C_BOOL.withName("is_recurrent"),
         Chq.C_BOOL.withName("is_hybrid"),
         Chq.C_BOOL.withName("is_diffusion"),
-        Chq.C_BOOL.withName("vocab_only")
+        Chq.C_BOOL.withName("vocab_only"),
+        MemoryLayout.paddingLayout(7)
     ).withName("chq_model_info");
 
     /**
@@ -1425,6 +1428,50 @@ public class chq_model_info {
      */
     public static void add_eos(MemorySegment struct, boolean fieldValue) {
         struct.set(add_eos$LAYOUT, add_eos$OFFSET, fieldValue);
+    }
+
+    private static final OfBoolean add_sep$LAYOUT = (OfBoolean)$LAYOUT.select(groupElement("add_sep"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * _Bool add_sep
+     * }
+     */
+    public static final OfBoolean add_sep$layout() {
+        return add_sep$LAYOUT;
+    }
+
+    private static final long add_sep$OFFSET = $LAYOUT.byteOffset(groupElement("add_sep"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * _Bool add_sep
+     * }
+     */
+    public static final long add_sep$offset() {
+        return add_sep$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * _Bool add_sep
+     * }
+     */
+    public static boolean add_sep(MemorySegment struct) {
+        return struct.get(add_sep$LAYOUT, add_sep$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * _Bool add_sep
+     * }
+     */
+    public static void add_sep(MemorySegment struct, boolean fieldValue) {
+        struct.set(add_sep$LAYOUT, add_sep$OFFSET, fieldValue);
     }
 
     private static final OfBoolean has_encoder$LAYOUT = (OfBoolean)$LAYOUT.select(groupElement("has_encoder"));

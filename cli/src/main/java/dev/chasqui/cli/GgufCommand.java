@@ -3,21 +3,28 @@ package dev.chasqui.cli;
 import dev.chasqui.GgufFile;
 import dev.chasqui.GgufTensor;
 import dev.chasqui.GgufValue;
+import dev.chasqui.GgufWriter;
 import dev.chasqui.KvType;
 import dev.chasqui.MemoryEstimate;
+import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 @Command(name = "gguf", mixinStandardHelpOptions = true,
-        description = "Show what a model file says of itself, without loading it, and estimate the memory it needs.")
+        description = "Show what a model file says of itself, without loading it, and estimate the memory it needs; or write it with other metadata.")
 final class GgufCommand implements Callable<Integer> {
 
     private static final int LONGEST_VALUE = 100;
@@ -38,9 +45,24 @@ final class GgufCommand implements Callable<Integer> {
     @Option(names = "--json", description = "Print JSON objects: the file, then one per metadata value, then one per tensor with --tensors.")
     private boolean json;
 
+    @Option(names = "--set", paramLabel = "KEY=VALUE",
+            description = "Set a metadata value in the file of --output: of the type that is there, or else a boolean, an integer, a number or a text.")
+    private Map<String, String> set = new LinkedHashMap<>();
+
+    @Option(names = "--remove", paramLabel = "KEY", description = "Leave a metadata value out of the file of --output.")
+    private List<String> remove = List.of();
+
+    @Option(names = {"-o", "--output"}, paramLabel = "FILE", description = "Write the file with what --set and --remove change, and show that one.")
+    private @Nullable Path output;
+
     @Override
-    public Integer call() {
+    public Integer call() throws IOException {
         GgufFile file = GgufFile.read(model.file());
+        if (output != null) {
+            file = changed(file, output);
+        } else if (!set.isEmpty() || !remove.isEmpty()) {
+            throw new ParameterException(spec.commandLine(), "--set and --remove want --output");
+        }
         MemoryEstimate estimate = file.estimate(contextSize, KvType.F16, KvType.F16);
         PrintWriter out = spec.commandLine().getOut();
         if (json) {
@@ -49,6 +71,13 @@ final class GgufCommand implements Callable<Integer> {
             printText(out, file, estimate);
         }
         return 0;
+    }
+
+    private GgufFile changed(GgufFile file, Path to) throws IOException {
+        GgufWriter writer = GgufWriter.copyOf(file);
+        set.forEach((key, text) -> writer.put(key, MetadataText.parse(key, text, file.metadata().get(key))));
+        remove.forEach(writer::remove);
+        return writer.write(to);
     }
 
     private void printText(PrintWriter out, GgufFile file, MemoryEstimate estimate) {

@@ -23,8 +23,8 @@ import picocli.CommandLine.Spec;
         versionProvider = VersionProvider.class,
         synopsisSubcommandLabel = "COMMAND",
         subcommands = {
-            RunCommand.class, BenchCommand.class, PerplexityCommand.class, TokenizeCommand.class, GgufCommand.class,
-            ModelsCommand.class, InfoCommand.class, RpcServerCommand.class, HelpCommand.class
+            RunCommand.class, BenchCommand.class, PerplexityCommand.class, EmbedCommand.class, RerankCommand.class,
+            TokenizeCommand.class, GgufCommand.class, QuantizeCommand.class, ModelsCommand.class, InfoCommand.class, RpcServerCommand.class, HelpCommand.class
         },
         footer = {
             "",

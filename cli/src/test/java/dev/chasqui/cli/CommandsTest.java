@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.within;
 import dev.chasqui.Chasqui;
 import dev.chasqui.Context;
 import dev.chasqui.ContextOptions;
+import dev.chasqui.GgmlType;
+import dev.chasqui.GgufFile;
 import dev.chasqui.Model;
 import dev.chasqui.Sampler;
 import dev.chasqui.SamplerChain;
@@ -74,6 +76,71 @@ class CommandsTest {
         assertThat(only(Cli.run(with(options, "AUTO", PROMPT)))).containsKey("packed_bytes");
         assertThat(Cli.run("bench", "--json", "--kernels", "off", "-p", "8", "-n", "0", "-r", "1").json()).singleElement()
                 .satisfies(row -> assertThat(row).containsEntry("packed_bytes", 0L));
+    }
+
+    @Test
+    void embedGivesALineForEachText() throws IOException {
+        Path file = Files.writeString(directory.resolve("texts"), "the river\nthe rivers\nint main(void) {\n");
+        Cli embedded = Cli.run("embed", "--dimensions", "100", "-f", file.toString());
+        assertThat(embedded.status()).as(embedded.err()).isZero();
+        List<Map<String, Object>> rows = embedded.json();
+        assertThat(rows).extracting(row -> row.get("text")).containsExactly("the river", "the rivers", "int main(void) {");
+        assertThat(rows).allSatisfy(row -> assertThat((List<?>) row.get("embedding")).hasSize(100));
+        assertThat(dot(rows.get(0), rows.get(0))).isEqualTo(1, within(1e-4));
+        assertThat(dot(rows.get(0), rows.get(1))).isGreaterThan(dot(rows.get(0), rows.get(2)));
+        Cli single = Cli.run("embed", "--dimensions", "100", "the rivers");
+        assertThat(dot(rows.get(1), single.json().getFirst())).isEqualTo(1, within(1e-3));
+    }
+
+    private static double dot(Map<String, Object> a, Map<String, Object> b) {
+        List<?> left = (List<?>) a.get("embedding");
+        List<?> right = (List<?>) b.get("embedding");
+        double sum = 0;
+        for (int i = 0; i < left.size(); i++) {
+            sum += ((Number) left.get(i)).doubleValue() * ((Number) right.get(i)).doubleValue();
+        }
+        return sum;
+    }
+
+    @Test
+    void rerankWantsAModelThatRanks() {
+        Cli ranked = Cli.run("rerank", "a query", "a document");
+        assertThat(ranked.status()).isEqualTo(1);
+        assertThat(ranked.err()).contains("does not rank");
+    }
+
+    @Test
+    void ggufWritesOtherMetadata() {
+        Path output = directory.resolve("renamed.gguf");
+        Cli written = Cli.run("gguf", "--set", "general.name=renamed", "--set", "llama.context_length=512", "--set", "my.flag=true",
+                "--remove", "tokenizer.chat_template", "-o", output.toString());
+        assertThat(written.status()).as(written.err()).isZero();
+        assertThat(written.out()).contains("renamed", "my.flag");
+        GgufFile file = GgufFile.read(output);
+        assertThat(file.name()).hasValue("renamed");
+        assertThat(file.contextLength()).hasValue(512);
+        assertThat(file.flag("my.flag")).hasValue(true);
+        assertThat(file.chatTemplate()).isEmpty();
+        assertThat(Cli.run("gguf", "--set", "a=b").status()).isEqualTo(2);
+        Cli wrong = Cli.run("gguf", "--set", "llama.context_length=many", "-o", output.toString());
+        assertThat(wrong.status()).isEqualTo(1);
+        assertThat(wrong.err()).contains("llama.context_length=many");
+    }
+
+    @Test
+    void quantizeWritesAModel() {
+        Path input = ModelStore.standard().get("smollm2-135m");
+        Path output = directory.resolve("small.gguf");
+        Cli refused = Cli.run("quantize", input.toString(), output.toString(), "q8_0");
+        assertThat(refused.status()).isEqualTo(1);
+        assertThat(refused.err()).contains("requantizing");
+        Cli made = Cli.run("quantize", "--json", "--requantize", "--pure", "--tensor-type", "ffn_down=q8_0", input.toString(), output.toString(), "q4_0");
+        assertThat(made.status()).as(made.err()).isZero();
+        GgufFile file = GgufFile.read(output);
+        assertThat(only(made)).containsEntry("size", file.fileSize()).containsEntry("type", "Q4_0");
+        assertThat(file.tensor("blk.3.attn_q.weight").orElseThrow().type()).isEqualTo(GgmlType.Q4_0);
+        assertThat(file.tensor("blk.3.ffn_down.weight").orElseThrow().type()).isEqualTo(GgmlType.Q8_0);
+        assertThat(Cli.run("quantize", input.toString(), output.toString(), "q9").status()).isEqualTo(2);
     }
 
     @Test

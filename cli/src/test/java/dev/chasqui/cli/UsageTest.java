@@ -25,7 +25,7 @@ class UsageTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"run", "bench", "perplexity", "tokenize", "gguf", "models", "info"})
+    @ValueSource(strings = {"run", "bench", "perplexity", "embed", "rerank", "tokenize", "gguf", "quantize", "models", "info"})
     void everyCommandHasHelpAndJson(String command) {
         Cli help = Cli.run(command, "--help");
         assertThat(help.status()).isZero();
