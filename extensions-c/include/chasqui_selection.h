@@ -87,7 +87,7 @@ struct chq_selection_params {
 CHQ_API struct chq_selection_params chq_selection_default_params(void);
 
 // Ascending numbers of k rows to keep; of all if k >= n. keep: [min(k, n)], *n_keep = how many were written. Fewer than k only where what is left
-// over would need a break for which there is no room. CHQ_STATUS_ARGUMENT if more than k rows are forced. FACILITY, COVERAGE and HERDING take n*n floats of
+// over would need a break for which there is no room. CHQ_STATUS_ARGUMENT if more than k rows are forced. FACILITY, COVERAGE and, without a grid, HERDING take n*n floats of
 // memory (CHQ_STATUS_MEMORY), the others at most a copy of the rows.
 CHQ_API chq_status chq_select_rows(
     const float * rows, const struct chq_rows_info * info, const struct chq_selection_params * params, int32_t k, int32_t * keep, int32_t * n_keep);

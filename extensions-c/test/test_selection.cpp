@@ -373,6 +373,89 @@ TEST(facility_location_is_the_plain_greedy_one) {
     });
 }
 
+// What each row adds to the likeness of the selected mean and the mean of all, from all pairs; images as small as here are looked at as far as 4 sigma.
+static std::vector<int32_t> plain_herding(const picture & p, int32_t k, double width, double rarity) {
+    const cosine_table cosine(p);
+    const bool   grid  = p.width > 0;
+    const double sigma = std::sqrt((double) p.n / k);
+    const double reach = std::floor(4 * sigma);
+    std::vector<double> kernel((size_t) p.n * p.n), share(p.n), gain(p.n), had(p.n);
+    double total = 0;
+    for (int32_t i = 0; i < p.n; ++i) {
+        double like = 0;
+        for (int32_t j = 0; j < p.n; ++j) {
+            const double likeness = std::exp((cosine(i, j) - 1) / width);
+            const double dx = grid ? i % p.width - j % p.width : 0, dy = grid ? i / p.width - j / p.width : 0;
+            const double square = dx * dx + dy * dy;
+            kernel[(size_t) i * p.n + j] = grid && square > reach * reach ? 0 : likeness * std::exp(-square / (2 * sigma * sigma));
+            like += likeness;
+        }
+        total += share[i] = std::pow(like, -rarity);
+    }
+    std::vector<int32_t> selected;
+    while ((int32_t) selected.size() < k) {
+        int32_t best = -1;
+        for (int32_t i = 0; i < p.n; ++i) {
+            double wanted = 0;
+            for (int32_t j = 0; j < p.n; ++j) {
+                wanted += kernel[(size_t) i * p.n + j] * share[j] / total;
+            }
+            gain[i] = wanted - had[i] / ((double) selected.size() + 1);
+            if (std::find(selected.begin(), selected.end(), i) == selected.end() && (best < 0 || gain[i] > gain[best])) {
+                best = i;
+            }
+        }
+        selected.push_back(best);
+        for (int32_t j = 0; j < p.n; ++j) {
+            had[j] += kernel[(size_t) best * p.n + j];
+        }
+    }
+    std::sort(selected.begin(), selected.end());
+    return selected;
+}
+
+TEST(herding_is_the_plain_greedy_one) {
+    for (uint32_t seed = 1; seed <= 12; ++seed) {
+        picture p = make(13 * 9, 40, seed % 2 ? 0 : 2, seed, seed % 3);
+        if (seed % 3) {
+            p.width  = 13;
+            p.height = 9;
+        }
+        for (int32_t k : { 3, 12, 40, 100 }) {
+            chq_selection_params params = params_of(CHQ_SELECT_HERDING);
+            params.importance = CHQ_IMPORTANCE_NONE;
+            params.rarity     = seed % 4 ? 0.1f : 0.5f;
+            check_same(select(p, params, k), plain_herding(p, k, params.feature_width, params.rarity), "seed " + std::to_string(seed) + ", " + std::to_string(k) + " rows");
+        }
+    }
+}
+
+// Many rows: only near ones are compared, and rarity is found out from some rows. What is chosen still covers the image evenly where there is nothing to see.
+TEST(herding_of_many_rows_spreads_them) {
+    picture p = make(60 * 48, 320, 0, 77);
+    for (int32_t i = 0; i < p.n; ++i) {
+        for (int32_t k = 0; k < p.dim; ++k) {
+            p.row(i)[k] = 1 + 0.1f * p.row(i)[k];
+        }
+    }
+    p.width  = 60;
+    p.height = 48;
+    for (int32_t projection : { 0, 64 }) {
+        chq_selection_params params = params_of(CHQ_SELECT_HERDING);
+        params.importance = CHQ_IMPORTANCE_NONE;
+        params.projection = projection;
+        const std::vector<int32_t> kept = select(p, params, 320); // one of nine
+        CHECK_EQ((int32_t) kept.size(), 320);
+        std::vector<int32_t> fields(5 * 4);
+        for (int32_t i : kept) {
+            ++fields[i / 60 / 12 * 5 + i % 60 / 12];
+        }
+        for (int32_t n : fields) { // of 16 on average, of 144 cells
+            CHECK(n >= 10 && n <= 22);
+        }
+    }
+}
+
 // Wide rows: more than one stretch of arithmetic, many looks at a row, few bits for codes.
 TEST(wide_rows) {
     for (int kind : { 0, 1 }) {

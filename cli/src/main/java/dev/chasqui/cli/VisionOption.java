@@ -9,6 +9,8 @@ import dev.chasqui.vision.RowPositions;
 import dev.chasqui.vision.TokenPruner;
 import dev.chasqui.vision.VisionOptions;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.TypeConversionException;
 
@@ -28,7 +30,16 @@ final class VisionOption {
     }
 
     VisionOptions options(double keep, TokenPruner pruner) {
-        return VisionOptions.keeping(keep).withPruner(pruner).withPositions(positions);
+        return options(keep, pruner, positions);
+    }
+
+    VisionOptions options(double keep, TokenPruner pruner, RowPositions at) {
+        return VisionOptions.keeping(keep).withPruner(pruner).withPositions(at);
+    }
+
+    /// Ways of placing rows to compare: the one that was asked for, and without gaps.
+    List<RowPositions> andCompact() {
+        return Stream.of(positions, RowPositions.COMPACT).distinct().toList();
     }
 
     /// Whether a pruner goes by what the encoder attends to.

@@ -81,7 +81,7 @@ public interface TokenPruner {
     }
 
     /// Kernel herding (Chen, Welling, Smola, arXiv 1203.3472): rows whose mean is nearest to that of all rows, in what they show and where. Where other methods fill
-    /// the budget with what is unlike the rest, this one keeps the proportions of the image. The default. Needs `4*count*count` bytes of memory.
+    /// the budget with what is unlike the rest, this one keeps the proportions of the image. The default. Without a grid it needs `4*count*count` bytes of memory.
     static BuiltInPruner herding() {
         return BuiltInPruner.of(BuiltInPruner.Method.HERDING).withImportance(Importance.NONE);
     }

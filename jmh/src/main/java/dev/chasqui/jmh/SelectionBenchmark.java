@@ -25,7 +25,7 @@ import org.openjdk.jmh.annotations.Warmup;
 @Fork(value = 1, jvmArgsAppend = "--enable-native-access=ALL-UNNAMED")
 public class SelectionBenchmark {
 
-    @Param({"mmr", "product", "k-center", "max-sum", "facility", "dpp", "coverage", "residual", "bipartite"})
+    @Param({"herding", "mmr", "product", "k-center", "max-sum", "facility", "dpp", "coverage", "residual", "bipartite"})
     public String method;
 
     @Param({"0", "256"})
