@@ -7,6 +7,7 @@ module dev.chasqui {
 
     exports dev.chasqui;
     exports dev.chasqui.diffusion;
+    exports dev.chasqui.json;
     exports dev.chasqui.kv;
     exports dev.chasqui.models;
     exports dev.chasqui.speculation;
