@@ -12,5 +12,6 @@ module dev.chasqui {
     exports dev.chasqui.models;
     exports dev.chasqui.speculation;
     exports dev.chasqui.tensor;
+    exports dev.chasqui.tools;
     exports dev.chasqui.vision;
 }
