@@ -1,8 +1,8 @@
 package reopen;
 
+import dev.chasqui.ChatAnswer;
 import dev.chasqui.ChatMessage;
 import dev.chasqui.ContextOptions;
-import dev.chasqui.Generation;
 import dev.chasqui.GenerationOptions;
 import dev.chasqui.GenerationStats;
 import dev.chasqui.Model;

@@ -49,6 +49,10 @@ public final class ChatAnswer implements Iterable<String>, AutoCloseable {
         this.options = options;
         this.question = question;
         this.turn = session.turn(options, options.toolChoice());
+        if (turn.grammar().isPresent() && options.generation().sampler().stages().stream().anyMatch(Sampler.Constraint.class::isInstance)) {
+            turn.close();
+            throw new IllegalArgumentException("a sampler with a grammar of its own goes neither with tools nor with a schema");
+        }
         this.lastMessage = session.lastMessage();
     }
 
@@ -180,7 +184,7 @@ public final class ChatAnswer implements Iterable<String>, AutoCloseable {
                     beginRound();
                 }
                 if (pieces.hasNext()) {
-                    raw.append(pieces.next());
+                    raw.append(pieces.next().replace('\0', '\uFFFD')); // no prompt can hold a NUL
                     update(partial());
                 } else {
                     endRound();

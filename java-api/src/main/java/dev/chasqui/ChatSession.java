@@ -3,8 +3,6 @@ package dev.chasqui;
 import dev.chasqui.json.Json;
 import dev.chasqui.json.JsonException;
 import dev.chasqui.json.JsonSchema;
-import java.io.ByteArrayOutputStream;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -263,7 +261,7 @@ public final class ChatSession implements AutoCloseable {
 
     /// The conversation as a turn that fits.
     ChatTurn turn(ChatOptions options, ToolChoice choice) {
-        ChatTurn turn = home.template().turn(messages, options, choice, true);
+        ChatTurn turn = home.template().turn(messages, options, choice, true, true);
         int limit = Math.min(options.tokenBudget(), home.context().info().sequenceSize() - options.answerReserve());
         if (turn.prompt().length() <= limit) {
             return turn;
@@ -272,7 +270,7 @@ public final class ChatSession implements AutoCloseable {
         turn.close();
         List<ChatMessage> kept = List.copyOf(options.overflow().shorten(new ContextOverflow.Conversation(List.copyOf(messages), tokens, limit,
                 shorter -> count(shorter, options, choice))));
-        turn = home.template().turn(kept, options, choice, true);
+        turn = home.template().turn(kept, options, choice, true, true);
         if (turn.prompt().length() > limit) {
             tokens = turn.prompt().length();
             turn.close();
@@ -284,7 +282,7 @@ public final class ChatSession implements AutoCloseable {
     }
 
     private int count(List<ChatMessage> shorter, ChatOptions options, ToolChoice choice) {
-        try (ChatTurn turn = home.template().turn(shorter, options, choice, true)) {
+        try (ChatTurn turn = home.template().turn(shorter, options, choice, true, true)) {
             return turn.prompt().length();
         }
     }
@@ -307,7 +305,7 @@ public final class ChatSession implements AutoCloseable {
             end--;
         }
         int start = over.stats().promptTokens();
-        if (end >= start && text(tokens, start, end).equals(answer)) {
+        if (end >= start && model.vocabulary().text(Arrays.copyOfRange(tokens, start, end)).equals(answer)) {
             knownText = turn.text() + answer;
             knownTokens = Arrays.copyOf(tokens, end);
         }
@@ -356,19 +354,11 @@ public final class ChatSession implements AutoCloseable {
         }
         String rest = turn.text().substring(knownText.length());
         int[] more = model.vocabulary().tokenize(rest, false, true);
-        if (!text(more, 0, more.length).equals(rest)) { // a vocabulary that puts a space in front
-            return turn.prompt();
+        if (more.length > 0 && !model.vocabulary().info(more[0]).isControl() && !model.vocabulary().text(more).equals(rest)) {
+            return turn.prompt(); // the vocabulary puts a space in front of a text
         }
         TokenList tokens = new TokenList(knownTokens);
         tokens.addAll(more);
         return Prompt.of(tokens.toArray());
-    }
-
-    private String text(int[] tokens, int start, int end) {
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        for (int i = start; i < end; i++) {
-            bytes.writeBytes(model.vocabulary().piece(tokens[i]));
-        }
-        return bytes.toString(StandardCharsets.UTF_8);
     }
 }

@@ -39,7 +39,7 @@ public final class ChatTemplate implements AutoCloseable {
     /// @param addAssistant whether it ends with the opening of the assistant's turn
     /// @throws IllegalArgumentException if the template refuses the conversation, e.g. a role it does not know
     public String render(List<ChatMessage> messages, boolean addAssistant) {
-        try (ChatTurn turn = turn(messages, ChatOptions.defaults(), ToolChoice.AUTO, addAssistant)) {
+        try (ChatTurn turn = turn(messages, ChatOptions.defaults(), ToolChoice.AUTO, addAssistant, false)) {
             return turn.text();
         }
     }
@@ -59,7 +59,7 @@ public final class ChatTemplate implements AutoCloseable {
     ///
     /// @throws IllegalArgumentException if the template refuses the conversation
     public Prompt prompt(List<ChatMessage> messages, boolean addAssistant) {
-        try (ChatTurn turn = turn(messages, ChatOptions.defaults(), ToolChoice.AUTO, addAssistant)) {
+        try (ChatTurn turn = turn(messages, ChatOptions.defaults(), ToolChoice.AUTO, addAssistant, true)) {
             return turn.prompt();
         }
     }
@@ -82,13 +82,13 @@ public final class ChatTemplate implements AutoCloseable {
     ///
     /// @throws IllegalArgumentException if the template refuses the conversation, or the schema has no grammar
     public ChatTurn turn(List<ChatMessage> messages, ChatOptions options) {
-        return turn(messages, options, options.toolChoice(), true);
+        return turn(messages, options, options.toolChoice(), true, true);
     }
 
-    ChatTurn turn(List<ChatMessage> messages, ChatOptions options, ToolChoice choice, boolean addAssistant) {
+    ChatTurn turn(List<ChatMessage> messages, ChatOptions options, ToolChoice choice, boolean addAssistant, boolean tokens) {
         MemorySegment address = handle.acquire();
         try {
-            return new ChatTurn(model, address, messages, options, choice, addAssistant);
+            return new ChatTurn(model, address, messages, options, choice, addAssistant, tokens);
         } finally {
             handle.release();
         }

@@ -24,8 +24,9 @@ public final class ChatTurn implements AutoCloseable {
     private final boolean literal;
     private final int[] opening;
 
-    ChatTurn(Model model, MemorySegment template, List<ChatMessage> messages, ChatOptions options, ToolChoice choice, boolean addAssistant) {
-        HiddenContent hidden = new HiddenContent(model);
+    /// @param tokens whether its prompt is wanted, which needs the model; else only the text
+    ChatTurn(Model model, MemorySegment template, List<ChatMessage> messages, ChatOptions options, ToolChoice choice, boolean addAssistant, boolean tokens) {
+        HiddenContent hidden = new HiddenContent(model, tokens);
         String request = ChatRequest.write(messages, options, choice, addAssistant, hidden);
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
@@ -38,9 +39,12 @@ public final class ChatTurn implements AutoCloseable {
                     chq_chat_turn_describe(address, buffer, capacity, length)));
             String rendered = description.member("prompt").string();
             this.text = hidden.text(new StringBuilder(), rendered);
-            this.prompt = hidden.prompt(rendered);
+            this.prompt = tokens ? hidden.prompt(rendered) : Prompt.of();
             this.literal = hidden.isEmpty();
-            this.opening = opening(model.vocabulary(), description.member("generation_prompt").string());
+            if (tokens && !options.tools().isEmpty() && choice != ToolChoice.NONE && description.member("grammar").string().isEmpty()) {
+                throw new UnsupportedFeatureException("the model's chat template has no place for tools");
+            }
+            this.opening = !tokens ? new int[0] : opening(model.vocabulary(), prompt.sharedTokens(), description.member("generation_prompt").string());
         } catch (Throwable e) {
             handle.close();
             throw e;
@@ -123,14 +127,14 @@ public final class ChatTurn implements AutoCloseable {
         return description.member(key).array().stream().map(Json::string).toList();
     }
 
-    /// Some vocabularies put a space in front, which is not in the text.
-    private static int[] opening(Vocabulary vocabulary, String text) {
-        if (text.isEmpty()) {
-            return new int[0];
+    /// The last tokens of the prompt where they make up the text. They do not where the vocabulary puts a space in front of words; then it is spelled byte by byte.
+    private static int[] opening(Vocabulary vocabulary, int[] prompt, String text) {
+        int start = prompt.length;
+        byte[] bytes = Utf8.encode(text);
+        for (int left = bytes.length; left > 0 && start > 0 && prompt[start - 1] != Prompt.ROW; start--) {
+            left -= vocabulary.piece(prompt[start - 1]).length;
         }
-        int[] tokens = vocabulary.tokenize(text, false, true);
-        byte[] first = tokens.length == 0 ? new byte[0] : vocabulary.piece(tokens[0]);
-        boolean spaced = first.length > 0 && Character.isWhitespace(first[0]) && !Character.isWhitespace(text.charAt(0));
-        return spaced ? Arrays.copyOfRange(tokens, 1, tokens.length) : tokens;
+        int[] end = Arrays.copyOfRange(prompt, start, prompt.length);
+        return vocabulary.text(end).equals(text) ? end : vocabulary.spell(bytes).orElse(end);
     }
 }

@@ -25,11 +25,14 @@ final class HiddenContent {
 
     private final Model model;
     private final Vocabulary vocabulary;
+    private final boolean hidesTexts;
     private final String mark = "\uE000%016x".formatted(ThreadLocalRandom.current().nextLong());
     private final List<Hidden> hidden = new ArrayList<>();
 
-    HiddenContent(Model model) {
+    /// @param hidesTexts false where the result is to be read, not to be tokenised
+    HiddenContent(Model model, boolean hidesTexts) {
         this.model = model;
+        this.hidesTexts = hidesTexts;
         this.vocabulary = model.vocabulary();
     }
 
@@ -175,6 +178,9 @@ final class HiddenContent {
     }
 
     private boolean spellsControlToken(String text) {
+        if (!hidesTexts) {
+            return false;
+        }
         for (int token : vocabulary.tokenize(text, false, true)) {
             if (vocabulary.info(token).isControl()) {
                 return true;
