@@ -128,7 +128,7 @@ void apply(const chq_chat_template * tmpl, const common_chat_templates_inputs & 
     if (!params.parser.empty()) {
         turn->parser.parser.load(params.parser);
     }
-    turn->parses = !params.parser.empty() && (!inputs.tools.empty() || params.supports_thinking || !params.preserved_tokens.empty());
+    turn->parses = !params.parser.empty() && (!inputs.tools.empty() || !inputs.json_schema.empty() || params.supports_thinking || !params.preserved_tokens.empty());
 
     common_json description = common_json::object();
     description["prompt"]            = params.prompt;
