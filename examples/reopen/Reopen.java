@@ -1,8 +1,8 @@
 package reopen;
 
+import dev.chasqui.ChatAnswer;
 import dev.chasqui.ChatMessage;
 import dev.chasqui.ContextOptions;
-import dev.chasqui.Generation;
 import dev.chasqui.GenerationOptions;
 import dev.chasqui.GenerationStats;
 import dev.chasqui.Model;
@@ -41,7 +41,7 @@ public final class Reopen {
         try (var store = SequenceStore.open(SequenceStoreOptions.in(folder));
              var chat = model.chat(ContextOptions.defaults().withContextSize(2048).withStore(store), answers)) {
             history.forEach(chat::add);
-            Generation answer = chat.send(question);
+            ChatAnswer answer = chat.send(question);
             IO.println(question + " " + answer.text().strip());
             GenerationStats stats = answer.stats();
             IO.println("(%d tokens before the answer, %d of them from the store, %d computed)"

@@ -1,55 +1,12 @@
 // Chat templates through llama.cpp's Jinja engine, which lives in llama-common.
-#include "chasqui_chat.h"
+#include "chat/engine.h"
 
-#include "chat/engine_bound.h"
-#include "guard/guard.h"
-#include "model/deep_stack.h"
-
-#include "chat.h"
 #include "log.h"
 
 #include <cstring>
-#include <mutex>
 #include <string>
 
-namespace {
-
-constexpr uint32_t KIND_CHAT_TEMPLATE = 0x54484351; // "QCHT"
-
-// A rendered conversation larger than this is the work of a template that runs away.
-constexpr size_t MAX_RENDERED = 64u << 20;
-
-// The engine recurses over its source, so the source is bounded and runs on a stack that bears that bound.
-// The largest template that llama.cpp ships has 17 kB.
-constexpr size_t MAX_SOURCE   = 64u << 10;
-constexpr size_t ENGINE_STACK = 512u << 20;
-
-// Of that stack the interpreter gets a part, enough for some thousand nested calls; a long conversation takes milliseconds.
-constexpr size_t  INTERPRETER_STACK   = 16u << 20;
-constexpr int64_t ENGINE_MILLISECONDS = 5000;
-
-// Runs the engine with both bounds; what it throws says why the conversation is refused.
-template <typename F>
-void run_engine(const char * refusal, F && body) {
-    chq::run_on_deep_stack(ENGINE_STACK, [&] {
-        const char here = 0;
-        chq_engine_bound((const char *) ((uintptr_t) &here - INTERPRETER_STACK), ENGINE_MILLISECONDS);
-        try {
-            body();
-        } catch (const std::exception & e) {
-            chq::fail(CHQ_STATUS_ARGUMENT, "%s: %s", refusal, e.what());
-        }
-    });
-}
-
-} // namespace
-
-struct chq_chat_template : chq::handle {
-    chq_chat_template() : handle(KIND_CHAT_TEMPLATE) {}
-
-    common_chat_templates_ptr templates;
-    std::mutex                mutex; // the engine is not documented to be reentrant
-};
+using namespace chq;
 
 chq_status chq_chat_template_create(const struct chq_model * model, const char * source, struct chq_chat_template ** out) {
     return chq::guarded([&] {
@@ -60,6 +17,7 @@ chq_status chq_chat_template_create(const struct chq_model * model, const char *
         static std::once_flag silent;
         std::call_once(silent, [] { common_log_pause(common_log_main()); });
         auto tmpl = std::make_unique<chq_chat_template>();
+        tmpl->vocab = llama_model_get_vocab(llama);
         const char * own = source ? source : llama_model_chat_template(llama, nullptr);
         if (own && strlen(own) > MAX_SOURCE) {
             chq::fail(CHQ_STATUS_ARGUMENT, "the chat template has %zu bytes, at most %zu are read", strlen(own), MAX_SOURCE);

@@ -7,9 +7,11 @@ module dev.chasqui {
 
     exports dev.chasqui;
     exports dev.chasqui.diffusion;
+    exports dev.chasqui.json;
     exports dev.chasqui.kv;
     exports dev.chasqui.models;
     exports dev.chasqui.speculation;
     exports dev.chasqui.tensor;
+    exports dev.chasqui.tools;
     exports dev.chasqui.vision;
 }

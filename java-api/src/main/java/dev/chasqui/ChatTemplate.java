@@ -2,15 +2,12 @@ package dev.chasqui;
 
 import static dev.chasqui.bindings.Chq.*;
 
-import dev.chasqui.bindings.chq_chat_message;
 import dev.chasqui.vision.EncodedImage;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.ThreadLocalRandom;
 import org.jspecify.annotations.Nullable;
 
 /// How a model wants conversations written: the Jinja template of its file, rendered by llama.cpp's engine.
@@ -37,140 +34,68 @@ public final class ChatTemplate implements AutoCloseable {
         }
     }
 
-    /// The conversation as text.
+    /// The conversation as text, without its pictures.
     ///
     /// @param addAssistant whether it ends with the opening of the assistant's turn
     /// @throws IllegalArgumentException if the template refuses the conversation, e.g. a role it does not know
     public String render(List<ChatMessage> messages, boolean addAssistant) {
-        MemorySegment address = handle.acquire();
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment array = chq_chat_message.allocateArray(Math.max(1, messages.size()), arena);
-            for (int i = 0; i < messages.size(); i++) {
-                MemorySegment entry = chq_chat_message.asSlice(array, i);
-                chq_chat_message.role(entry, Native.cString(arena, "role", messages.get(i).role()));
-                chq_chat_message.content(entry, Native.cString(arena, "content", messages.get(i).content()));
-            }
-            return Native.text((text, capacity, length) ->
-                    chq_chat_render(address, array, messages.size(), addAssistant, text, capacity, length));
-        } finally {
-            handle.release();
+        try (ChatTurn turn = turn(messages, ChatOptions.defaults(), ToolChoice.AUTO, addAssistant, false)) {
+            return turn.text();
         }
     }
 
     /// The conversation as tokens, control tokens only where the template puts them.
+    ///
+    /// @throws IllegalArgumentException if there are pictures in it, or the template refuses it
     public int[] tokenize(List<ChatMessage> messages, boolean addAssistant) {
-        Vocabulary vocabulary = model.vocabulary();
-        for (ChatMessage message : messages) {
-            if (spellsControlToken(vocabulary, message.role())) {
-                throw new IllegalArgumentException("the role '" + message.role() + "' spells a control token");
-            }
+        Prompt prompt = prompt(messages, addAssistant);
+        if (prompt.hasImages()) {
+            throw new IllegalArgumentException("there are pictures in the conversation, which have no tokens");
         }
-        if (messages.stream().noneMatch(message -> spellsControlToken(vocabulary, message.content()))) {
-            String rendered = render(messages, addAssistant);
-            return vocabulary.tokenize(rendered, addsBegin(rendered), true);
+        return prompt.tokens();
+    }
+
+    /// The conversation as tokens and pictures.
+    ///
+    /// @throws IllegalArgumentException if the template refuses the conversation
+    public Prompt prompt(List<ChatMessage> messages, boolean addAssistant) {
+        try (ChatTurn turn = turn(messages, ChatOptions.defaults(), ToolChoice.AUTO, addAssistant, true)) {
+            return turn.prompt();
         }
-        return tokenizeApart(vocabulary, messages, addAssistant);
     }
 
     /// The conversation with pictures, which come in front of what the last user says.
     ///
     /// @throws IllegalArgumentException if no user says anything, or the template refuses the conversation
     public Prompt prompt(List<ChatMessage> messages, boolean addAssistant, List<EncodedImage> images) {
-        Vocabulary vocabulary = model.vocabulary();
-        int last = messages.size() - 1;
-        while (last >= 0 && !messages.get(last).role().equals("user")) {
-            last--;
-        }
-        if (last < 0) {
-            throw new IllegalArgumentException("nobody says anything about the pictures");
-        }
-        String mark = mark();
-        List<ChatMessage> marked = new ArrayList<>();
-        for (int i = 0; i < messages.size(); i++) {
-            ChatMessage message = messages.get(i);
-            boolean apart = i == last || spellsControlToken(vocabulary, message.content());
-            marked.add(apart ? new ChatMessage(message.role(), mark + i + "\uE001") : message);
-        }
-        String rendered = render(marked, addAssistant);
-        Prompt.Builder prompt = Prompt.builder(model);
-        if (addsBegin(rendered)) {
-            prompt.begin();
-        }
-        int at = 0;
-        for (int start = rendered.indexOf(mark); start >= 0; start = rendered.indexOf(mark, at)) {
-            int end = rendered.indexOf('\uE001', start);
-            int index = Integer.parseInt(rendered.substring(start + mark.length(), end));
-            prompt.template(rendered.substring(at, start));
-            if (index == last) {
-                images.forEach(prompt::image);
-            }
-            String content = messages.get(index).content();
-            at = end + 1;
-            if (index == last && !spellsControlToken(vocabulary, content)) {
-                // the text behind the pictures is one, as it is without them
-                int next = rendered.indexOf(mark, at);
-                int stop = next < 0 ? rendered.length() : next;
-                prompt.template(content + rendered.substring(at, stop));
-                at = stop;
-            } else {
-                prompt.text(content);
+        List<ChatMessage> all = new ArrayList<>(messages);
+        for (int i = all.size() - 1; i >= 0; i--) {
+            if (all.get(i).role().equals("user")) {
+                all.set(i, all.get(i).withImages(images));
+                return prompt(all, addAssistant);
             }
         }
-        return prompt.template(rendered.substring(at)).build();
+        throw new IllegalArgumentException("nobody says anything about the pictures");
     }
 
-    private static String mark() {
-        return "\uE000%016x".formatted(ThreadLocalRandom.current().nextLong());
+    /// The conversation made ready for an answer, with the tools, the schema and the template arguments of the options. The caller closes it.
+    ///
+    /// @throws IllegalArgumentException if the template refuses the conversation, or the schema has no grammar
+    public ChatTurn turn(List<ChatMessage> messages, ChatOptions options) {
+        return turn(messages, options, options.toolChoice(), true, true);
+    }
+
+    ChatTurn turn(List<ChatMessage> messages, ChatOptions options, ToolChoice choice, boolean addAssistant, boolean tokens) {
+        MemorySegment address = handle.acquire();
+        try {
+            return new ChatTurn(model, address, messages, options, choice, addAssistant, tokens);
+        } finally {
+            handle.release();
+        }
     }
 
     @Override
     public void close() {
         handle.close();
-    }
-
-    /// Renders with marks in the place of the contents, then tokenises the template's text and the contents separately.
-    private int[] tokenizeApart(Vocabulary vocabulary, List<ChatMessage> messages, boolean addAssistant) {
-        String mark = mark();
-        List<ChatMessage> marked = new ArrayList<>();
-        for (int i = 0; i < messages.size(); i++) {
-            marked.add(new ChatMessage(messages.get(i).role(), mark + i + "\uE001"));
-        }
-        String rendered = render(marked, addAssistant);
-        TokenList tokens = new TokenList();
-        int at = 0;
-        boolean first = true;
-        while (at < rendered.length()) {
-            int start = rendered.indexOf(mark, at);
-            String outside = rendered.substring(at, start < 0 ? rendered.length() : start);
-            tokens.addAll(vocabulary.tokenize(outside, first && addsBegin(rendered), true));
-            first = false;
-            if (start < 0) {
-                break;
-            }
-            int end = rendered.indexOf('\uE001', start);
-            int index = Integer.parseInt(rendered.substring(start + mark.length(), end));
-            tokens.addAll(vocabulary.tokenize(messages.get(index).content()));
-            at = end + 1;
-        }
-        return tokens.toArray();
-    }
-
-    /// Most templates write the begin-of-text token themselves; it must not be there twice.
-    private boolean addsBegin(String rendered) {
-        Vocabulary vocabulary = model.vocabulary();
-        if (!vocabulary.addsBeginOfText() || vocabulary.special().beginOfText().isEmpty()) {
-            return false;
-        }
-        byte[] begin = vocabulary.piece(vocabulary.special().beginOfText().getAsInt());
-        return !rendered.startsWith(new String(begin, StandardCharsets.UTF_8));
-    }
-
-    private static boolean spellsControlToken(Vocabulary vocabulary, String content) {
-        for (int token : vocabulary.tokenize(content, false, true)) {
-            if (vocabulary.info(token).isControl()) {
-                return true;
-            }
-        }
-        return false;
     }
 }

@@ -8,7 +8,6 @@ import java.util.Objects;
 import java.util.Spliterator;
 import java.util.Spliterators;
 import java.util.concurrent.Flow;
-import java.util.function.Consumer;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.jspecify.annotations.Nullable;
@@ -33,8 +32,8 @@ public final class Generation implements Iterable<String>, AutoCloseable {
     private int routed;
     private SpeculationStats speculated = SpeculationStats.NONE;
     private int plainSteps;
-    private @Nullable Consumer<String> whenDone;
-    private @Nullable StringBuilder whole;
+    private int[] opening = {};
+    private boolean hidesEnd;
     private volatile boolean cancelled;
     private boolean iterated;
     private @Nullable FinishReason finishReason;
@@ -58,10 +57,13 @@ public final class Generation implements Iterable<String>, AutoCloseable {
         this.limit = options.maxTokens();
     }
 
-    /// Has `action` called once with the whole text when the generation ends, in whatever way.
-    Generation whenDone(Consumer<String> action) {
-        whenDone = action;
-        whole = new StringBuilder();
+    /// Makes it the answer of a chat.
+    ///
+    /// @param openingTokens tokens at the end of the prompt of which its grammars hear first
+    /// @param withoutEnd    whether the token that ends it is no part of its text, even where control tokens are
+    Generation ofChat(int[] openingTokens, boolean withoutEnd) {
+        opening = openingTokens;
+        hidesEnd = withoutEnd;
         return this;
     }
 
@@ -150,9 +152,6 @@ public final class Generation implements Iterable<String>, AutoCloseable {
         if (chain != null) {
             chain.close();
         }
-        if (whenDone != null) {
-            whenDone.accept(String.valueOf(whole));
-        }
         if (startedAt != 0) {
             sequence.park();
         }
@@ -219,6 +218,9 @@ public final class Generation implements Iterable<String>, AutoCloseable {
                 }
             }
         }
+        for (int token : opening) {
+            chain.acceptPicked(token);
+        }
         if (limit == 0) {
             end(FinishReason.LENGTH);
         }
@@ -243,7 +245,7 @@ public final class Generation implements Iterable<String>, AutoCloseable {
             firstTokenAt = lastTokenAt;
         }
         boolean isEnd = sequence.lastIsEnd();
-        if (!isEnd || options.specialTokens()) {
+        if (!isEnd || options.specialTokens() && !hidesEnd) {
             sequence.takePiece(assembler);
         }
         if (isEnd && !options.ignoreEnd()) {
@@ -306,9 +308,6 @@ public final class Generation implements Iterable<String>, AutoCloseable {
             }
             String piece = next;
             next = "";
-            if (whole != null) {
-                whole.append(piece);
-            }
             return piece;
         }
     }

@@ -1,5 +1,10 @@
 package dev.chasqui;
 
+import static dev.chasqui.bindings.Chq.chq_chat_schema_grammar;
+
+import dev.chasqui.json.JsonSchema;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Objects;
 
@@ -21,6 +26,17 @@ public record Grammar(String gbnf, String root, List<String> triggerPatterns, Li
     /// A grammar that binds from the first token, with the start rule `root`.
     public static Grammar of(String gbnf) {
         return new Grammar(gbnf, "root", List.of(), List.of());
+    }
+
+    /// The grammar of the JSON texts that follow a schema.
+    ///
+    /// @throws GrammarException if llama.cpp cannot make one of it
+    public static Grammar of(JsonSchema schema) {
+        Native.load();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment text = Native.cString(arena, "schema", schema.text());
+            return of(Native.text((gbnf, capacity, length) -> chq_chat_schema_grammar(text, gbnf, capacity, length)));
+        }
     }
 
     /// The same grammar, binding only once one of the patterns has matched or one of the tokens has appeared.

@@ -201,7 +201,12 @@ public final class Model implements AutoCloseable {
 
     /// A conversation in a context of its own.
     public ChatSession chat(ContextOptions contextOptions, GenerationOptions generationOptions) {
-        return new ChatSession(this, contextOptions, generationOptions);
+        return chat(contextOptions, ChatOptions.defaults().withGeneration(generationOptions));
+    }
+
+    /// A conversation in a context of its own, with tools and whatever else the options have.
+    public ChatSession chat(ContextOptions contextOptions, ChatOptions chatOptions) {
+        return new ChatSession(this, contextOptions, chatOptions);
     }
 
     /// The continuation of a text, in a context of its own that is as large as needed and goes away with the generation. The

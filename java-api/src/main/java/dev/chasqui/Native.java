@@ -52,7 +52,14 @@ final class Native {
     /// Calls a text function, a second time with a larger buffer if the first is too small.
     static String text(TextCall call) {
         try (Arena arena = Arena.ofConfined()) {
-            return text(arena, call);
+            return text(arena, 512, call);
+        }
+    }
+
+    /// As [#text], with a first buffer of a size that will probably do.
+    static String text(long capacity, TextCall call) {
+        try (Arena arena = Arena.ofConfined()) {
+            return text(arena, capacity, call);
         }
     }
 
@@ -61,13 +68,13 @@ final class Native {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment length = arena.allocate(ValueLayout.JAVA_LONG);
             int status = call.write(MemorySegment.NULL, 0, length);
-            return status == CHQ_STATUS_STATE() ? Optional.empty() : Optional.of(text(arena, call));
+            return status == CHQ_STATUS_STATE() ? Optional.empty() : Optional.of(text(arena, 512, call));
         }
     }
 
-    private static String text(Arena arena, TextCall call) {
+    private static String text(Arena arena, long firstCapacity, TextCall call) {
         MemorySegment length = arena.allocate(ValueLayout.JAVA_LONG);
-        long capacity = 512;
+        long capacity = firstCapacity;
         while (true) {
             MemorySegment buffer = arena.allocate(capacity);
             int status = call.write(buffer, capacity, length);

@@ -4,10 +4,14 @@ import static dev.chasqui.bindings.Chq.*;
 
 import dev.chasqui.bindings.chq_model_info;
 import dev.chasqui.bindings.chq_token_info;
+import java.io.ByteArrayOutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /// A model's tokens. Thread-safe; usable as long as its [Model] is open.
@@ -194,6 +198,35 @@ public final class Vocabulary {
         } finally {
             model.release();
         }
+    }
+
+    /// A token for each of these bytes, empty if one has none.
+    Optional<int[]> spell(byte[] bytes) {
+        Map<Byte, Integer> single = new HashMap<>();
+        for (int token = 0; token < size(); token++) {
+            byte[] piece = piece(token);
+            if (piece.length == 1) {
+                single.putIfAbsent(piece[0], token);
+            }
+        }
+        int[] tokens = new int[bytes.length];
+        for (int i = 0; i < bytes.length; i++) {
+            Integer token = single.get(bytes[i]);
+            if (token == null) {
+                return Optional.empty();
+            }
+            tokens[i] = token;
+        }
+        return Optional.of(tokens);
+    }
+
+    /// The bytes of the tokens as text, nothing added or left out, control tokens as they are spelled.
+    String text(int[] tokens) {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        for (int token : tokens) {
+            bytes.writeBytes(piece(token));
+        }
+        return bytes.toString(StandardCharsets.UTF_8);
     }
 
     /// Writes the bytes of a token and gives their number; those that do not fit are not written. For callers whose context keeps the

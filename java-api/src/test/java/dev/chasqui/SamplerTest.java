@@ -93,7 +93,7 @@ class SamplerTest {
         assertThatNullPointerException().isThrownBy(() -> Sampler.greedy().constrainedBy(null));
         assertThatNullPointerException().isThrownBy(() -> new Sampler.LogitBias(null));
         assertThatNullPointerException().isThrownBy(() -> new Sampler.Dry(1, 2, 2, 64, null));
-        assertThatNullPointerException().isThrownBy(() -> Grammar.of(null));
+        assertThatNullPointerException().isThrownBy(() -> Grammar.of((String) null));
     }
 
     @Test

@@ -282,14 +282,14 @@ class SequenceStoreTest {
         int promptTokens;
         try (SequenceStore store = open(onDisk()); ChatSession chat = model.chat(small().withStore(store), options)) {
             chat.add(system);
-            Generation first = chat.send("is it a river");
+            ChatAnswer first = chat.send("is it a river");
             first.text();
             promptTokens = first.stats().promptTokens();
             before = chat.messages();
         }
         try (SequenceStore store = open(onDisk()); ChatSession chat = model.chat(small().withStore(store), options)) {
             before.forEach(chat::add);
-            Generation second = chat.send("and that");
+            ChatAnswer second = chat.send("and that");
             second.text();
             assertThat(second.stats().cachedTokens()).isGreaterThanOrEqualTo(promptTokens);
         }

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /// Models that tests share. They stay open for the life of the test process.
 final class TestModels {
@@ -37,6 +38,11 @@ final class TestModels {
 
     /// A tiny model whose last token, 319, is this text.
     static byte[] tinyWithPiece(String text) {
+        return tinyWithPiece(text, null);
+    }
+
+    /// The same with a chat template.
+    static byte[] tinyWithPiece(String text, @Nullable String chatTemplate) {
         List<String> texts = new ArrayList<>(List.of("<unk>", "<s>", "</s>"));
         for (int b = 0; b < 256; b++) {
             texts.add("<0x%02X>".formatted(b));
@@ -45,7 +51,7 @@ final class TestModels {
             texts.add("t" + texts.size());
         }
         texts.add(text);
-        return TinyGguf.builder().writer().put("tokenizer.ggml.tokens", texts).bytes();
+        return TinyGguf.builder().chatTemplate(chatTemplate).writer().put("tokenizer.ggml.tokens", texts).bytes();
     }
 
     /// A directory that goes away with the process.

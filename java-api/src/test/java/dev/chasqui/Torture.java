@@ -693,7 +693,7 @@ final class Torture {
     private void nulls() {
         List<Body> calls = List.of(
                 () -> Model.load(null), () -> Model.load(file, null), () -> model.newContext(null), () -> model.newSamplerChain(null),
-                () -> model.generate(null, options()), () -> model.generate("a", null), () -> model.metadata(null), () -> model.chat(null, null),
+                () -> model.generate(null, options()), () -> model.generate("a", null), () -> model.metadata(null), () -> model.chat(null, (GenerationOptions) null),
                 () -> sequence.append((int[]) null), () -> sequence.append((String) null), () -> sequence.set((int[]) null),
                 () -> sequence.score((int[]) null), () -> sequence.next(null), () -> sequence.generate(null), () -> sequence.restore((byte[]) null),
                 () -> model.vocabulary().tokenize((String) null), () -> model.vocabulary().detokenize((int[]) null), () -> pick(null),

@@ -12594,6 +12594,320 @@ public class Chq extends Chq$shared {
         }
     }
 
+    private static class chq_chat_turn_create {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_chat_turn_create");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_chat_turn_create(const struct chq_chat_template *tmpl, const char *request, struct chq_chat_turn **out)
+     * }
+     */
+    public static FunctionDescriptor chq_chat_turn_create$descriptor() {
+        return chq_chat_turn_create.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_chat_turn_create(const struct chq_chat_template *tmpl, const char *request, struct chq_chat_turn **out)
+     * }
+     */
+    public static MethodHandle chq_chat_turn_create$handle() {
+        return chq_chat_turn_create.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_chat_turn_create(const struct chq_chat_template *tmpl, const char *request, struct chq_chat_turn **out)
+     * }
+     */
+    public static MemorySegment chq_chat_turn_create$address() {
+        return chq_chat_turn_create.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_chat_turn_create(const struct chq_chat_template *tmpl, const char *request, struct chq_chat_turn **out)
+     * }
+     */
+    public static int chq_chat_turn_create(MemorySegment tmpl, MemorySegment request, MemorySegment out) {
+        var mh$ = chq_chat_turn_create.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_chat_turn_create", tmpl, request, out);
+            }
+            return (int)mh$.invokeExact(tmpl, request, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_chat_turn_free {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_chat_turn_free");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_chat_turn_free(struct chq_chat_turn *turn)
+     * }
+     */
+    public static FunctionDescriptor chq_chat_turn_free$descriptor() {
+        return chq_chat_turn_free.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_chat_turn_free(struct chq_chat_turn *turn)
+     * }
+     */
+    public static MethodHandle chq_chat_turn_free$handle() {
+        return chq_chat_turn_free.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_chat_turn_free(struct chq_chat_turn *turn)
+     * }
+     */
+    public static MemorySegment chq_chat_turn_free$address() {
+        return chq_chat_turn_free.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_chat_turn_free(struct chq_chat_turn *turn)
+     * }
+     */
+    public static int chq_chat_turn_free(MemorySegment turn) {
+        var mh$ = chq_chat_turn_free.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_chat_turn_free", turn);
+            }
+            return (int)mh$.invokeExact(turn);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_chat_turn_describe {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_LONG,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_chat_turn_describe");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_chat_turn_describe(const struct chq_chat_turn *turn, char *text, size_t capacity, size_t *length)
+     * }
+     */
+    public static FunctionDescriptor chq_chat_turn_describe$descriptor() {
+        return chq_chat_turn_describe.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_chat_turn_describe(const struct chq_chat_turn *turn, char *text, size_t capacity, size_t *length)
+     * }
+     */
+    public static MethodHandle chq_chat_turn_describe$handle() {
+        return chq_chat_turn_describe.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_chat_turn_describe(const struct chq_chat_turn *turn, char *text, size_t capacity, size_t *length)
+     * }
+     */
+    public static MemorySegment chq_chat_turn_describe$address() {
+        return chq_chat_turn_describe.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_chat_turn_describe(const struct chq_chat_turn *turn, char *text, size_t capacity, size_t *length)
+     * }
+     */
+    public static int chq_chat_turn_describe(MemorySegment turn, MemorySegment text, long capacity, MemorySegment length) {
+        var mh$ = chq_chat_turn_describe.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_chat_turn_describe", turn, text, capacity, length);
+            }
+            return (int)mh$.invokeExact(turn, text, capacity, length);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_chat_turn_parse {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_LONG,
+            Chq.C_BOOL,
+            Chq.C_POINTER,
+            Chq.C_LONG,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_chat_turn_parse");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_chat_turn_parse(const struct chq_chat_turn *turn, const char *answer, size_t n_answer, _Bool partial, char *text, size_t capacity, size_t *length)
+     * }
+     */
+    public static FunctionDescriptor chq_chat_turn_parse$descriptor() {
+        return chq_chat_turn_parse.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_chat_turn_parse(const struct chq_chat_turn *turn, const char *answer, size_t n_answer, _Bool partial, char *text, size_t capacity, size_t *length)
+     * }
+     */
+    public static MethodHandle chq_chat_turn_parse$handle() {
+        return chq_chat_turn_parse.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_chat_turn_parse(const struct chq_chat_turn *turn, const char *answer, size_t n_answer, _Bool partial, char *text, size_t capacity, size_t *length)
+     * }
+     */
+    public static MemorySegment chq_chat_turn_parse$address() {
+        return chq_chat_turn_parse.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_chat_turn_parse(const struct chq_chat_turn *turn, const char *answer, size_t n_answer, _Bool partial, char *text, size_t capacity, size_t *length)
+     * }
+     */
+    public static int chq_chat_turn_parse(MemorySegment turn, MemorySegment answer, long n_answer, boolean partial, MemorySegment text, long capacity, MemorySegment length) {
+        var mh$ = chq_chat_turn_parse.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_chat_turn_parse", turn, answer, n_answer, partial, text, capacity, length);
+            }
+            return (int)mh$.invokeExact(turn, answer, n_answer, partial, text, capacity, length);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_chat_schema_grammar {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_LONG,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_chat_schema_grammar");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_chat_schema_grammar(const char *schema, char *text, size_t capacity, size_t *length)
+     * }
+     */
+    public static FunctionDescriptor chq_chat_schema_grammar$descriptor() {
+        return chq_chat_schema_grammar.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_chat_schema_grammar(const char *schema, char *text, size_t capacity, size_t *length)
+     * }
+     */
+    public static MethodHandle chq_chat_schema_grammar$handle() {
+        return chq_chat_schema_grammar.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_chat_schema_grammar(const char *schema, char *text, size_t capacity, size_t *length)
+     * }
+     */
+    public static MemorySegment chq_chat_schema_grammar$address() {
+        return chq_chat_schema_grammar.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_chat_schema_grammar(const char *schema, char *text, size_t capacity, size_t *length)
+     * }
+     */
+    public static int chq_chat_schema_grammar(MemorySegment schema, MemorySegment text, long capacity, MemorySegment length) {
+        var mh$ = chq_chat_schema_grammar.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_chat_schema_grammar", schema, text, capacity, length);
+            }
+            return (int)mh$.invokeExact(schema, text, capacity, length);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class chq_vision_load {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,

@@ -1,5 +1,7 @@
 package dev.chasqui.models;
 
+import dev.chasqui.json.Json;
+import dev.chasqui.json.JsonException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -82,6 +84,14 @@ public final class ModelCatalog {
     }
 
     static ModelCatalog parse(String origin, String text) {
+        try {
+            return read(origin, text);
+        } catch (JsonException e) {
+            throw new ModelStoreException(e.getMessage(), e);
+        }
+    }
+
+    private static ModelCatalog read(String origin, String text) {
         Json root = Json.parse(origin, text);
         root.object("default", "models");
         Map<String, NamedModel> models = new LinkedHashMap<>();

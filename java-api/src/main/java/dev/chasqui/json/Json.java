@@ -1,31 +1,66 @@
-package dev.chasqui.models;
+package dev.chasqui.json;
 
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
-/// A JSON value that knows where it stood, so that complaints about a catalog can point at the line. Strict: RFC 8259, no
-/// comments, no trailing commas, no duplicate keys, nothing after the value, at most [#MAX_DEPTH] levels.
+/// A JSON value that knows where it stood, so that complaints can point at the line. Strict: RFC 8259, no comments, no trailing commas,
+/// no duplicate keys, nothing after the value, at most [#MAX_DEPTH] levels.
 ///
-/// The value is a [Map] of Json, a [List] of Json, a [String], a [Long] for an integer of 64 bits, else a [Double], or a
-/// [Boolean]; null is [Null].
-record Json(Object value, String origin, int line, int column) {
+/// ```java
+/// long year = Json.parse("{\"year\": 1533}").member("year").integer();
+/// ```
+///
+/// @param value  a [Map] of Json, a [List] of Json, a [String], a [Long] for an integer of 64 bits, else a [Double], a [Boolean], or [Null]
+/// @param origin where the text came from, for messages
+/// @param line   line of the value in the text, from 1; 0 if it was never text
+/// @param column column of its first character, from 1
+public record Json(Object value, String origin, int line, int column) {
 
-    static final int MAX_DEPTH = 32;
+    public static final int MAX_DEPTH = 128;
 
-    enum Null { NULL }
+    /// The value of a JSON null.
+    public enum Null { NULL }
+
+    public Json {
+        Objects.requireNonNull(value, "value");
+        Objects.requireNonNull(origin, "origin");
+    }
+
+    /// Reads a text.
+    ///
+    /// @throws JsonException if it is not JSON
+    public static Json parse(String text) {
+        return parse("JSON", text);
+    }
 
     /// @param origin named in error messages, as `origin:line:column`
-    /// @throws ModelStoreException if the text is not JSON
-    static Json parse(String origin, String text) {
+    /// @throws JsonException if the text is not JSON
+    public static Json parse(String origin, String text) {
         return new Parser(origin, text).document();
     }
 
+    /// The JSON of a Java value: null, text, number, boolean, enum constant, [Json], map with keys of text, collection, [Optional], or record of such.
+    /// A record below a sealed interface gets a member `type` with its simple name.
+    ///
+    /// @throws IllegalArgumentException if it holds something else, or a number that JSON has no form for
+    public static Json of(@Nullable Object value) {
+        return value instanceof Json json ? json : parse("value", write(value));
+    }
+
+    /// The text of [#of].
+    public static String write(@Nullable Object value) {
+        return JsonWriter.write(value);
+    }
+
     /// The members of an object, which may only have these keys.
-    Map<String, Json> object(String... allowedKeys) {
+    public Map<String, Json> object(String... allowedKeys) {
         Map<String, Json> members = members();
         Set<String> allowed = Set.of(allowedKeys);
         members.forEach((key, member) -> {
@@ -38,7 +73,7 @@ record Json(Object value, String origin, int line, int column) {
 
     /// The members of an object with any keys, in the order of the text.
     @SuppressWarnings("unchecked")
-    Map<String, Json> members() {
+    public Map<String, Json> members() {
         if (value instanceof Map<?, ?> map) {
             return (Map<String, Json>) map;
         }
@@ -46,7 +81,7 @@ record Json(Object value, String origin, int line, int column) {
     }
 
     /// A member that must be there.
-    Json member(String key) {
+    public Json member(String key) {
         Json member = members().get(key);
         if (member == null) {
             throw error("\"" + key + "\" is missing");
@@ -54,30 +89,66 @@ record Json(Object value, String origin, int line, int column) {
         return member;
     }
 
+    /// The elements of an array.
     @SuppressWarnings("unchecked")
-    List<Json> array() {
+    public List<Json> array() {
         if (value instanceof List<?> list) {
             return (List<Json>) list;
         }
         throw error("expected an array");
     }
 
-    String string() {
+    /// A text.
+    public String string() {
         if (value instanceof String string) {
             return string;
         }
         throw error("expected a string");
     }
 
-    long integer() {
+    /// An integer of 64 bits.
+    public long integer() {
         if (value instanceof Long number) {
             return number;
         }
         throw error("expected an integer");
     }
 
-    ModelStoreException error(String reason) {
-        return new ModelStoreException(origin + ":" + line + ":" + column + ": " + reason);
+    /// A complaint about this value that names its place.
+    public JsonException error(String reason) {
+        return new JsonException(origin + ":" + line + ":" + column + ": " + reason);
+    }
+
+    /// A number, integer or not.
+    public double number() {
+        if (value instanceof Number number) {
+            return number.doubleValue();
+        }
+        throw error("expected a number");
+    }
+
+    /// True or false.
+    public boolean bool() {
+        if (value instanceof Boolean bool) {
+            return bool;
+        }
+        throw error("expected true or false");
+    }
+
+    /// Whether it is JSON's null.
+    public boolean isNull() {
+        return value == Null.NULL;
+    }
+
+    /// A member of an object that need not be there.
+    public Optional<Json> find(String key) {
+        return Optional.ofNullable(members().get(key));
+    }
+
+    /// The value as JSON text, without spaces.
+    @Override
+    public String toString() {
+        return write(this);
     }
 
     private static final class Parser {
@@ -289,7 +360,7 @@ record Json(Object value, String origin, int line, int column) {
             return c >= '0' && c <= '9';
         }
 
-        private ModelStoreException error(String reason) {
+        private JsonException error(String reason) {
             return at(position, Null.NULL).error(reason);
         }
 

@@ -1,9 +1,13 @@
-package dev.chasqui.models;
+package dev.chasqui.json;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import org.junit.jupiter.api.Tag;
@@ -62,7 +66,7 @@ class JsonTest {
         "`1 1`|1:3: text after the end",
     })
     void pointsAtTheMistake(String text, String message) {
-        assertThatThrownBy(() -> Json.parse("t", text)).isInstanceOf(ModelStoreException.class).hasMessage("t:" + message);
+        assertThatThrownBy(() -> Json.parse("t", text)).isInstanceOf(JsonException.class).hasMessage("t:" + message);
     }
 
     @Test
@@ -82,7 +86,7 @@ class JsonTest {
     void neverThrowsAnythingElse(@ForAll String text) {
         try {
             Json.parse("t", text);
-        } catch (ModelStoreException expected) {
+        } catch (JsonException expected) {
             assertThat(expected.getMessage()).startsWith("t:");
         }
     }
@@ -93,5 +97,22 @@ class JsonTest {
         text.chars().forEach(c -> escaped.append("\\u%04X".formatted(c)));
 
         assertThat(Json.parse("t", escaped.append('"').toString()).string()).isEqualTo(text);
+    }
+
+    @Property
+    void writesWhatItReads(@ForAll String text, @ForAll long integer, @ForAll boolean bool) {
+        Map<String, Object> map = new LinkedHashMap<>();
+        map.put("a" + text, Arrays.asList(text, integer, bool, null, 0.1, List.of(), Map.of()));
+        String json = Json.write(map);
+
+        assertThat(Json.parse(json).toString()).isEqualTo(json);
+        assertThat(Json.parse(json).member("a" + text).array().getFirst().string()).isEqualTo(text);
+    }
+
+    @Test
+    void refusesWhatJsonHasNoFormFor() {
+        assertThatIllegalArgumentException().isThrownBy(() -> Json.write(Double.NaN));
+        assertThatIllegalArgumentException().isThrownBy(() -> Json.write(new Object()));
+        assertThatIllegalArgumentException().isThrownBy(() -> Json.write(Map.of(1, 2)));
     }
 }
