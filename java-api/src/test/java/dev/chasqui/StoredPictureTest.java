@@ -192,7 +192,11 @@ class StoredPictureTest {
             copy.append(more);
             sequence.rewind(end);
             sequence.append(more);
-            assertThat(copy.logits()).isEqualTo(sequence.logits());
+            float[] behind = copy.logits(); // in other cells than those of the original
+            float[] original = sequence.logits();
+            for (int i = 0; i < original.length; i++) {
+                assertThat(behind[i]).isCloseTo(original[i], within(1e-2f));
+            }
 
             byte[] state = sequence.save();
             state[128 + 4 * prompt.spans().getFirst().start()] ^= 1;
