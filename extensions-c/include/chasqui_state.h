@@ -14,6 +14,8 @@ extern "C" {
 
 #define CHQ_STATE_HEADER_BYTES 128
 
+#define CHQ_STATE_ROW (-1) // in the place of a token: a row of embeddings
+
 enum chq_state_kind {
     CHQ_STATE_SEQUENCE = 0,
     CHQ_STATE_CONTEXT  = 1, // every sequence, cells that they share only once
@@ -34,7 +36,8 @@ struct chq_state_info {
 // layout of the KV cache, rotation of positions. Contexts with the same number can exchange states, in any process.
 CHQ_API chq_status chq_state_fit(struct chq_context * context, uint64_t * fit);
 
-// Saves a sequence, with tokens and a note to be stored with it (NULL with 0 for none). with_logits: also the last row of logits that the last
+// Saves a sequence, with tokens and a note to be stored with it (NULL with 0 for none). Among the tokens there is a CHQ_STATE_ROW for each row of
+// embeddings that the sequence holds; what they were the note may tell, where they are is saved with them. with_logits: also the last row of logits that the last
 // decode left, for which the caller vouches that it follows this sequence; the first thing that a restored sequence needs is then there.
 // The body has no checksum yet: what leaves this process, or its memory, needs chq_state_seal.
 CHQ_API chq_status chq_seq_save(

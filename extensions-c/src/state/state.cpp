@@ -85,7 +85,18 @@ struct labels {
     const uint8_t * note;
     int32_t         n_note;
     const float   * logits; // or NULL
+    const std::vector<embedded_span> * spans; // or NULL
 };
+
+static int32_t cells_of(const std::vector<embedded_span> * spans) {
+    int32_t n = 0;
+    if (spans) {
+        for (const embedded_span & span : *spans) {
+            n += span.n_cells;
+        }
+    }
+    return n;
+}
 
 static void check_labels(const chq_context * context, const labels & l) {
     if (l.n_tokens < 0 || (l.n_tokens > 0 && !l.tokens)) {
@@ -94,7 +105,12 @@ static void check_labels(const chq_context * context, const labels & l) {
     if (l.n_note < 0 || (l.n_note > 0 && !l.note)) {
         fail(CHQ_STATUS_ARGUMENT, "note is NULL or its length negative");
     }
-    check_tokens(context->model, l.tokens, l.n_tokens);
+    std::vector<int32_t> tokens(l.tokens, l.tokens + l.n_tokens);
+    tokens.erase(std::remove(tokens.begin(), tokens.end(), CHQ_STATE_ROW), tokens.end());
+    check_tokens(context->model, tokens.data(), (int32_t) tokens.size());
+    if (l.n_tokens - (int32_t) tokens.size() != cells_of(l.spans)) {
+        fail(CHQ_STATUS_ARGUMENT, "%d tokens stand for rows of embeddings, the sequence has %d", l.n_tokens - (int32_t) tokens.size(), cells_of(l.spans));
+    }
 }
 
 // Writes a state whose payload `write` gives. CHQ_STATUS_BUFFER if the capacity is too small.
@@ -110,6 +126,7 @@ static chq_status write_state(
     h.n_note    = (uint32_t) l.n_note;
     h.n_logits  = l.logits ? (uint64_t) context->n_vocab : 0;
     h.n_payload = n_payload;
+    h.n_spans   = l.spans ? (uint32_t) l.spans->size() : 0;
     *size = (size_t) state_bytes(h);
     if (capacity < *size) {
         set_error("%zu bytes are needed, the buffer has %zu", *size, capacity);
@@ -120,6 +137,11 @@ static chq_status write_state(
     uint8_t * const body    = data + head_bytes(h);
     uint8_t * const payload = body + logits_bytes(h);
     uint8_t * at = std::copy_n((const uint8_t *) l.tokens, (size_t) l.n_tokens * sizeof(int32_t), data + sizeof(h));
+    for (uint32_t i = 0; i < h.n_spans; ++i) {
+        const embedded_span & s = (*l.spans)[i];
+        const state_span span = { s.begin, s.n_positions, s.n_cells };
+        at = std::copy_n((const uint8_t *) &span, sizeof(span), at);
+    }
     at = std::copy_n(l.note, l.n_note, at);
     std::fill(at, body, (uint8_t) 0);
     at = std::copy_n((const uint8_t *) l.logits, (size_t) h.n_logits * sizeof(float), body);
@@ -145,6 +167,27 @@ static void take_row(chq_context * context, const uint8_t * data) {
     memcpy(context->restored_row.data(), data, context->restored_row.size() * sizeof(float));
     context->n_rows    = 1;
     context->rows_data = context->restored_row.data();
+}
+
+// What came as embeddings, from a head that is right.
+static std::vector<embedded_span> spans_of(const state_header & h, const uint8_t * data) {
+    std::vector<embedded_span> spans;
+    int64_t end = 0;
+    int64_t n_cells = 0;
+    for (uint32_t i = 0; i < h.n_spans; ++i) {
+        state_span s;
+        memcpy(&s, data + spans_at(h) + (size_t) i * sizeof(s), sizeof(s));
+        if (s.begin < end || s.n_positions < 1 || s.n_cells < 1) {
+            fail(CHQ_STATUS_ARGUMENT, "the saved state is damaged: its parts of embeddings make no sense");
+        }
+        end      = (int64_t) s.begin + s.n_positions;
+        n_cells += s.n_cells;
+        spans.push_back({ s.begin, s.n_positions, s.n_cells });
+    }
+    if (end > INT32_MAX || n_cells > (int64_t) h.n_tokens) {
+        fail(CHQ_STATUS_ARGUMENT, "the saved state is damaged: its parts of embeddings make no sense");
+    }
+    return spans;
 }
 
 // The state of a sequence, kept while another one is put into its place.
@@ -209,11 +252,8 @@ chq_status chq_seq_save(
         check_stateful(context);
         check_sequence(context, seq_id);
         check_pointer(size, "size");
-        labels l = { tokens, n_tokens, note, n_note, nullptr };
+        labels l = { tokens, n_tokens, note, n_note, nullptr, &context->spans[seq_id] };
         check_labels(context, l);
-        if (!context->spans[seq_id].empty()) {
-            fail(CHQ_STATUS_UNSUPPORTED, "sequence %d holds embeddings, which a saved state cannot name", seq_id);
-        }
         prepare_change(context);
         update_memory(context);
         l.logits = with_logits ? last_row(context) : nullptr;
@@ -244,6 +284,7 @@ chq_status chq_seq_restore(
             fail(CHQ_STATUS_ARGUMENT, "tokens is NULL or its capacity negative");
         }
         const state_header h = check_state(context, data, size, checked, CHQ_STATE_SEQUENCE);
+        const std::vector<embedded_span> spans = spans_of(h, data);
         *n_tokens = (int32_t) h.n_tokens;
         if ((uint32_t) capacity < h.n_tokens) {
             set_error("%u tokens are stored, the buffer has room for %d", h.n_tokens, capacity);
@@ -262,7 +303,7 @@ chq_status chq_seq_restore(
                 "the saved state cannot be restored%s: %s", undone ? "" : ", and the sequence is empty now", reason.c_str());
         }
         context->n_holes[seq_id] = 0;
-        drop_spans(context, seq_id, 0, -1);
+        context->spans[seq_id] = spans;
         unshare_cells(context, seq_id);
         std::copy_n((const int32_t *) (data + sizeof(h)), h.n_tokens, tokens);
         const bool row = h.n_logits > 0 && context->top_k == 0;
@@ -288,7 +329,7 @@ chq_status chq_context_save(
     return guarded({ context }, [&] {
         check_stateful(context);
         check_pointer(size, "size");
-        const labels l = { tokens, n_tokens, note, n_note, nullptr };
+        const labels l = { tokens, n_tokens, note, n_note, nullptr, nullptr };
         check_labels(context, l);
         for (const std::vector<embedded_span> & spans : context->spans) {
             if (!spans.empty()) {

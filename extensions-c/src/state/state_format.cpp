@@ -13,6 +13,7 @@ namespace chq {
 
 constexpr uint64_t MAGIC       = 0x3151455351514843ull; // "CHQQSEQ1"
 constexpr uint32_t VERSION     = 2;
+constexpr uint32_t WITH_SPANS  = 3;                     // the same with parts that came as embeddings
 constexpr size_t   PIECE       = 1 << 20;               // of the body, for its checksum
 constexpr uint64_t MAX_LOGITS  = 1ull << 32;
 constexpr uint64_t MAX_PAYLOAD = 1ull << 50;
@@ -46,13 +47,14 @@ state_header check_header(const uint8_t * data, size_t size, uint64_t total) {
         fail(CHQ_STATUS_ARGUMENT, "the saved state is damaged: only %zu bytes", size);
     }
     memcpy(&h, data, sizeof(h));
-    if (h.version != VERSION) {
-        fail(CHQ_STATUS_ARGUMENT, "the saved state has version %u, this library reads version %u", h.version, VERSION);
+    if (h.version != VERSION && h.version != WITH_SPANS) {
+        fail(CHQ_STATUS_ARGUMENT, "the saved state has version %u, this library reads versions %u and %u", h.version, VERSION, WITH_SPANS);
     }
     if (h.header_checksum != header_checksum(h)) {
         fail(CHQ_STATUS_ARGUMENT, "the saved state is damaged: the checksum of its header is wrong");
     }
-    if (h.kind > CHQ_STATE_CONTEXT || h.n_tokens > INT32_MAX || h.n_note > INT32_MAX || h.n_logits > MAX_LOGITS || h.n_payload > MAX_PAYLOAD) {
+    if (h.kind > CHQ_STATE_CONTEXT || h.n_tokens > INT32_MAX || h.n_note > INT32_MAX || h.n_logits > MAX_LOGITS || h.n_payload > MAX_PAYLOAD ||
+            (h.n_spans > 0) != (h.version == WITH_SPANS) || h.n_spans > h.n_tokens) {
         fail(CHQ_STATUS_ARGUMENT, "the saved state is damaged: its header makes no sense");
     }
     if (total != state_bytes(h)) {
@@ -78,7 +80,7 @@ void check_body(const state_header & h, const uint8_t * data) {
 
 void write_header(state_header & h, uint8_t * data) {
     h.magic           = MAGIC;
-    h.version         = VERSION;
+    h.version         = h.n_spans > 0 ? WITH_SPANS : VERSION;
     h.head_checksum   = head_checksum(h, data);
     h.header_checksum = header_checksum(h);
     memcpy(data, &h, sizeof(h));
@@ -109,7 +111,7 @@ chq_status chq_state_read_head(const uint8_t * data, size_t size, uint64_t total
         info.n_bytes  = state_bytes(h);
         info.n_head   = head_bytes(h);
         info.fit      = fit_of(h);
-        info.note_at  = sizeof(h) + (uint64_t) h.n_tokens * sizeof(int32_t);
+        info.note_at  = note_at(h);
         info.n_note   = h.n_note;
         info.n_tokens = h.n_tokens;
         info.kind     = (int32_t) h.kind;

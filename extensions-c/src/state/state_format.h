@@ -2,6 +2,7 @@
 //
 //   header          CHQ_STATE_HEADER_BYTES
 //   token ids       4 bytes each
+//   spans           n_spans of state_span
 //   note            n_note bytes, then zeros up to a multiple of 64: here the head ends
 //   logits          n_logits floats, then zeros up to a multiple of 64
 //   payload         what llama.cpp gave
@@ -33,13 +34,23 @@ struct state_header {
     int32_t  type_v;
     uint32_t n_streams;       // parts of the KV cache
     uint32_t sealed;          // whether the body has its checksum
-    uint32_t reserved[6];
+    uint32_t n_spans;         // parts that came as embeddings; not 0 from version 3 on
+    uint32_t reserved[5];
 };
 static_assert(sizeof(state_header) == CHQ_STATE_HEADER_BYTES, "no padding in the header");
 
+// A part of the sequence that came as embeddings.
+struct state_span {
+    int32_t begin;       // position of the first row
+    int32_t n_positions;
+    int32_t n_cells;
+};
+
 // Sizes that follow from a header that is right.
 inline uint64_t padded(uint64_t n) { return (n + 63) / 64 * 64; }
-inline uint64_t head_bytes(const state_header & h) { return padded(sizeof(h) + (uint64_t) h.n_tokens * sizeof(int32_t) + h.n_note); }
+inline uint64_t spans_at(const state_header & h) { return sizeof(h) + (uint64_t) h.n_tokens * sizeof(int32_t); }
+inline uint64_t note_at(const state_header & h) { return spans_at(h) + (uint64_t) h.n_spans * sizeof(state_span); }
+inline uint64_t head_bytes(const state_header & h) { return padded(note_at(h) + h.n_note); }
 inline uint64_t logits_bytes(const state_header & h) { return padded(h.n_logits * sizeof(float)); }
 inline uint64_t state_bytes(const state_header & h) { return head_bytes(h) + logits_bytes(h) + h.n_payload; }
 

@@ -2,6 +2,7 @@ package dev.chasqui;
 
 import static dev.chasqui.bindings.Chq.*;
 
+import dev.chasqui.vision.EncodedImage;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -69,11 +70,12 @@ public final class AttentionProbe implements AutoCloseable {
             int rows = 0;
             for (Prompt.Span span : spans) {
                 tokens(address, arena, tokens, at, span.start(), false);
-                int[] grid = span.rows().gridPositions();
+                EncodedImage.Rows picture = Objects.requireNonNull(span.rows());
+                int[] grid = picture.gridPositions();
                 MemorySegment positions = grid == null ? MemorySegment.NULL : arena.allocateFrom(ValueLayout.JAVA_INT, grid);
-                check(chq_attention_probe_rows(address, span.rows().keptData(), positions, span.rows().count(), span.rows().positions(), span.rows().causal()), prompt);
+                check(chq_attention_probe_rows(address, picture.keptData(), positions, picture.count(), picture.positions(), picture.causal()), prompt);
                 at = span.end();
-                rows += span.rows().count();
+                rows += picture.count();
             }
             tokens(address, arena, tokens, at, tokens.length, true);
             MemorySegment scores = arena.allocate(ValueLayout.JAVA_FLOAT, rows);

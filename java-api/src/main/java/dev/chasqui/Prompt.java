@@ -1,10 +1,16 @@
 package dev.chasqui;
 
+import dev.chasqui.kv.PromptKey;
 import dev.chasqui.vision.EncodedImage;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /// What a sequence shall hold: tokens, and pictures between them.
 ///
@@ -16,19 +22,26 @@ public final class Prompt {
 
     /// A picture's rows, or a tile's, in a text.
     ///
-    /// @param start index of the first row
-    record Span(int start, EncodedImage.Rows rows) {
+    /// @param start     index of the first row
+    /// @param positions how many they take
+    /// @param key       of the rows
+    /// @param rows      null in a sequence that was restored, until a prompt brings them again
+    record Span(int start, int count, int positions, String key, EncodedImage.@Nullable Rows rows) {
+
+        Span(int start, EncodedImage.Rows rows) {
+            this(start, rows.count(), rows.positions(), rows.key(), rows);
+        }
 
         int end() {
-            return start + rows.count();
+            return start + count;
         }
 
         Span movedBy(int distance) {
-            return new Span(start + distance, rows);
+            return new Span(start + distance, count, positions, key, rows);
         }
 
         boolean isSameAs(Span other) {
-            return start == other.start && rows.count() == other.rows.count() && rows.key().equals(other.rows.key());
+            return start == other.start && count == other.count && positions == other.positions && key.equals(other.key);
         }
     }
 
@@ -58,6 +71,35 @@ public final class Prompt {
     /// A copy of the tokens, with -1 for each row of a picture.
     public int[] tokens() {
         return tokens.clone();
+    }
+
+    /// What it is to a [dev.chasqui.kv.SequenceStore]. Rows of a picture are one chunk, which the picture, the projector, how its rows were chosen, for a pruner that looks at
+    /// it the question, and where they are placed decide.
+    public PromptKey key() {
+        return key(tokens, tokens.length, spans);
+    }
+
+    /// The key of the first tokens of a text, which do not end inside of a picture.
+    static PromptKey key(int[] tokens, int length, List<Span> spans) {
+        PromptKey.Builder key = PromptKey.builder();
+        int at = 0;
+        for (Span span : spans) {
+            if (span.end() > length) {
+                break;
+            }
+            key.tokens(Arrays.copyOfRange(tokens, at, span.start()));
+            key.chunk(hash(span.key() + "," + span.positions()), span.count());
+            at = span.end();
+        }
+        return key.tokens(Arrays.copyOfRange(tokens, at, length)).build();
+    }
+
+    private static long hash(String text) {
+        try {
+            return ByteBuffer.wrap(MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8))).getLong();
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every Java has SHA-256", e);
+        }
     }
 
     /// Whether there are pictures in it.

@@ -32,7 +32,7 @@ public final class SavedSequence implements AutoCloseable {
     /// What can be told of a saved sequence from the beginning of its file.
     ///
     /// @param fit    as [Context#stateFit()] of the contexts that it can be restored in
-    /// @param tokens of its text
+    /// @param tokens of its text, with -1 for each row of a picture
     /// @param note   that was saved with it
     /// @param bytes  of the file, and of memory once it is loaded
     /// @param logits whether it has the logits that follow its last token
@@ -56,7 +56,8 @@ public final class SavedSequence implements AutoCloseable {
             if (info.kind() != CHQ_STATE_SEQUENCE()) {
                 throw new StateMismatchException(file + ": the saved state is of a whole context");
             }
-            return new Header(info.fit(), info.tokenIds(), info.note(), info.bytes(), info.logits());
+            int[] tokens = info.tokenIds();
+            return new Header(info.fit(), tokens, PictureNote.decode(info.note(), tokens).note(), info.bytes(), info.logits());
         }
     }
 
@@ -72,7 +73,7 @@ public final class SavedSequence implements AutoCloseable {
         return info.tokens();
     }
 
-    /// A copy of the tokens.
+    /// A copy of the tokens, with -1 for each row of a picture.
     public int[] tokens() {
         memory.acquire();
         try {
@@ -86,7 +87,7 @@ public final class SavedSequence implements AutoCloseable {
     public byte[] note() {
         memory.acquire();
         try {
-            return info.note();
+            return PictureNote.decode(info.note(), info.tokenIds()).note();
         } finally {
             memory.release();
         }

@@ -4,6 +4,7 @@ import static dev.chasqui.bindings.Chq.*;
 
 import dev.chasqui.bindings.chq_sampled;
 import dev.chasqui.bindings.chq_state_info;
+import dev.chasqui.kv.PromptKey;
 import dev.chasqui.kv.SequenceStore;
 import dev.chasqui.speculation.Drafter;
 import dev.chasqui.vision.EncodedImage;
@@ -168,7 +169,7 @@ public final class Sequence implements AutoCloseable {
         return set(Prompt.of(wanted));
     }
 
-    /// As [#set(int...)], with pictures. A picture is in common as a whole or not at all, and not looked for in other sequences.
+    /// As [#set(int...)], with pictures. A picture is in common as a whole or not at all, and not looked for in copies that the context keeps.
     ///
     /// @return tokens and rows that were in the KV cache already, or came into it without being computed
     /// @throws ContextFullException if it does not fit; the common prefix stays then
@@ -180,10 +181,13 @@ public final class Sequence implements AutoCloseable {
     ///
     /// @return where a prefix of the prompt ends that it shares with others but could not take over from them; 0 if there is none
     int prepare(Prompt wanted) {
+        SequenceStore store = context.store();
         if (Objects.requireNonNull(wanted, "prompt").hasImages()) {
+            if (store != null) {
+                store.prepare(this, wanted);
+            }
             return 0;
         }
-        SequenceStore store = context.store();
         if (store == null) {
             recall(wanted.sharedTokens());
             return 0;
@@ -195,7 +199,7 @@ public final class Sequence implements AutoCloseable {
     /// Leaves what there is in the context's store, if it has one. Never fails: the text itself is complete.
     void park() {
         SequenceStore store = context.store();
-        if (store == null || closed || context.isClosed() || !spans.isEmpty()) {
+        if (store == null || closed || context.isClosed()) {
             return;
         }
         try {
@@ -227,6 +231,9 @@ public final class Sequence implements AutoCloseable {
             }
             forget(address, common);
             cut(common);
+            for (int i = 0; i < spans.size(); i++) {
+                spans.set(i, wanted.spans().get(i)); // the same, with rows even where this sequence was restored
+            }
             int reused = decoded;
             add(wanted.sharedTokens(), wanted.spans(), common);
             compute(address, length, CHQ_OUTPUT_LAST(), common);
@@ -285,6 +292,30 @@ public final class Sequence implements AutoCloseable {
         } finally {
             context.exit();
         }
+    }
+
+    /// As [#recall(int...)], with pictures, which are looked for in this sequence only.
+    ///
+    /// @return tokens and rows that it holds now
+    public int recall(Prompt prompt) {
+        if (!prompt.hasImages()) {
+            return recall(prompt.sharedTokens());
+        }
+        MemorySegment address = enter();
+        try {
+            checkPrompt(prompt, 0);
+            forget(address, commonPrefix(prompt));
+            cut(decoded);
+            ahead = 0;
+            return decoded;
+        } finally {
+            context.exit();
+        }
+    }
+
+    /// What the KV cache holds of it, as a [SequenceStore] names it; see [Prompt#key()].
+    public PromptKey key() {
+        return Prompt.key(tokens, computed(), spans);
     }
 
     /// Drops every token from index `newLength` on. A model that cannot forget a part of its memory computes the rest again
@@ -540,8 +571,8 @@ public final class Sequence implements AutoCloseable {
 
     /// What the sequence holds, in native memory: its tokens, what the KV cache has of them, and the logits that follow, where they are there.
     /// The sequence itself is not changed. The caller closes it.
-    ///
-    /// @throws UnsupportedFeatureException if there are pictures in it
+    /// Of pictures there are their keys, and what the KV cache has of them, not their rows: a restored sequence goes on behind them, but cannot compute them again before
+    /// [#set(Prompt)] brings them.
     public SavedSequence snapshot() {
         return snapshot(new byte[0]);
     }
@@ -550,16 +581,17 @@ public final class Sequence implements AutoCloseable {
     public SavedSequence snapshot(byte[] note) {
         MemorySegment address = enter();
         try (Arena arena = Arena.ofConfined()) {
-            if (!spans.isEmpty()) {
-                throw new UnsupportedFeatureException("a sequence with pictures in it cannot be saved");
+            if (spans.stream().anyMatch(span -> span.end() > decoded)) {
+                throw new UnsupportedFeatureException("a picture that is not computed yet cannot be saved");
             }
+            byte[] all = new PictureNote(note, spans).encode();
             MemorySegment ids = arena.allocate(ValueLayout.JAVA_INT, Math.max(1, length));
             MemorySegment.copy(tokens, 0, ids, ValueLayout.JAVA_INT, 0, length);
-            MemorySegment noteBytes = arena.allocate(Math.max(1, note.length));
-            MemorySegment.copy(note, 0, noteBytes, ValueLayout.JAVA_BYTE, 0, note.length);
+            MemorySegment noteBytes = arena.allocate(Math.max(1, all.length));
+            MemorySegment.copy(all, 0, noteBytes, ValueLayout.JAVA_BYTE, 0, all.length);
             boolean logits = decoded == length && context.logitsOwner() == this;
             return new SavedSequence((data, capacity, size) ->
-                    chq_seq_save(address, id, ids, length, noteBytes, note.length, logits, data, capacity, size));
+                    chq_seq_save(address, id, ids, length, noteBytes, all.length, logits, data, capacity, size));
         } finally {
             context.exit();
         }
@@ -654,6 +686,9 @@ public final class Sequence implements AutoCloseable {
             if (stored > context.info().sequenceSize() && !context.model().info().recurrent()) {
                 throw new ContextFullException(stored, context.info().sequenceSize());
             }
+            PictureNote pictures = PictureNote.decode(
+                    data.asSlice(chq_state_info.note_at(info), chq_state_info.n_note(info)).toArray(ValueLayout.JAVA_BYTE),
+                    data.asSlice(CHQ_STATE_HEADER_BYTES(), (long) stored * Integer.BYTES).toArray(ValueLayout.JAVA_INT_UNALIGNED));
             MemorySegment ids = arena.allocate(ValueLayout.JAVA_INT, Math.max(1, stored));
             MemorySegment logits = arena.allocate(ValueLayout.JAVA_BOOLEAN);
             int status;
@@ -667,6 +702,7 @@ public final class Sequence implements AutoCloseable {
             tokens = ids.asSlice(0, (long) stored * Integer.BYTES).toArray(ValueLayout.JAVA_INT);
             length = stored;
             spans.clear();
+            spans.addAll(pictures.pictures());
             restored(address);
             if (logits.get(ValueLayout.JAVA_BOOLEAN, 0)) {
                 context.logitsOwner(this);
@@ -705,7 +741,7 @@ public final class Sequence implements AutoCloseable {
         ahead = 0;
         decoded = 0;
         decodedUpTo(Math.min(length, cached(address)));
-        Status.check(chq_seq_remove(address, id, length, -1));
+        Status.check(chq_seq_remove(address, id, position(length), -1));
     }
 
     /// Supposes that the two have the cells of their common beginning in common, as forks have.
@@ -760,7 +796,7 @@ public final class Sequence implements AutoCloseable {
         int at = from;
         for (Prompt.Span span : prompt.spans()) {
             checkTokens(Arrays.copyOf(wanted, span.start()), at);
-            EncodedImage.Rows rows = span.rows();
+            EncodedImage.Rows rows = Objects.requireNonNull(span.rows());
             if (rows.stride() != context.model().info().inputSize()) {
                 throw new IllegalArgumentException("rows of %d numbers are not for this model, which takes %d".formatted(
                         rows.stride(), context.model().info().inputSize()));
@@ -817,7 +853,7 @@ public final class Sequence implements AutoCloseable {
         int position = index;
         for (Prompt.Span span : spans) {
             if (span.end() <= index) {
-                position += span.rows().positions() - span.rows().count();
+                position += span.positions() - span.count();
             }
         }
         return position;
@@ -878,8 +914,11 @@ public final class Sequence implements AutoCloseable {
     }
 
     private void computeRows(MemorySegment address, Prompt.Span span, int output, int keep) {
-        forgetLogits();
         EncodedImage.Rows rows = span.rows();
+        if (rows == null) {
+            throw new UnsupportedFeatureException("the sequence was restored, and the rows of a picture in it have to be computed again: set it to a prompt that brings them");
+        }
+        forgetLogits();
         int status;
         try (Arena arena = Arena.ofConfined()) {
             int[] grid = rows.gridPositions();
@@ -985,8 +1024,8 @@ public final class Sequence implements AutoCloseable {
             for (Prompt.Span span : spans) {
                 int begin = position(span.start());
                 if (next > begin) { // a picture is there as a whole or not at all
-                    next = Math.max(next, begin + span.rows().positions());
-                    surplus += span.rows().count() - span.rows().positions();
+                    next = Math.max(next, begin + span.positions());
+                    surplus += span.count() - span.positions();
                 }
             }
             return next + surplus;

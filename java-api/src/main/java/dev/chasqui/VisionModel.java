@@ -12,10 +12,15 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.file.Files;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.locks.ReentrantLock;
@@ -26,6 +31,9 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Thread-safe: one picture at a time is encoded, others wait. Closing waits for the one in progress.
 public final class VisionModel implements AutoCloseable {
+
+    private static final int SAMPLES = 64;
+    private static final int SAMPLE_BYTES = 1 << 12;
 
     private final Model model;
     private final Path path;
@@ -67,18 +75,30 @@ public final class VisionModel implements AutoCloseable {
             this.width = chq_vision_info.n_main(info);
             this.grid = chq_vision_info.grid(info);
             this.projector = Native.text((text, capacity, length) -> chq_vision_projector(address, text, capacity, length));
-            this.key = path.getFileName() + "," + size(path) + "," + options.minImageTokens() + "," + options.maxImageTokens();
+            this.key = path.getFileName() + "," + fingerprint(path) + "," + options.minImageTokens() + "," + options.maxImageTokens();
         } catch (Throwable e) {
             model.handle().release();
             throw e;
         }
     }
 
-    private static long size(Path path) {
-        try {
-            return Files.size(path);
-        } catch (IOException e) {
-            return -1;
+    /// Of the file's size and of some stretches of it: weights that were trained further differ everywhere.
+    private static String fingerprint(Path path) {
+        try (FileChannel file = FileChannel.open(path)) {
+            long size = file.size();
+            MessageDigest digest = MessageDigest.getInstance("SHA-256");
+            digest.update(Long.toString(size).getBytes(StandardCharsets.US_ASCII));
+            for (int i = 0; i < SAMPLES; i++) {
+                ByteBuffer stretch = ByteBuffer.allocate(SAMPLE_BYTES);
+                long at = Math.max(0, size - SAMPLE_BYTES) / (SAMPLES - 1) * i;
+                while (stretch.hasRemaining() && file.read(stretch, at + stretch.position()) > 0) {
+                    // on to the rest of the stretch
+                }
+                digest.update(stretch.flip());
+            }
+            return HexFormat.of().formatHex(digest.digest(), 0, 16);
+        } catch (IOException | NoSuchAlgorithmException e) {
+            throw new ModelLoadException(path, "cannot be read: " + e);
         }
     }
 

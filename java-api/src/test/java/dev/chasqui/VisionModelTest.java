@@ -228,7 +228,6 @@ class VisionModelTest {
         assertThat(sequence.length()).isEqualTo(145);
         sequence.append("Where is the square?\nA:");
         assertThat(sequence.logits()).isEqualTo(before);
-        assertThatExceptionOfType(UnsupportedFeatureException.class).isThrownBy(sequence::save);
         assertThatIllegalArgumentException().isThrownBy(() -> image.chunks().getFirst().with(new int[0], RowPositions.COMPACT, "none"));
         assertThatIllegalArgumentException().isThrownBy(() -> image.chunks().getFirst().with(new int[] {3, 2}, RowPositions.COMPACT, "down"));
         assertThatIllegalArgumentException().isThrownBy(() -> image.chunks().getFirst().with(new int[] {144}, RowPositions.COMPACT, "beyond"));

@@ -3,6 +3,7 @@ package dev.chasqui.kv;
 import dev.chasqui.ContextFullException;
 import dev.chasqui.DecodeException;
 import dev.chasqui.InsufficientMemoryException;
+import dev.chasqui.Prompt;
 import dev.chasqui.SavedSequence;
 import dev.chasqui.Sequence;
 import dev.chasqui.StateMismatchException;
@@ -150,15 +151,24 @@ public final class SequenceStore implements AutoCloseable {
         return prepare(sequence, PromptKey.of(prompt));
     }
 
+    /// As [#prepare(Sequence, int...)], with pictures.
+    public Reuse prepare(Sequence sequence, Prompt prompt) {
+        return prepare(sequence, prompt.key(), sequence.recall(prompt));
+    }
+
     /// As [#prepare(Sequence, int...)]. What the sequence holds itself counts only if the prompt is made of tokens alone.
     public Reuse prepare(Sequence sequence, PromptKey prompt) {
         int[] tokens = prompt.tokens();
-        int own = 0;
         if (tokens != null && prompt.scope().isEmpty()) {
-            own = sequence.recall(tokens);
-        } else {
-            sequence.rewind(0);
+            return prepare(sequence, prompt, sequence.recall(tokens));
         }
+        sequence.rewind(0);
+        return prepare(sequence, prompt, 0);
+    }
+
+    /// @param held elements that the sequence holds itself
+    private Reuse prepare(Sequence sequence, PromptKey prompt, int held) {
+        int own = held;
         Space space = new Space(sequence.context().stateFit(), prompt.scope());
         Cut cut = Cut.of(sequence.context().model().info());
         Set<StoredSequence> tried = new HashSet<>();
@@ -474,7 +484,7 @@ public final class SequenceStore implements AutoCloseable {
     // ---- taking in -----------------------------------------------------------------------------------------------------
 
     private static PromptKey keyOf(Sequence sequence) {
-        return PromptKey.ofPrefix(sequence.tokens(), sequence.computed());
+        return sequence.key();
     }
 
     private static void checkLength(Sequence sequence, PromptKey key) {
