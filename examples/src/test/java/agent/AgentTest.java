@@ -1,6 +1,7 @@
 package agent;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import dev.chasqui.Model;
 import dev.chasqui.models.ModelStore;
@@ -16,6 +17,7 @@ class AgentTest {
 
     @Test
     void eightOfTenTasks(@TempDir Path folder) throws Exception {
+        assumeThat(ModelStore.standard().find("qwen2.5-coder-1.5b")).as("fetched before").isPresent();
         Files.writeString(folder.resolve("notes.txt"), "The password of the router is condor42.\nThe dentist is on Thursday at nine.\n");
         Files.createDirectory(folder.resolve("house"));
         Files.writeString(folder.resolve("house/costs.txt"), "The rent is 850 soles a month.\nWater costs 40 soles.\n");
