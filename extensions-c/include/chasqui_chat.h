@@ -36,7 +36,7 @@ CHQ_API chq_status chq_chat_render(
 // A conversation that waits for an answer. request: a JSON object of
 //   messages               array of { role, content, reasoning_content, tool_calls, tool_call_id, name }; content = text, or array of { type: "text", text }
 //   tools                  array of { type: "function", function: { name, description, parameters } }, parameters = a JSON schema
-//   tool_choice            "auto" (default), "required", "none"
+//   tool_choice            "auto" (default), "required" (calls and nothing else), "none"
 //   parallel_tool_calls    whether an answer may hold several calls, default false
 //   json_schema            schema that the answer must follow
 //   grammar                GBNF that the answer must follow; not together with tools or json_schema

@@ -5,6 +5,8 @@
 #include "common.h"
 
 #include <algorithm>
+#include <cctype>
+#include <cstring>
 #include <set>
 
 using namespace chq;
@@ -118,6 +120,22 @@ common_json list(const std::vector<std::string> & texts) {
     return array;
 }
 
+// llama.cpp lets a model say something before a call that is required, as a rule "until-NNN" in the root. Small models then say for ever what they
+// should call. Without it the answer is the call.
+std::string calls_only(const std::string & grammar) {
+    const size_t root = grammar.rfind("root ::= ", 0) == 0 ? 0 : grammar.find("\nroot ::= ") + 1;
+    const size_t end  = grammar.find('\n', root);
+    const size_t rule = grammar.find(" until-", root);
+    if (rule == std::string::npos || rule > end) {
+        return grammar;
+    }
+    size_t after = rule + strlen(" until-");
+    while (after < grammar.size() && isdigit((unsigned char) grammar[after])) {
+        ++after;
+    }
+    return grammar.compare(after, 2, "? ") == 0 ? grammar.substr(0, rule) + grammar.substr(after + 1) : grammar;
+}
+
 void apply(const chq_chat_template * tmpl, const common_chat_templates_inputs & inputs, chq_chat_turn * turn) {
     const common_chat_params params = common_chat_templates_apply(tmpl->templates.get(), inputs);
     if (params.prompt.size() > MAX_RENDERED) {
@@ -133,7 +151,7 @@ void apply(const chq_chat_template * tmpl, const common_chat_templates_inputs & 
     common_json description = common_json::object();
     description["prompt"]            = params.prompt;
     description["generation_prompt"] = params.generation_prompt;
-    description["grammar"]           = params.grammar;
+    description["grammar"]           = inputs.tool_choice == COMMON_CHAT_TOOL_CHOICE_REQUIRED ? calls_only(params.grammar) : params.grammar;
     description["grammar_lazy"]      = params.grammar_lazy;
     common_json patterns = common_json::array();
     common_json tokens   = common_json::array();

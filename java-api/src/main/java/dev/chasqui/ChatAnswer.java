@@ -285,7 +285,9 @@ public final class ChatAnswer implements Iterable<String>, AutoCloseable {
         raw.setLength(0);
         soFar = ChatMessage.assistant("");
         pieces = null;
-        turn = session.turn(options, rounds.size() >= options.maxToolRounds() || options.toolChoice() == ToolChoice.NONE ? ToolChoice.NONE : ToolChoice.AUTO);
+        boolean last = rounds.size() >= options.maxToolRounds(); // a small model calls again for as long as it reads of tools
+        ChatOptions next = options.withToolChoice(options.toolChoice() == ToolChoice.NONE ? ToolChoice.NONE : ToolChoice.AUTO);
+        turn = last ? session.turn(next.withTools(List.of()), ToolChoice.NONE) : session.turn(next, next.toolChoice());
         lastMessage = session.lastMessage(); // an overflow may have made other messages
     }
 

@@ -17,7 +17,7 @@ import java.util.Set;
 /// @param tools             what the model may call
 /// @param toolChoice        whether it must; [ToolChoice#REQUIRED] holds for the first round
 /// @param parallelToolCalls whether one answer may hold several calls
-/// @param maxToolRounds     rounds of calls after which the model must answer without, at least 0
+/// @param maxToolRounds     rounds of calls, at least 0; the round after the last is not told of tools any more
 /// @param schema            what the answer must look like
 /// @param thinking          whether a model that can think before it speaks does so
 /// @param templateArguments further variables of the chat template, in the forms that [dev.chasqui.json.Json#of] knows

@@ -9,6 +9,7 @@ import dev.chasqui.FinishReason;
 import dev.chasqui.Generation;
 import dev.chasqui.GenerationOptions;
 import dev.chasqui.GenerationStats;
+import dev.chasqui.Grammar;
 import dev.chasqui.Model;
 import dev.chasqui.Prompt;
 import dev.chasqui.Routing;
@@ -16,6 +17,7 @@ import dev.chasqui.Sampler;
 import dev.chasqui.Sequence;
 import dev.chasqui.TokenEmbeddings;
 import dev.chasqui.VisionModel;
+import dev.chasqui.json.JsonSchema;
 import dev.chasqui.vision.BuiltInPruner;
 import dev.chasqui.vision.EncodedImage;
 import dev.chasqui.vision.Image;
@@ -85,6 +87,12 @@ final class RunCommand implements Callable<Integer> {
 
     @Option(names = "--stop", paramLabel = "TEXT", description = "End the answer before this text. Can be given several times.")
     private List<String> stop = new ArrayList<>();
+
+    @Option(names = "--grammar", paramLabel = "FILE", description = "A GBNF grammar that the answer must follow.")
+    private @Nullable Path grammar;
+
+    @Option(names = "--json-schema", paramLabel = "FILE|JSON", description = "A JSON schema that the answer must follow, or a file that has it.")
+    private @Nullable String schema;
 
     @Mixin
     private SpeculationOption speculation;
@@ -210,9 +218,26 @@ final class RunCommand implements Callable<Integer> {
         return name == null ? null : model.loadOther(name);
     }
 
-    private GenerationOptions generationOptions(@Nullable Model helper) {
+    private @Nullable Grammar grammar() throws IOException {
+        if (grammar != null && schema != null) {
+            throw new ParameterException(spec.commandLine(), "--grammar and --json-schema exclude each other");
+        }
+        if (grammar != null) {
+            return Grammar.of(Files.readString(grammar));
+        }
+        if (schema == null) {
+            return null;
+        }
+        return Grammar.of(JsonSchema.parse(schema.strip().startsWith("{") ? schema : Files.readString(Path.of(schema))));
+    }
+
+    private GenerationOptions generationOptions(@Nullable Model helper) throws IOException {
         Sampler sampler = temperature <= 0 ? Sampler.greedy()
                 : Sampler.builder().topK(topK).topP(topP).minP(minP).temperature(temperature).seed(seed).build();
+        Grammar form = grammar();
+        if (form != null) {
+            sampler = sampler.constrainedBy(form);
+        }
         GenerationOptions options = GenerationOptions.defaults().withMaxTokens(maxTokens).withSampler(sampler)
                 .withStop(stop.toArray(String[]::new)).withSpeculation(speculation.get());
         if (helper == null) {

@@ -168,6 +168,21 @@ class CommandsTest {
     }
 
     @Test
+    void runFollowsAGrammarOrASchema(@TempDir Path folder) throws IOException {
+        Path grammar = Files.writeString(folder.resolve("answer.gbnf"), "root ::= \"yes\" | \"no\"\n");
+        assertThat(Cli.run("run", "--grammar", grammar.toString(), "Is Cusco in Peru?").out().strip()).isIn("yes", "no");
+        String schema = "{\"enum\": [17, 23]}";
+        assertThat(Cli.run("run", "--json-schema", schema, "A number, please.").out().strip()).isIn("17", "23");
+        Path file = Files.writeString(folder.resolve("schema.json"), schema);
+        assertThat(Cli.run("run", "--json-schema", file.toString(), "A number, please.").out().strip()).isIn("17", "23");
+        assertThat(Cli.run("run", "--grammar", grammar.toString(), "--json-schema", schema, "a").status()).isEqualTo(2);
+        Files.writeString(grammar, "root ::= (\n");
+        Cli broken = Cli.run("run", "--grammar", grammar.toString(), "a");
+        assertThat(broken.status()).isEqualTo(1);
+        assertThat(broken.err()).contains("line");
+    }
+
+    @Test
     void stopEndsBeforeTheText() {
         Cli whole = Cli.run("run", "--raw", "--temp", "0", "-n", "24", PROMPT);
         String stop = whole.out().substring(5, 8);
