@@ -139,6 +139,10 @@ class ImageTokensTest {
                     refused.incrementAndGet();
                 }
             });
+            int before = selected.get();
+            while (round % 2 == 0 && selected.get() == before && !reader.isDone()) {
+                Thread.onSpinWait(); // every other time it is read for sure
+            }
             while (true) {
                 try {
                     arena.close();
