@@ -1,6 +1,6 @@
 // Chat templates: the model's own Jinja source, rendered by llama.cpp's engine. A turn is a conversation made ready for an answer: its
 // text, the grammar of what may follow, and the parser of what did. Conversations, tools and answers are JSON texts here, in the form of
-// OpenAI's chat completions.
+// OpenAI's chat completions. Text outputs: *length = bytes needed without the terminator; CHQ_STATUS_BUFFER if length + 1 > capacity.
 #pragma once
 
 #include "chasqui_guard.h"
@@ -13,25 +13,9 @@ extern "C" {
 struct chq_chat_template;
 struct chq_chat_turn;
 
-struct chq_chat_message {
-    const char * role;     // "system", "user", "assistant", ...
-    const char * content;  // UTF-8
-};
-
 // source: Jinja text; NULL = the model's own, or ChatML if it has none. The model must outlive the template.
 CHQ_API chq_status chq_chat_template_create(const struct chq_model * model, const char * source, struct chq_chat_template ** out);
 CHQ_API chq_status chq_chat_template_free(struct chq_chat_template * tmpl); // NULL is ignored
-
-// The text of a conversation. add_assistant = end with the opening of the assistant's turn.
-// *length = bytes needed without the terminator; CHQ_STATUS_BUFFER if length + 1 > capacity.
-CHQ_API chq_status chq_chat_render(
-        const struct chq_chat_template * tmpl,
-        const struct chq_chat_message  * messages,
-        int32_t                          n_messages,
-        bool                             add_assistant,
-        char                           * text,
-        size_t                           capacity,
-        size_t                         * length);
 
 // A conversation that waits for an answer. request: a JSON object of
 //   messages               array of { role, content, reasoning_content, tool_calls, tool_call_id, name }; content = text, or array of { type: "text", text }

@@ -295,7 +295,7 @@ TEST(bad_requests_are_refused) {
     CHECK(status == CHQ_STATUS_ARGUMENT || status == CHQ_STATUS_BUFFER);
 }
 
-// A template that runs away is ended, here as in chq_chat_render.
+// A template that runs away is ended.
 TEST(hostile_templates_end) {
     for (const char * source : {
             "{% for i in range(100000) %}{% for j in range(100000) %}{% set x = i * j %}{% endfor %}{% endfor %}",

@@ -181,11 +181,6 @@ const chq_abi_field context_info_fields[] = {
     FIELD(chq_context_info, state_bytes),
 };
 
-const chq_abi_field chat_message_fields[] = {
-    FIELD(chq_chat_message, role),
-    FIELD(chq_chat_message, content),
-};
-
 const chq_abi_field sampled_fields[] = {
     FIELD(chq_sampled, token),
     FIELD(chq_sampled, n_piece),
@@ -450,7 +445,6 @@ const struct chq_abi_struct * chq_abi_structs(uint32_t * n) {
         describe<chq_rows_info>                   ("chq_rows_info",                    rows_info_fields),
         describe<chq_selection_params>            ("chq_selection_params",             selection_params_fields),
         describe<chq_tile>                        ("chq_tile",                         tile_fields),
-        describe<chq_chat_message>                ("chq_chat_message",                 chat_message_fields),
         describe<chq_device_info>                 ("chq_device_info",                  device_info_fields),
         describe<chq_quantize_params>             ("chq_quantize_params",              quantize_params_fields),
         describe<chq_placement>                   ("chq_placement",                    placement_fields),

@@ -40,7 +40,6 @@ final class AbiCheck {
             entry("chq_device_info", chq_device_info.layout()),
             entry("chq_sampled", chq_sampled.layout()),
             entry("chq_state_info", chq_state_info.layout()),
-            entry("chq_chat_message", chq_chat_message.layout()),
             entry("chq_placement", chq_placement.layout()),
             entry("chq_position", chq_position.layout()),
             entry("chq_quantize_params", chq_quantize_params.layout()),
