@@ -1,15 +1,13 @@
 package dev.chasqui.jmh;
 
-import java.io.BufferedOutputStream;
-import java.io.ByteArrayOutputStream;
+import dev.chasqui.GgmlType;
+import dev.chasqui.GgufValue;
+import dev.chasqui.GgufWriter;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
+import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 
@@ -23,39 +21,8 @@ final class RandomProjector {
     /// Rows of a picture of twice the side of a tile: four tiles and the whole.
     static final int ROWS = 5 * TILE_ROWS;
 
-    private static final int ALIGNMENT = 32;
-    private static final int TYPE_F32 = 0;
-    private static final int TYPE_F16 = 1;
-    private static final int VALUE_UINT32 = 4;
-    private static final int VALUE_INT32 = 5;
-    private static final int VALUE_FLOAT32 = 6;
-    private static final int VALUE_BOOL = 7;
-    private static final int VALUE_STRING = 8;
-    private static final int VALUE_ARRAY = 9;
-
-    /// @param spread standard deviation of its numbers, around `mean`
-    private record Tensor(String name, int type, long[] shape, double mean, double spread) {
-
-        long count() {
-            long count = 1;
-            for (long n : shape) {
-                count *= n;
-            }
-            return count;
-        }
-
-        long bytes() {
-            return count() * (type == TYPE_F16 ? Short.BYTES : Float.BYTES);
-        }
-
-        long padded() {
-            return (bytes() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-        }
-    }
-
-    private final List<Tensor> tensors = new ArrayList<>();
-    private final ByteArrayOutputStream head = new ByteArrayOutputStream();
-    private int values;
+    private final GgufWriter out = GgufWriter.empty();
+    private final SplittableRandom random = new SplittableRandom(1);
 
     private RandomProjector() {
     }
@@ -67,39 +34,24 @@ final class RandomProjector {
         RandomProjector projector = new RandomProjector();
         projector.describe(layers, width, projection);
         projector.addTensors(layers, width, projection);
-        projector.write(file);
+        projector.out.write(file);
     }
 
     private void describe(int layers, int width, int projection) {
-        text("general.architecture", "clip");
-        text("general.type", "mmproj");
-        flag("clip.has_vision_encoder");
-        text("clip.projector_type", "mlp");
-        flag("clip.use_gelu");
-        number("image_size", TILE);
-        number("patch_size", PATCH);
-        number("embedding_length", width);
-        number("feed_forward_length", 4 * width);
-        number("block_count", layers);
-        number("projection_dim", projection);
-        number("attention.head_count", width / 64);
-        key("clip.vision.attention.layer_norm_epsilon", VALUE_FLOAT32);
-        int32(Float.floatToIntBits(1e-5f));
-        for (String name : List.of("image_mean", "image_std")) {
-            array("clip.vision." + name, VALUE_FLOAT32, 3);
-            for (int channel = 0; channel < 3; channel++) {
-                int32(Float.floatToIntBits(0.5f));
-            }
-        }
-        array("clip.vision.image_grid_pinpoints", VALUE_INT32, 2);
-        int32(2 * TILE);
-        int32(2 * TILE);
+        out.put("general.architecture", "clip").put("general.type", "mmproj")
+                .put("clip.has_vision_encoder", true).put("clip.projector_type", "mlp").put("clip.use_gelu", true)
+                .put("clip.vision.image_size", TILE).put("clip.vision.patch_size", PATCH)
+                .put("clip.vision.embedding_length", width).put("clip.vision.feed_forward_length", 4 * width)
+                .put("clip.vision.block_count", layers).put("clip.vision.projection_dim", projection)
+                .put("clip.vision.attention.head_count", width / 64).put("clip.vision.attention.layer_norm_epsilon", 1e-5f)
+                .put("clip.vision.image_mean", GgufValue.numbers(0.5f, 0.5f, 0.5f)).put("clip.vision.image_std", GgufValue.numbers(0.5f, 0.5f, 0.5f))
+                .put("clip.vision.image_grid_pinpoints", GgufValue.numbers(2 * TILE, 2 * TILE));
     }
 
     private void addTensors(int layers, int width, int projection) {
-        add("v.patch_embd.weight", TYPE_F16, 0, 0.02, PATCH, PATCH, 3, width);
-        add("v.class_embd", TYPE_F32, 0, 1, width);
-        add("v.position_embd.weight", TYPE_F32, 0, 0.3, width, TILE_ROWS + 1);
+        add("v.patch_embd.weight", GgmlType.F16, 0, 0.02, PATCH, PATCH, 3, width);
+        add("v.class_embd", GgmlType.F32, 0, 1, width);
+        add("v.position_embd.weight", GgmlType.F32, 0, 0.3, width, TILE_ROWS + 1);
         norm("v.pre_ln", width);
         for (int layer = 0; layer < layers; layer++) {
             String block = "v.blk." + layer + ".";
@@ -116,111 +68,39 @@ final class RandomProjector {
     }
 
     private void linear(String name, int from, int to) {
-        add(name + ".weight", TYPE_F16, 0, 1 / Math.sqrt(from), from, to);
-        add(name + ".bias", TYPE_F32, 0, 0.02, to);
+        add(name + ".weight", GgmlType.F16, 0, 1 / Math.sqrt(from), from, to);
+        add(name + ".bias", GgmlType.F32, 0, 0.02, to);
     }
 
     private void norm(String name, int width) {
-        add(name + ".weight", TYPE_F32, 1, 0.02, width);
-        add(name + ".bias", TYPE_F32, 0, 0.02, width);
+        add(name + ".weight", GgmlType.F32, 1, 0.02, width);
+        add(name + ".bias", GgmlType.F32, 0, 0.02, width);
     }
 
-    private void add(String name, int type, double mean, double spread, long... shape) {
-        tensors.add(new Tensor(name, type, shape, mean, spread));
-    }
-
-    private void write(Path file) throws IOException {
-        ByteArrayOutputStream infos = new ByteArrayOutputStream();
-        long offset = 0;
-        for (Tensor tensor : tensors) {
-            put(infos, tensor.name());
-            put(infos, Integer.BYTES, tensor.shape().length);
-            for (long n : tensor.shape()) {
-                put(infos, Long.BYTES, n);
-            }
-            put(infos, Integer.BYTES, tensor.type());
-            put(infos, Long.BYTES, offset);
-            offset += tensor.padded();
+    /// @param spread standard deviation of the numbers around `mean`
+    private void add(String name, GgmlType type, double mean, double spread, long... shape) {
+        long count = 1;
+        for (long n : shape) {
+            count *= n;
         }
-        try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(file), 1 << 20)) {
-            out.write("GGUF".getBytes(StandardCharsets.US_ASCII));
-            put(out, Integer.BYTES, 3);
-            put(out, Long.BYTES, tensors.size());
-            put(out, Long.BYTES, values);
-            head.writeTo(out);
-            infos.writeTo(out);
-            int written = 24 + head.size() + infos.size();
-            out.write(new byte[(ALIGNMENT - written % ALIGNMENT) % ALIGNMENT]);
-            SplittableRandom random = new SplittableRandom(1);
-            for (Tensor tensor : tensors) {
-                out.write(numbers(tensor, random));
-            }
-        }
+        int numbers = Math.toIntExact(count);
+        out.tensor(name, type, shape, channel -> fill(channel, type, numbers, mean, spread));
     }
 
-    private static byte[] numbers(Tensor tensor, SplittableRandom random) {
-        ByteBuffer bytes = ByteBuffer.allocate(Math.toIntExact(tensor.padded())).order(ByteOrder.LITTLE_ENDIAN);
-        for (long i = 0; i < tensor.count(); i++) {
-            float number = (float) (tensor.mean() + tensor.spread() * (random.nextDouble() - 0.5) * Math.sqrt(12));
-            if (tensor.type() == TYPE_F16) {
+    private void fill(WritableByteChannel channel, GgmlType type, int count, double mean, double spread) throws IOException {
+        boolean half = type == GgmlType.F16;
+        ByteBuffer bytes = ByteBuffer.allocate(Math.multiplyExact(count, half ? Short.BYTES : Float.BYTES)).order(ByteOrder.LITTLE_ENDIAN);
+        for (int i = 0; i < count; i++) {
+            float number = (float) (mean + spread * (random.nextDouble() - 0.5) * Math.sqrt(12));
+            if (half) {
                 bytes.putShort(Float.floatToFloat16(number));
             } else {
                 bytes.putFloat(number);
             }
         }
-        return bytes.array();
-    }
-
-    private void text(String name, String value) {
-        key(name, VALUE_STRING);
-        put(head, value);
-    }
-
-    private void flag(String name) {
-        key(name, VALUE_BOOL);
-        put(head, 1, 1);
-    }
-
-    private void number(String name, int value) {
-        key("clip.vision." + name, VALUE_UINT32);
-        int32(value);
-    }
-
-    private void array(String name, int type, int count) {
-        key(name, VALUE_ARRAY);
-        int32(type);
-        put(head, Long.BYTES, count);
-    }
-
-    private void key(String name, int type) {
-        put(head, name);
-        int32(type);
-        values++;
-    }
-
-    private void int32(int value) {
-        put(head, Integer.BYTES, value);
-    }
-
-    private static void put(ByteArrayOutputStream out, String text) {
-        byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
-        put(out, Long.BYTES, bytes.length);
-        out.writeBytes(bytes);
-    }
-
-    private static void put(ByteArrayOutputStream out, int width, long value) {
-        out.writeBytes(littleEndian(width, value));
-    }
-
-    private static void put(OutputStream out, int width, long value) throws IOException {
-        out.write(littleEndian(width, value));
-    }
-
-    private static byte[] littleEndian(int width, long value) {
-        byte[] bytes = new byte[width];
-        for (int i = 0; i < width; i++) {
-            bytes[i] = (byte) (value >>> 8 * i);
+        bytes.flip();
+        while (bytes.hasRemaining()) {
+            channel.write(bytes);
         }
-        return bytes;
     }
 }
