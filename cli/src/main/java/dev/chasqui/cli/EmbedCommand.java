@@ -55,9 +55,8 @@ final class EmbedCommand implements Callable<Integer> {
             description = "What to do with texts that are too long: fail, or cut off their end or start (default: ${DEFAULT-VALUE}).")
     private Truncation truncation;
 
-    @Option(names = {"-t", "--threads"}, paramLabel = "N", defaultValue = "0",
-            description = "CPU threads, 0 for the number of physical cores (default: ${DEFAULT-VALUE}).")
-    private int threads;
+    @Mixin
+    private ThreadsOption threads;
 
     @Option(names = "--json", description = "Does nothing: JSON is what it prints.")
     private boolean json;
@@ -65,7 +64,7 @@ final class EmbedCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         EmbedderOptions options = EmbedderOptions.defaults().withPooling(pooling).withDimensions(dimensions).withNormalize(!raw)
-                .withTruncation(truncation).withThreads(threads);
+                .withTruncation(truncation).withThreads(threads.count());
         try (Model loaded = model.load(); Embedder embedder = Embedder.of(loaded, options)) {
             if (!texts.isEmpty()) {
                 print(embedder, texts, 0);

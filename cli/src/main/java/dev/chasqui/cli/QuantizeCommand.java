@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -50,9 +51,8 @@ final class QuantizeCommand implements Callable<Integer> {
             description = "Type of the tensors in whose names the regular expression is found; may be given several times.")
     private Map<String, GgmlType> tensorTypes = new LinkedHashMap<>();
 
-    @Option(names = {"-t", "--threads"}, paramLabel = "N", defaultValue = "0",
-            description = "CPU threads, 0 for the number of physical cores (default: ${DEFAULT-VALUE}).")
-    private int threads;
+    @Mixin
+    private ThreadsOption threads;
 
     @Option(names = "--json", description = "Print a JSON object.")
     private boolean json;
@@ -61,7 +61,7 @@ final class QuantizeCommand implements Callable<Integer> {
     public Integer call() throws IOException {
         GgufFile file;
         try (ProgressBar bar = ProgressBar.onStderr()) {
-            QuantizeOptions options = QuantizeOptions.to(type).withPure(pure).withRequantize(requantize).withThreads(threads)
+            QuantizeOptions options = QuantizeOptions.to(type).withPure(pure).withRequantize(requantize).withThreads(threads.count())
                     .withOutputType(outputType).withEmbeddingType(embeddingType).withTensorTypes(new LinkedHashMap<>(tensorTypes));
             file = Quantizer.quantize(input, output, options.withListener((index, count, tensor) -> {
                 bar.fraction(tensor, (double) index / count);

@@ -47,9 +47,8 @@ final class RerankCommand implements Callable<Integer> {
             description = "What to do with documents that are too long: fail, or cut off their end or start (default: ${DEFAULT-VALUE}).")
     private Truncation truncation;
 
-    @Option(names = {"-t", "--threads"}, paramLabel = "N", defaultValue = "0",
-            description = "CPU threads, 0 for the number of physical cores (default: ${DEFAULT-VALUE}).")
-    private int threads;
+    @Mixin
+    private ThreadsOption threads;
 
     @Option(names = "--json", description = "Print a JSON object per document.")
     private boolean json;
@@ -58,7 +57,7 @@ final class RerankCommand implements Callable<Integer> {
     public Integer call() throws IOException {
         List<String> all = documents();
         try (Model loaded = model.load();
-                Reranker reranker = Reranker.of(loaded, RerankerOptions.defaults().withTruncation(truncation).withThreads(threads))) {
+                Reranker reranker = Reranker.of(loaded, RerankerOptions.defaults().withTruncation(truncation).withThreads(threads.count()))) {
             PrintWriter out = spec.commandLine().getOut();
             List<Reranker.Ranked> ranked = reranker.rank(query, all);
             for (Reranker.Ranked one : top > 0 ? ranked.subList(0, Math.min(top, ranked.size())) : ranked) {

@@ -10,6 +10,10 @@ final class ThreadsOption {
             description = "CPU threads, 0 for the number of physical cores (default: ${DEFAULT-VALUE}).")
     private int threads;
 
+    int count() {
+        return threads;
+    }
+
     ContextOptions apply(ContextOptions options) {
         return options.withThreads(threads);
     }
