@@ -38,7 +38,7 @@ public final class ChatTurn implements AutoCloseable {
             this.description = Json.parse("turn", Native.text(request.length() * 2L + 4096, (buffer, capacity, length) ->
                     chq_chat_turn_describe(address, buffer, capacity, length)));
             String rendered = description.member("prompt").string();
-            this.text = hidden.text(new StringBuilder(), rendered);
+            this.text = hidden.textOf(rendered);
             this.prompt = tokens ? hidden.prompt(rendered) : Prompt.of();
             this.literal = hidden.isEmpty();
             if (tokens && !options.tools().isEmpty() && choice != ToolChoice.NONE && description.member("grammar").string().isEmpty()) {

@@ -70,7 +70,8 @@ final class HiddenContent {
     }
 
     /// A rendered text with the texts in the place of their marks, and nothing in that of pictures.
-    String text(StringBuilder out, String rendered) {
+    String textOf(String rendered) {
+        StringBuilder out = new StringBuilder();
         split(rendered, new Parts() {
             @Override
             public void template(String text) {

@@ -53,7 +53,7 @@ public final class PageRanking {
             }
         }
         float[] scores;
-        try (Arena arena = Arena.ofShared()) {
+        try (Arena arena = Arena.ofConfined()) {
             MemorySegment all = arena.allocate(Math.multiplyExact(Math.max(rows, 1), (long) width * Float.BYTES), Float.BYTES);
             int[] begin = new int[pages.size() + 1];
             for (int i = 0; i < pages.size(); i++) {
