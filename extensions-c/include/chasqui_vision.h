@@ -24,6 +24,7 @@ struct chq_vision_params {
 };
 
 // Loads a projector for the model, which must outlive it. params: NULL = all physical cores, no GPU, no attention. One thread at a time uses it.
+// CHQ_STATUS_UNSUPPORTED with attention for a projector whose encoder is not one of those that were looked into.
 CHQ_API chq_status chq_vision_load(struct chq_model * model, const char * path, const struct chq_vision_params * params, struct chq_vision ** out);
 CHQ_API chq_status chq_vision_free(struct chq_vision * vision); // NULL is ignored
 
@@ -34,7 +35,7 @@ struct chq_vision_info {
     bool    sound;
     bool    grid;        // positions have several dimensions
     bool    causal;      // rows of an image attend only to those before them
-    bool    attention;   // chq_image_encode can tell how much attention rows get
+    bool    attention;   // whether the projector can be loaded with attention
 };
 
 CHQ_API chq_status chq_vision_get_info(const struct chq_vision * vision, struct chq_vision_info * out);

@@ -355,10 +355,14 @@ void write_tiny_projector(const std::string & path, const std::string & type, in
         w.norm(block + "ln2", WIDTH);
     }
 
+    if (type == "phi4") {
+        number("image_min_pixels", SIDE * PATCH * SIDE * PATCH);
+        number("image_max_pixels", SIDE * PATCH * SIDE * PATCH);
+    }
     if (type == "janus_pro") {
         linear("mm.0", WIDTH, 96);
         linear("mm.1", 96, n_embd);
-    } else if (type == "mlp") {
+    } else if (type == "mlp" || type == "phi4") {
         linear("mm.0", WIDTH, 96);
         linear("mm.2", 96, n_embd);
     } else if (type == "gemma3") {

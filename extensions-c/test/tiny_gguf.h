@@ -28,7 +28,7 @@ struct tiny_options {
 
 void write_tiny_gguf(const std::string & path, const tiny_options & options = {});
 
-// A vision encoder with a projector of that type for a model of n_embd numbers a row: "janus_pro", "mlp", "gemma3", "idefics3", "pixtral", "qwen2vl_merger".
+// A vision encoder with a projector of that type for a model of n_embd numbers a row: "janus_pro", "mlp", "phi4", "gemma3", "idefics3", "pixtral", "qwen2vl_merger".
 void write_tiny_projector(const std::string & path, const std::string & type, int32_t n_embd = 64, uint32_t seed = 5);
 
 // The control tokens by which these frame an image.

@@ -55,6 +55,15 @@ std::vector<float> numbers(const ggml_tensor * t) {
 
 } // namespace
 
+attention_layout attention_layout_of(const std::string & projector, bool class_token) {
+    for (const char * plain : { "janus_pro", "gemma3", "idefics3", "pixtral", "qwen2vl_merger" }) {
+        if (projector == plain) {
+            return { !class_token, false };
+        }
+    }
+    return { projector == "mlp", class_token };
+}
+
 void attention_share::begin() {
     last    = {};
     current = {};
@@ -91,7 +100,7 @@ void attention_share::keep(const ggml_tensor * tensor, int index, bool query) {
     }
 }
 
-bool attention_share::shares(int32_t n_rows, int32_t width, float * out) const {
+bool attention_share::shares(attention_layout layout, int32_t n_rows, int32_t width, float * out) const {
     if (last.index < 0 || n_rows < 1) {
         return false;
     }
@@ -103,11 +112,12 @@ bool attention_share::shares(int32_t n_rows, int32_t width, float * out) const {
     const int64_t n     = last.n_patch;
     const int64_t d     = last.d_head;
     const int64_t pitch = d * last.n_head;
+    const int64_t first = layout.class_token ? n - 1 : 0; // of the queries
     const float   scale = 1.0f / std::sqrt((float) d);
     std::vector<double> share((size_t) n, 0.0);
     std::vector<float>  row((size_t) n);
     for (int64_t head = 0; head < last.n_head; ++head) {
-        for (int64_t i = 0; i < n; ++i) {
+        for (int64_t i = first; i < n; ++i) {
             const float * q = last.q.data() + i * pitch + head * d;
             float most = -INFINITY;
             for (int64_t j = 0; j < n; ++j) {
@@ -129,7 +139,7 @@ bool attention_share::shares(int32_t n_rows, int32_t width, float * out) const {
             }
         }
     }
-    const double all = (double) n * last.n_head;
+    const double all = (double) (n - first) * last.n_head;
     for (double & s : share) {
         s /= all;
     }
@@ -141,7 +151,6 @@ bool attention_share::shares(int32_t n_rows, int32_t width, float * out) const {
         }
         return true;
     }
-    // a class token, and whatever else is no patch, stands in front
     const int64_t merged = n / n_rows;
     const int64_t front  = n - merged * n_rows;
     const int64_t side   = (int64_t) std::lround(std::sqrt((double) merged));

@@ -3,11 +3,21 @@
 #include "ggml-backend.h"
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace chq {
 
-// Listens to the encoder's graph and keeps queries and keys of the last layer in which every patch can attend to every other.
+// Where the patches of an encoder are in its graph, as far as attention is concerned. Some encoders put them into windows and sort them back behind the last layer,
+// or make a row of patches in a way of their own: only those that were looked into are listened to.
+struct attention_layout {
+    bool known       = false;
+    bool class_token = false; // behind the patches, and the first patch makes no row
+};
+
+attention_layout attention_layout_of(const std::string & projector, bool class_token);
+
+// Listens to the encoder's graph and keeps queries and keys of the last layer.
 // flash attention leaves no attention matrix, so the shares are computed from these again.
 class attention_share {
 public:
@@ -16,9 +26,9 @@ public:
     // For ggml_backend_sched_eval_callback.
     static bool on_node(ggml_tensor * tensor, bool ask, void * self);
 
-    // Mean over heads and queries of the attention that each of n_rows rows gets; patches that one row was merged of are next to each other in
-    // windows of side x side of a grid of the given width, or in sequence where it is 0. False if the graph had nothing to go by.
-    bool shares(int32_t n_rows, int32_t width, float * out) const;
+    // Mean over heads of the attention that each of n_rows rows gets, from the class token or, where there is none, on average from all patches. Patches that one row was
+    // merged of are next to each other in windows of side x side of a grid of the given width, or in sequence where it is 0. False if the graph had nothing to go by.
+    bool shares(attention_layout layout, int32_t n_rows, int32_t width, float * out) const;
 
 private:
     struct layer {

@@ -33,6 +33,7 @@ struct chq_vision : chq::handle {
     mtmd::context_ptr               mtmd;
     chq::projector_facts            facts;
     chq::attention_share            attention;
+    chq::attention_layout           layout;
     bool                            listens = false;
     std::atomic<int32_t>            n_images { 0 };
 };
@@ -138,6 +139,11 @@ chq_status chq_vision_load(struct chq_model * model, const char * path, const st
         vision->model   = model;
         vision->facts   = check_projector(path);
         vision->listens = params.attention;
+        vision->layout  = attention_layout_of(vision->facts.type, vision->facts.class_token);
+        if (params.attention && !vision->layout.known) {
+            fail(CHQ_STATUS_UNSUPPORTED, "%s: where the encoder of a %s projector has its patches is not known, so that its attention cannot be read", path,
+                    vision->facts.type.c_str());
+        }
 
         mtmd_context_params p = mtmd_context_params_default();
         p.use_gpu          = params.use_gpu;
@@ -196,7 +202,7 @@ chq_status chq_vision_get_info(const struct chq_vision * vision, struct chq_visi
         out->sound     = mtmd_support_audio(vision->mtmd.get());
         out->grid      = mtmd_decode_use_mrope(vision->mtmd.get());
         out->causal    = !mtmd_decode_use_non_causal(vision->mtmd.get(), nullptr);
-        out->attention = vision->listens;
+        out->attention = vision->layout.known;
         return CHQ_STATUS_OK;
     });
 }
@@ -330,7 +336,7 @@ chq_status chq_image_encode(struct chq_image * image, int32_t chunk, float * row
             int32_t width  = 0;
             int32_t height = 0;
             find_grid(vision, c, n_rows, &width, &height);
-            if (!vision->attention.shares(n_rows, width, attention)) {
+            if (!vision->attention.shares(vision->layout, n_rows, width, attention)) {
                 fail(CHQ_STATUS_UNSUPPORTED, "the encoder of a %s projector does not show its attention", vision->facts.type.c_str());
             }
         }

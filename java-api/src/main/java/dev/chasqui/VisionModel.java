@@ -44,6 +44,7 @@ public final class VisionModel implements AutoCloseable {
     private final int stride;
     private final int width;
     private final boolean grid;
+    private final boolean showsAttention;
     private final boolean attention;
 
     VisionModel(Model model, Path path, VisionModelOptions options) {
@@ -74,6 +75,7 @@ public final class VisionModel implements AutoCloseable {
             this.stride = chq_vision_info.n_embd(info);
             this.width = chq_vision_info.n_main(info);
             this.grid = chq_vision_info.grid(info);
+            this.showsAttention = chq_vision_info.attention(info);
             this.projector = Native.text((text, capacity, length) -> chq_vision_projector(address, text, capacity, length));
             this.key = path.getFileName() + "," + fingerprint(path) + "," + options.minImageTokens() + "," + options.maxImageTokens();
         } catch (Throwable e) {
@@ -120,6 +122,11 @@ public final class VisionModel implements AutoCloseable {
     /// Whether positions of this model have several dimensions, so that rows which are kept can stay where they were.
     public boolean hasGridPositions() {
         return grid;
+    }
+
+    /// Whether [VisionModelOptions#attention] is possible: for projectors whose encoder is known to have its patches where its rows come from.
+    public boolean showsAttention() {
+        return showsAttention;
     }
 
     /// Encodes a picture.

@@ -11,6 +11,7 @@ import dev.chasqui.vision.EncodedImage;
 import dev.chasqui.vision.Image;
 import dev.chasqui.vision.ImageException;
 import dev.chasqui.vision.Pictures;
+import dev.chasqui.vision.RelevanceCheck;
 import dev.chasqui.vision.RowPositions;
 import java.awt.image.BufferedImage;
 import java.lang.foreign.ValueLayout;
@@ -330,5 +331,22 @@ class VisionModelTest {
         }
         assertThat(encoded).isBetween(50, 470);
         assertThat(sequence.generate(prompt(TinyVlm.vision().encode(TinyVlm.image(0)), "What shape is yellow?"), GREEDY).text().strip()).isEqualTo("cross");
+    }
+
+    @Test
+    void likenessToTheQuestionIsCheckedOnAnswersToWholePictures() {
+        List<RelevanceCheck.Sample> samples = new ArrayList<>();
+        for (TinyVlm.Question question : TinyVlm.questions().subList(0, 80)) {
+            samples.add(new RelevanceCheck.Sample(TinyVlm.gridVision().encode(question.image()), question.text()));
+        }
+        try (Context context = TinyVlm.gridModel().newContext(); Sequence sequence = context.newSequence()) {
+            RelevanceCheck check = RelevanceCheck.run(sequence, samples, 0.25);
+            assertThat(check.samples()).isEqualTo(80);
+            // with this model, rows like the question are no better than others, whichever way they point: docs/vision.md
+            assertThat(check.chance()).isBetween(-1.0, 0.0).isGreaterThan(check.like()).isGreaterThan(check.unlike());
+            assertThat(check.passed()).isFalse();
+            assertThatIllegalArgumentException().isThrownBy(() -> RelevanceCheck.run(sequence, List.of(), 0.25));
+            assertThatIllegalArgumentException().isThrownBy(() -> RelevanceCheck.run(sequence, samples, 1));
+        }
     }
 }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import dev.chasqui.Model;
 import dev.chasqui.VisionModel;
 import dev.chasqui.vision.BuiltInPruner;
+import dev.chasqui.vision.RelevanceCheck;
 import dev.chasqui.vision.TokenPruner;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -59,6 +60,10 @@ final class BenchVisionCommand implements Callable<Integer> {
             description = "Pruners, separated by commas (default: herding,mmr,max-sum,random; with --folder all). Others are compared with the one named random.")
     private @Nullable List<BuiltInPruner> pruners;
 
+    @Option(names = "--check-relevance",
+            description = "Find out whether rows that are like the question, or unlike it, are worth more than others with this model: for importance=text.")
+    private boolean relevance;
+
     @Option(names = {"-n", "--tokens"}, paramLabel = "N", defaultValue = "16", description = "Most tokens of an answer (default: ${DEFAULT-VALUE}).")
     private int tokens;
 
@@ -88,6 +93,12 @@ final class BenchVisionCommand implements Callable<Integer> {
         try (Model loaded = model.load();
                 VisionModel eyes = vision.load(loaded, projector, attention);
                 VisionQuestions asking = new VisionQuestions(loaded, eyes, pictures, items, tokens, asked, threads)) {
+            if (relevance) {
+                for (double share : keep.stream().filter(share -> share < 1).toList()) {
+                    print(share, asking.checkRelevance(share));
+                }
+                return 0;
+            }
             for (double share : keep) {
                 Map<BuiltInPruner, VisionQuestions.Result> results = new LinkedHashMap<>();
                 for (BuiltInPruner pruner : compared) {
@@ -113,6 +124,20 @@ final class BenchVisionCommand implements Callable<Integer> {
             object.writeNumberField("encode_ms", Statistics.median(asking.encoded().stream().mapToDouble(e -> e.stats().encodeTime().toNanos() / 1e6).toArray()));
             object.writeNumberField("select_ms", Statistics.median(result.selectMillis()));
             object.writeNumberField("ttft_ms", Statistics.median(result.firstTokenMillis()));
+        });
+    }
+
+    private void print(double share, RelevanceCheck check) {
+        Json.line(spec.commandLine().getOut(), object -> {
+            object.writeStringField("model", model.name());
+            object.writeNumberField("keep", share);
+            object.writeNumberField("questions", check.samples());
+            object.writeNumberField("like_nats", check.like());
+            object.writeNumberField("unlike_nats", check.unlike());
+            object.writeNumberField("chance_nats", check.chance());
+            object.writeNumberField("p_direction", check.pDirection());
+            object.writeNumberField("p_against_chance", check.pChance());
+            object.writeBooleanField("passed", check.passed());
         });
     }
 

@@ -16,6 +16,7 @@ import dev.chasqui.vision.BuiltInPruner;
 import dev.chasqui.vision.EncodedImage;
 import dev.chasqui.vision.Image;
 import dev.chasqui.vision.Question;
+import dev.chasqui.vision.RelevanceCheck;
 import dev.chasqui.vision.VisionOptions;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -129,6 +130,11 @@ final class VisionQuestions implements AutoCloseable {
             result.kept()[i] = seen.count();
         }
         return result;
+    }
+
+    /// What likeness to the question is worth with this model.
+    RelevanceCheck checkRelevance(double keep) {
+        return RelevanceCheck.run(sequence, items.stream().map(item -> new RelevanceCheck.Sample(encoded.get(item.picture()), item.question())).toList(), keep);
     }
 
     /// Shares of right answers by kind.

@@ -54,6 +54,14 @@ class BenchVisionCommandTest {
     }
 
     @Test
+    void relevanceIsCheckedForEachShareThatDropsRows() {
+        Cli result = Cli.run("bench", "vision", "-m", MODELS.resolve("tiny-text.gguf").toString(), "--mmproj", MODELS.resolve("tiny-mmproj.gguf").toString(),
+                "--qa", MODELS.resolve("qa.json").toString(), "--images", MODELS.resolve("img").toString(), "--keep", "1,0.1", "--check-relevance", "-t", "1");
+        assertThat(result.status()).as(result.err()).isZero();
+        assertThat(result.out().lines()).singleElement().asString().contains("\"keep\":0.1", "\"questions\":240", "\"passed\":false");
+    }
+
+    @Test
     void withoutAFolderTheFilesAreNeeded() {
         Cli result = Cli.run("bench", "vision", "-m", MODELS.resolve("tiny-text.gguf").toString());
         assertThat(result.status()).isEqualTo(2);

@@ -12,8 +12,8 @@ public enum Importance {
     /// The Euclidean distance of its row from the mean row.
     SPREAD,
 
-    /// The cosine of its row to the question, both centred: see [TokenScores#textRelevance]. Measure it for a model before relying on it: without
-    /// training such a cosine can be worse than chance.
+    /// The cosine of its row to the question, both centred: see [TokenScores#textRelevance]. Only for models that pass
+    /// [RelevanceCheck]: without training such a cosine can be worse than chance.
     TEXT,
 
     /// The opposite of [#TEXT], for models whose image tokens point away from what they show.
