@@ -21,8 +21,10 @@ constexpr double MOST_REACH  = 4;
 constexpr double ARITHMETIC  = 1 << 28;
 constexpr double PER_PAIR    = 1024;
 
-// Of how many rows, at most, the rarity of a row is found out, and by how many floats of projections where rows are long.
-constexpr int32_t SAMPLE = 256;
+// Of how many rows the rarity of a row is found out: in so many pairs of rows, within these bounds; and by how many floats of projections where rows are long.
+constexpr int32_t PAIRS  = 1 << 18;
+constexpr int32_t FEWEST = 64;
+constexpr int32_t MOST   = 256;
 constexpr int32_t SKETCH = 64;
 constexpr int32_t LONG   = 256;
 
@@ -55,7 +57,7 @@ public:
     void add_to(float * sums, int32_t i) const {
         const window & w = windows[i];
         for (int32_t y = 0; y < w.lines; ++y) {
-            fastest().add(sums + w.first + y * line, values.data() + w.begin + (size_t) y * w.width, w.width);
+            fastest().add(sums + (w.top + y) * line + w.left, values.data() + w.begin + (size_t) y * w.width, w.width);
         }
     }
 
@@ -64,7 +66,7 @@ public:
         const window & w = windows[i];
         float sum = 0;
         for (int32_t y = 0; y < w.lines; ++y) {
-            sum += dot(factors + w.first + y * line, values.data() + w.begin + (size_t) y * w.width, w.width);
+            sum += dot(factors + (w.top + y) * line + w.left, values.data() + w.begin + (size_t) y * w.width, w.width);
         }
         return sum;
     }
@@ -72,10 +74,16 @@ public:
 private:
     // Some places of some lines, one after the other from begin on.
     struct window {
-        int32_t first;
+        int32_t left;
+        int32_t top;
         int32_t width;
         int32_t lines;
         size_t  begin;
+    };
+
+    struct cell {
+        int32_t x;
+        int32_t y;
     };
 
     void all_with_all() {
@@ -84,7 +92,7 @@ private:
         t.all.to().all_cosines(values.data(), n);
         const std::vector<float> shift(n, scale);
         for (int32_t i = 0; i < n; ++i) {
-            windows.push_back({ 0, n, 1, (size_t) i * n });
+            windows.push_back({ 0, 0, n, 1, (size_t) i * n });
             fastest().exponentials(values.data() + windows[i].begin, shift.data(), scale, n);
         }
     }
@@ -102,17 +110,18 @@ private:
         size_t size = 0;
         for (int32_t i = 0; i < n; ++i) {
             const int32_t x = t.all.cell(i) % line, y = t.all.cell(i) / line;
+            cells.push_back({ x, y });
             const int32_t left = std::max(0, x - reach), right = std::min(line - 1, x + reach);
             const int32_t top = std::max(0, y - reach), bottom = std::min(lines - 1, y + reach);
             at[t.all.cell(i)] = i;
-            windows.push_back({ top * line + left, right - left + 1, bottom - top + 1, size });
+            windows.push_back({ left, top, right - left + 1, bottom - top + 1, size });
             size += (size_t) (right - left + 1) * (bottom - top + 1);
         }
         check_memory(size * sizeof(float));
         values.resize(size);
 
         // Some cells at a time with all that are near one of them, from their own lines on.
-        constexpr int32_t WIDE = 4, HIGH = 2;
+        constexpr int32_t WIDE = 2, HIGH = 2;
         std::vector<int32_t> some, others;
         std::vector<float>   likeness, shift;
         for (int32_t x0 = 0; x0 < line; x0 += WIDE) {
@@ -140,8 +149,8 @@ private:
                 for (int32_t i : some) {
                     fastest().exponentials(next, shift.data(), scale, (int32_t) others.size());
                     for (int32_t j : others) {
-                        const int32_t dx = std::abs(t.all.cell(i) % line - t.all.cell(j) % line);
-                        const int32_t dy = std::abs(t.all.cell(i) / line - t.all.cell(j) / line);
+                        const int32_t dx = std::abs(cells[i].x - cells[j].x);
+                        const int32_t dy = std::abs(cells[i].y - cells[j].y);
                         const float value = *next++ * (nearness[dx] * nearness[dy]);
                         if ((int64_t) dx * dx + (int64_t) dy * dy <= most) {
                             of(i, j) = value;
@@ -155,8 +164,7 @@ private:
 
     float & of(int32_t i, int32_t j) {
         const window & w = windows[i];
-        const int32_t from = w.first, to = t.all.cell(j);
-        return values[w.begin + (size_t) (to / line - from / line) * w.width + (to % line - from % line)];
+        return values[w.begin + (size_t) (cells[j].y - w.top) * w.width + (cells[j].x - w.left)];
     }
 
     const task &        t;
@@ -165,6 +173,7 @@ private:
     const bool          in_grid;
     int32_t             line;
     int32_t             lines;
+    std::vector<cell>   cells;
     std::vector<window> windows;
     std::vector<float>  values;
 };
@@ -191,7 +200,7 @@ std::vector<float> shares(const task & t) {
             }
             sketches.emplace(row, rows.dim(), SKETCH, t.params.seed);
         }
-        const int32_t m = std::min(n, SAMPLE);
+        const int32_t m = std::min(n, std::clamp(PAIRS / n, FEWEST, MOST));
         std::vector<int32_t> sample(m);
         for (int32_t j = 0; j < m; ++j) {
             sample[j] = (int32_t) ((2 * (int64_t) j + 1) * n / (2 * m));
