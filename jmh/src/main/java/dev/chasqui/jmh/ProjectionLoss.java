@@ -37,7 +37,7 @@ final class ProjectionLoss {
         IO.println("|---|---|---|---|---|---|---|");
         for (String kind : List.of("patches", "independent")) {
             ProjectionLoss loss = new ProjectionLoss(VisualRows.of(kind));
-            for (String name : List.of("mmr", "product", "k-center", "max-sum", "facility", "dpp", "coverage", "residual", "bipartite")) {
+            for (String name : List.of("herding", "mmr", "product", "k-center", "max-sum", "facility", "dpp", "coverage", "residual", "bipartite")) {
                 BuiltInPruner pruner = TokenPruner.named(name);
                 int[] exact = loss.tokens.select(pruner, KEEP);
                 for (int projection : new int[] {0, 512, 256, 128, 64}) {
