@@ -3,14 +3,12 @@
 //   bench_llama_speculation MODEL --prompts FILE,FILE,... [--draft-model FILE] [-n TOKENS] [-t THREADS] [--limit PROMPTS] [--tune PROMPTS] [--setting S]...
 //
 // Prompts are those of 'chasqui bench speculation': JSON lines with id, category, prompt. The best setting of each drafter in a category is what gave most
-// tokens a second over its first prompts (--tune, default 3); the others are left out then. THREADS: default the physical cores. Prints a JSON object for each answer and for the best of each
-// category, and a table on stderr. S is a drafter and its numbers, e.g. ngram-simple:n=3,m=15. With GGML_BACKEND_PATH=.../libggml-chasqui.so everything
-// runs with Chasqui's kernels.
+// tokens a second over its first prompts (--tune, default 3); the others are left out then. Prints a JSON object for each answer and for the best of each
+// category, and a table on stderr. THREADS: default the physical cores. S is a drafter and its numbers, e.g. ngram-simple:n=3,m=15. With
+// GGML_BACKEND_PATH=.../libggml-chasqui.so everything runs with Chasqui's kernels.
+#include "prompts.h"
 #include "timing.h"
 
-#include "chat.h"
-#include "common.h"
-#include "json.h"
 #include "log.h"
 #include "speculative.h"
 
@@ -22,12 +20,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <map>
 #include <memory>
-#include <sstream>
-#include <string>
-#include <vector>
 
 static constexpr int MOST_ROWS = 80; // of a pass: llama.cpp's longest drafts have 64 tokens
 
@@ -38,11 +32,6 @@ static int n_predict = 128;
     fprintf(stderr, "bench_llama_speculation: %s\n", reason.c_str());
     exit(1);
 }
-
-struct prompt {
-    std::string id;
-    std::string text;
-};
 
 struct drafter {
     std::string setting;
@@ -79,38 +68,6 @@ static model load(const std::string & path, int n_ctx) {
     }
     llama_attach_threadpool(m.context, pool, nullptr);
     return m;
-}
-
-static std::vector<std::string> split(const std::string & text, char by) {
-    std::vector<std::string> parts;
-    std::stringstream in(text);
-    for (std::string part; std::getline(in, part, by);) {
-        parts.push_back(part);
-    }
-    return parts;
-}
-
-// In the order of the files.
-static std::vector<std::pair<std::string, std::vector<prompt>>> read_prompts(const std::string & files, size_t limit) {
-    std::vector<std::pair<std::string, std::vector<prompt>>> categories;
-    for (const std::string & file : split(files, ',')) {
-        std::ifstream in(file);
-        if (!in) {
-            give_up(file + " cannot be read");
-        }
-        for (std::string line; std::getline(in, line);) {
-            const common_json row = common_json::parse(line);
-            const std::string category = row.at("category").get<std::string>();
-            auto it = std::find_if(categories.begin(), categories.end(), [&](const auto & c) { return c.first == category; });
-            if (it == categories.end()) {
-                it = categories.insert(it, { category, {} });
-            }
-            if (it->second.size() < limit) {
-                it->second.push_back({ row.at("id").get<std::string>(), row.at("prompt").get<std::string>() });
-            }
-        }
-    }
-    return categories;
 }
 
 static std::unique_ptr<drafter> parse_setting(const std::string & setting, const model & target, const model & draft) {
@@ -310,11 +267,7 @@ int main(int argc, char ** argv) {
                     b = b.empty() || results[d->setting].speed() > results[b].speed() ? d->setting : b;
                 }
             }
-            common_chat_templates_inputs inputs;
-            inputs.messages.resize(1);
-            inputs.messages[0].role    = "user";
-            inputs.messages[0].content = prompts[at].text;
-            const llama_tokens tokens = common_tokenize(target.context, common_chat_templates_apply(templates.get(), inputs).prompt, true, true);
+            const llama_tokens tokens = tokens_of(llama_model_get_vocab(target.weights), templates.get(), prompts[at].text);
             if ((int) tokens.size() + n_predict + MOST_ROWS > n_ctx) {
                 give_up(prompts[at].id + " is too long");
             }
