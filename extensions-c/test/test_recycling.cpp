@@ -127,6 +127,23 @@ TEST(a_full_table_forgets_the_oldest_and_stays_within_its_size) {
     CHECK(table.entries() <= 64 + N_VOCAB);
 }
 
+// With the suffix automaton (test_suffix_automaton.cpp) all that guesses are made from stays below 64 MiB.
+TEST(a_full_table_of_a_large_vocabulary_is_small) {
+    constexpr int32_t LARGE = 152000;
+    std::mt19937 random(6);
+    recycling table(LARGE);
+    for (int i = 0; i < 300000; i++) {
+        int32_t context[recycling::LONGEST];
+        for (int32_t & token : context) {
+            token = (int32_t) (random() % LARGE);
+        }
+        const row r = some_row(random);
+        table.learn(context, recycling::LONGEST, r.tokens, r.logits);
+    }
+    CHECK(table.entries() > LARGE / 2 + (1 << 17)); // it is full
+    CHECK(table.bytes() < 22u << 20);
+}
+
 TEST(a_saved_table_is_the_same) {
     std::mt19937 random(3);
     recycling table(N_VOCAB, 1 << 14);

@@ -101,6 +101,18 @@ TEST(a_long_text_is_forgotten_by_halves) {
     CHECK_EQ(automaton.match_length(), 99);
 }
 
+TEST(the_longest_text_is_remembered_in_40_mebibytes) {
+    for (const int tokens : { 2, 300, 152000 }) {
+        suffix_automaton automaton;
+        std::mt19937 random(3);
+        for (size_t before = 0; automaton.size() >= before;) { // until the older half is forgotten
+            before = automaton.size();
+            automaton.add((int32_t) (random() % (uint32_t) tokens));
+            REQUIRE(automaton.bytes() < 40u << 20);
+        }
+    }
+}
+
 TEST(one_token_again_and_again_takes_no_longer) {
     suffix_automaton automaton;
     for (int i = 0; i < 200000; i++) {

@@ -165,7 +165,7 @@ void planner::offer(std::vector<option> & options, const chq_tree & tree, int32_
     }
 }
 
-void planner::plan(chq_tree & tree, const limits & limits, const pass_cost & cost, bool fixed) {
+void planner::plan(chq_tree & tree, const limits & limits, const pass_cost & cost, bool fixed, const filter & allowed) {
     tree.reset(last());
     sources.assign(1, 0);
     const double plain = cost.of(1);
@@ -188,7 +188,7 @@ void planner::plan(chq_tree & tree, const limits & limits, const pass_cost & cos
         std::pop_heap(options.begin(), options.end());
         const option o = options.back();
         options.pop_back();
-        if (inner[(size_t) o.parent] && leaves == limits.leaves) {
+        if ((inner[(size_t) o.parent] && leaves == limits.leaves) || (allowed && !allowed(o.parent, o.token))) {
             continue;
         }
         leaves += inner[(size_t) o.parent];

@@ -9,6 +9,7 @@
 #include "tree/tree.h"
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace chq {
@@ -38,8 +39,11 @@ public:
         double   cost; // seconds of the pass
     };
 
-    // A tree from the last token of the text. fixed: as many nodes as limits allow, whatever they cost.
-    void plan(chq_tree & tree, const limits & limits, const pass_cost & cost, bool fixed);
+    // Whether a token may follow a node of the tree.
+    using filter = std::function<bool(int32_t node, int32_t token)>;
+
+    // A tree from the last token of the text. fixed: as many nodes as limits allow, whatever they cost. allowed: NULL = all tokens
+    void plan(chq_tree & tree, const limits & limits, const pass_cost & cost, bool fixed, const filter & allowed = nullptr);
 
     // Of a node of the last tree.
     chq_draft_source source_of(int32_t node) const { return (chq_draft_source) sources[(size_t) node]; }

@@ -3,6 +3,7 @@
 #include "context/context.h"
 #include "draft/draft_model.h"
 #include "rows/rows.h"
+#include "sampler/grammar_tree.h"
 #include "sampler/sampler.h"
 #include "speculation/back_off.h"
 #include "speculation/draft_memory.h"
@@ -151,7 +152,12 @@ int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go
         if (!s->params.fixed && s->back_off.rests()) {
             limits.nodes = 0;
         }
-        s->planner.plan(s->tree, limits, context->pass_cost, s->params.fixed);
+        grammar_tree grammar(sampler);
+        planner::filter allowed;
+        if (grammar.known()) {
+            allowed = [&](int32_t node, int32_t token) { return grammar.allows(s->tree, node, token); };
+        }
+        s->planner.plan(s->tree, limits, context->pass_cost, s->params.fixed, allowed);
     }
     const double draft_seconds = watch.lap();
     s->stats.draft_seconds += draft_seconds;

@@ -1,19 +1,23 @@
 package dev.chasqui.cli;
 
+import com.fasterxml.jackson.core.JsonGenerator;
+import dev.chasqui.Chasqui;
 import dev.chasqui.ChatMessage;
 import dev.chasqui.ChatTemplate;
 import dev.chasqui.Context;
 import dev.chasqui.ContextOptions;
-import dev.chasqui.Generation;
+import dev.chasqui.Device;
+import dev.chasqui.DraftModel;
 import dev.chasqui.GenerationOptions;
-import dev.chasqui.GenerationStats;
 import dev.chasqui.Model;
-import dev.chasqui.Sampler;
-import dev.chasqui.Sequence;
 import dev.chasqui.RecyclingTable;
+import dev.chasqui.Sequence;
 import dev.chasqui.speculation.Speculation;
 import java.io.IOException;
+import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -25,10 +29,12 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 @Command(name = "speculation", mixinStandardHelpOptions = true,
-        description = "Answer prompts with and without speculation, in turns in one process. Prints a JSON object for each prompt, each category and all.")
+        description = "Answer prompts with and without speculation, in turns in one process. Prints a JSON object for each prompt, each category and all; "
+                + "at the end a table of the categories on stderr.")
 final class BenchSpeculationCommand implements Callable<Integer> {
 
     @Spec
@@ -40,9 +46,10 @@ final class BenchSpeculationCommand implements Callable<Integer> {
     @Mixin
     private ThreadsOption threads;
 
-    @Option(names = "--prompts", required = true, paramLabel = "FILE",
-            description = "JSON lines with prompt (text) or turns (texts, the first is used), and perhaps category and an id (question_id, task_id).")
-    private Path prompts;
+    @Option(names = "--prompts", required = true, split = ",", paramLabel = "FILE",
+            description = "JSON lines with prompt (text) or turns (texts, the first is used), and perhaps category and an id (question_id, task_id); "
+                    + "several files are separated by commas.")
+    private List<Path> prompts;
 
     @Option(names = {"-n", "--tokens"}, paramLabel = "N", defaultValue = "256", description = "Tokens to generate (default: ${DEFAULT-VALUE}).")
     private int tokens;
@@ -55,6 +62,13 @@ final class BenchSpeculationCommand implements Callable<Integer> {
 
     @Mixin
     private SpeculationOption speculation;
+
+    @Option(names = "--draft-model", paramLabel = "MODEL", description = "A smaller model of the same vocabulary that guesses too.")
+    private @Nullable String draftModel;
+
+    @Option(names = "--stock", paramLabel = "N", defaultValue = "0",
+            description = "Measure N tokens after each prompt with llama.cpp's own kernels as well, on a second copy of the model (default: ${DEFAULT-VALUE}).")
+    private int stockTokens;
 
     @Option(names = "--guess", paramLabel = "N", description = "Most tokens of a guess.")
     private @Nullable Integer guess;
@@ -74,73 +88,78 @@ final class BenchSpeculationCommand implements Callable<Integer> {
     @Option(names = "--json", description = "Accepted for symmetry: the output is JSON in any case.")
     private boolean json;
 
-    /// One answer, or the mean of two.
-    private record Run(int[] tokens, GenerationStats stats, double tokensPerSecond) { }
-
-    /// @param difference index of the first token that differs, -1 = none
-    /// @param margin     of the plain answer's best logit over the second there
-    private record Result(PromptFile.Prompt prompt, Run plain, Run guessed, int difference, double margin) {
-
-        double speedup() {
-            return guessed.tokensPerSecond() / plain.tokensPerSecond();
-        }
-
-        double tokensPerStep() {
-            return (guessed.stats().generatedTokens() - 1.0) / Math.max(1, guessed.stats().targetSteps());
-        }
-    }
-
     @Override
     public Integer call() throws IOException {
-        List<PromptFile.Prompt> all = PromptFile.read(prompts);
-        Map<String, List<Result>> results = new LinkedHashMap<>();
-        try (Model loaded = model.load(); ChatTemplate template = loaded.chatTemplate()) {
+        if (stockTokens == 1 || stockTokens < 0) {
+            throw new ParameterException(spec.commandLine(), "--stock takes at least 2 tokens: the first one has no speed");
+        }
+        Map<String, List<PromptFile.Prompt>> categories = new LinkedHashMap<>();
+        for (Path file : prompts) {
+            for (PromptFile.Prompt prompt : PromptFile.read(file)) {
+                List<PromptFile.Prompt> category = categories.computeIfAbsent(prompt.category(), name -> new ArrayList<>());
+                if (category.size() < limit) {
+                    category.add(prompt);
+                }
+            }
+        }
+        List<SpeculationSummary> summaries = new ArrayList<>();
+        try (Model loaded = model.load();
+                @Nullable Model draft = draftModel == null ? null : model.loadOther(draftModel);
+                @Nullable Model stock = stockTokens == 0 ? null : model.loadStock();
+                ChatTemplate template = loaded.chatTemplate()) {
             if (loadRecycling != null) {
                 loaded.recyclingTable().restore(loadRecycling);
             }
-            for (PromptFile.Prompt prompt : all) {
-                List<Result> category = results.computeIfAbsent(prompt.category(), name -> new ArrayList<>());
-                if (category.size() < limit) {
+            categories.forEach((name, category) -> {
+                List<SpeculationRow> rows = new ArrayList<>();
+                for (PromptFile.Prompt prompt : category) {
                     int[] start = raw ? loaded.vocabulary().tokenize(prompt.text(), true, false)
                             : template.tokenize(List.of(ChatMessage.user(prompt.text())), true);
-                    Result result = compare(loaded, prompt, start);
-                    category.add(result);
-                    print(result);
+                    SpeculationRow row = compare(new Models(loaded, draft, stock), prompt, start);
+                    rows.add(row);
+                    print(loaded, row::write);
                 }
-            }
+                summaries.add(new SpeculationSummary(name, rows));
+            });
             if (saveRecycling != null) {
                 loaded.recyclingTable().save(saveRecycling);
             }
+            if (!summaries.isEmpty()) {
+                summaries.add(new SpeculationSummary("all", summaries.stream().flatMap(summary -> summary.rows().stream()).toList()));
+            }
+            summaries.forEach(summary -> print(loaded, summary::write));
         }
-        results.forEach(this::summary);
-        summary(null, results.values().stream().flatMap(List::stream).toList());
+        PrintWriter err = spec.commandLine().getErr();
+        err.println(SpeculationSummary.TABLE_HEAD);
+        summaries.forEach(summary -> err.println(summary.tableLine()));
+        err.flush();
         return 0;
     }
 
-    private Result compare(Model loaded, PromptFile.Prompt prompt, int[] start) {
-        try (Context context = loaded.newContext(threads.apply(ContextOptions.defaults().withContextSize(start.length + tokens + 1)));
-                Sequence sequence = context.newSequence()) {
-            RecyclingTable table = loaded.recyclingTable();
+    private record Models(Model loaded, @Nullable Model draft, @Nullable Model stock) { }
+
+    /// Each kind of answer twice, in an order that a machine which becomes slower or faster treats alike.
+    private SpeculationRow compare(Models models, PromptFile.Prompt prompt, int[] start) {
+        ContextOptions options = threads.apply(ContextOptions.defaults());
+        try (Context context = models.loaded().newContext(options.withContextSize(start.length + tokens + 1));
+                Sequence sequence = context.newSequence();
+                @Nullable Context stockContext = models.stock() == null ? null : models.stock().newContext(options.withContextSize(start.length + stockTokens + 1));
+                @Nullable Sequence stockSequence = stockContext == null ? null : stockContext.newSequence()) {
+            RecyclingTable table = models.loaded().recyclingTable();
             if (cold) {
                 table.clear();
             }
+            double stock = stockSequence == null ? 0 : stockSpeed(stockSequence, start);
             byte[] before = table.save(); // the second answer must not profit from the first; what passes cost and how often guesses hit is kept
-            Run plain = answer(sequence, start, Speculation.off());
-            Run guessed = answer(sequence, start, policy());
+            GreedyAnswer plain = answer(sequence, start, Speculation.off(), null);
+            GreedyAnswer guessed = answer(sequence, start, policy(), models.draft());
             table.restore(before);
-            guessed = mean(guessed, answer(sequence, start, policy()));
-            plain = mean(plain, answer(sequence, start, Speculation.off()));
+            double guessedSpeed = mean(speed(guessed), speed(answer(sequence, start, policy(), models.draft())));
+            double plainSpeed = mean(speed(plain), speed(answer(sequence, start, Speculation.off(), null)));
+            stock = stockSequence == null ? 0 : mean(stock, stockSpeed(stockSequence, start));
             int difference = Arrays.mismatch(plain.tokens(), guessed.tokens());
-            double margin = 0;
-            if (difference >= 0) {
-                sequence.rewind(0);
-                sequence.append(start);
-                for (int i = start.length; i < difference; i++) {
-                    sequence.append(plain.tokens()[i]);
-                }
-                margin = margin(sequence.logits());
-            }
-            return new Result(prompt, plain, guessed, difference < 0 ? -1 : difference - start.length, margin);
+            double margin = difference < 0 ? 0 : plain.lead(sequence, difference);
+            return new SpeculationRow(prompt, plainSpeed, guessedSpeed, stock, guessed.stats(), difference < 0 ? -1 : difference - start.length, margin);
         }
     }
 
@@ -149,64 +168,41 @@ final class BenchSpeculationCommand implements Callable<Integer> {
         return guess == null ? policy : policy.withMaxTokens(guess);
     }
 
-    private Run answer(Sequence sequence, int[] start, Speculation speculation) {
-        GenerationOptions options = GenerationOptions.defaults().withSampler(Sampler.greedy()).withMaxTokens(tokens).withSpeculation(speculation);
-        try (Generation generation = sequence.generate(start, options)) {
-            for (String piece : generation) {
-                assert !piece.isEmpty();
-            }
-            return new Run(sequence.tokens(), generation.stats(), generation.stats().decodeTokensPerSecond());
-        }
+    private GreedyAnswer answer(Sequence sequence, int[] start, Speculation speculation, @Nullable Model draft) {
+        GenerationOptions options = GenerationOptions.defaults().withMaxTokens(tokens).withSpeculation(speculation);
+        return GreedyAnswer.of(sequence, start, draft == null ? options : options.withDraftModel(DraftModel.of(draft)));
     }
 
-    /// Of two runs by their times, which makes a run that was disturbed count less than the mean of their speeds would.
-    private static Run mean(Run a, Run b) {
-        double time = 1 / Math.max(1e-9, a.tokensPerSecond()) + 1 / Math.max(1e-9, b.tokensPerSecond());
-        return new Run(a.tokens(), a.stats(), 2 / time);
+    private double stockSpeed(Sequence sequence, int[] start) {
+        return speed(GreedyAnswer.of(sequence, start,
+                GenerationOptions.defaults().withMaxTokens(stockTokens).withIgnoreEnd(true).withSpeculation(Speculation.off())));
     }
 
-    private static double margin(float[] logits) {
-        float best = Float.NEGATIVE_INFINITY;
-        float second = Float.NEGATIVE_INFINITY;
-        for (float x : logits) {
-            second = Math.max(second, Math.min(best, x));
-            best = Math.max(best, x);
-        }
-        return best - second;
+    private static double speed(GreedyAnswer answer) {
+        return answer.stats().decodeTokensPerSecond();
     }
 
-    private void print(Result result) {
+    /// By their times, which makes a run that was disturbed count less than in the mean of the speeds.
+    private static double mean(double a, double b) {
+        return 2 / (1 / Math.max(1e-9, a) + 1 / Math.max(1e-9, b));
+    }
+
+    private void print(Model loaded, Json.Members members) {
         Json.line(spec.commandLine().getOut(), object -> {
-            object.writeStringField("id", result.prompt().id());
-            object.writeStringField("category", result.prompt().category());
-            object.writeNumberField("tokens", result.guessed().stats().generatedTokens());
-            object.writeNumberField("plain_tps", result.plain().tokensPerSecond());
-            object.writeNumberField("spec_tps", result.guessed().tokensPerSecond());
-            object.writeNumberField("speedup", result.speedup());
-            object.writeNumberField("mean_accepted", result.tokensPerStep());
-            object.writeNumberField("drafted", result.guessed().stats().speculation().drafted());
-            object.writeNumberField("accepted", result.guessed().stats().speculation().accepted());
-            object.writeNumberField("target_steps", result.guessed().stats().targetSteps());
-            SpeculationJson.write(object, result.guessed().stats().speculation());
-            object.writeBooleanField("identical", result.difference() < 0);
-            if (result.difference() >= 0) {
-                object.writeNumberField("first_difference", result.difference());
-                object.writeNumberField("margin", result.margin());
-            }
+            conditions(loaded, object);
+            members.write(object);
         });
     }
 
-    /// @param category null for all
-    private void summary(@Nullable String category, List<Result> results) {
-        Json.line(spec.commandLine().getOut(), object -> {
-            double[] speedups = results.stream().mapToDouble(Result::speedup).toArray();
-            object.writeStringField("summary", category == null ? "all" : category);
-            object.writeNumberField("prompts", speedups.length);
-            object.writeNumberField("median_speedup", Statistics.median(speedups));
-            object.writeNumberField("worst_speedup", Arrays.stream(speedups).min().orElse(0));
-            object.writeNumberField("mean_accepted", results.stream().mapToDouble(Result::tokensPerStep).average().orElse(0));
-            object.writeNumberField("identical", results.stream().filter(result -> result.difference() < 0).count());
-            object.writeNumberField("largest_margin", results.stream().mapToDouble(Result::margin).max().orElse(0));
-        });
+    private void conditions(Model loaded, JsonGenerator object) throws IOException {
+        object.writeStringField("time", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
+        object.writeStringField("comparison", "speculation");
+        object.writeStringField("build", "chasqui " + Chasqui.version() + ", llama.cpp " + Chasqui.llamaVersion());
+        object.writeStringField("cpu", Chasqui.devices().stream().filter(device -> device.type() == Device.Type.CPU).map(Device::description)
+                .findFirst().orElse("") + Chasqui.kernels().map(set -> " (" + set + ")").orElse(""));
+        object.writeStringField("model", loaded.path().getFileName().toString());
+        object.writeNumberField("threads", threads.count() == 0 ? Chasqui.physicalCores() : threads.count());
+        object.writeStringField("policy", speculation.name() + (fixed ? ", fixed" : "") + (guess == null ? "" : ", " + guess + " tokens")
+                + (draftModel == null ? "" : ", drafts of " + Path.of(draftModel).getFileName()));
     }
 }

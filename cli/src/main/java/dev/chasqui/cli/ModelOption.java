@@ -54,6 +54,11 @@ final class ModelOption {
         return load(file(name), options());
     }
 
+    /// The same model with llama.cpp's own kernels, to compare with.
+    Model loadStock() {
+        return load(file(model), options().withKernels(Kernels.OFF));
+    }
+
     private ModelOptions options() {
         return ModelOptions.defaults().withGpuLayers(gpuLayers).withKernels(kernels).withPackedCache(packedCache ? PackedCache.standard() : null);
     }

@@ -28,6 +28,10 @@ final class SpeculationOption {
             description = "Guess tokens ahead where that pays; the answer is the same: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
     private Policy policy = Policy.auto;
 
+    String name() {
+        return policy.name();
+    }
+
     Speculation get() {
         return policy.speculation.get();
     }

@@ -268,7 +268,8 @@ class CommandsTest {
 
                 {"question_id": 7, "turns": ["Name a river.", "And another."]}
                 """);
-        List<Map<String, Object>> rows = Cli.run("bench", "speculation", "--prompts", prompts.toString(), "-n", "24").json();
+        Cli result = Cli.run("bench", "speculation", "--prompts", prompts.toString(), "-n", "24", "--stock", "8");
+        List<Map<String, Object>> rows = result.json();
         assertThat(rows).hasSize(5);
         assertThat(rows.get(0)).containsEntry("id", "a/1").containsEntry("category", "repeat");
         assertThat(rows.get(1)).containsEntry("id", "7").containsEntry("category", "");
@@ -276,9 +277,33 @@ class CommandsTest {
             assertThat((double) row.get("speedup")).isPositive();
             assertThat((long) row.get("target_steps") + (long) row.get("accepted")).isEqualTo((long) row.get("tokens") - 1);
             assertThat((boolean) row.get("identical") || (double) row.get("margin") < 0.5).isTrue();
+            assertThat((double) row.get("speedup_over_stock")).isEqualTo((double) row.get("spec_tps") / (double) row.get("stock_tps"));
         }
         assertThat(rows.stream().map(row -> row.get("summary")).skip(2)).containsExactly("repeat", "", "all");
-        assertThat(rows.get(4)).containsEntry("prompts", 2L);
+        assertThat(rows.get(4)).containsEntry("prompts", 2L).containsKeys("worst_prompt", "median_speedup_over_stock", "worst_speedup_over_stock");
+        assertThat(result.err()).contains("over plain", "| repeat | 1 |", "| all | 2 |");
+        assertThat(Cli.run("bench", "speculation", "--prompts", prompts.toString(), "--stock", "1").status()).isEqualTo(2);
+    }
+
+    @Test
+    void benchLosslessCountsEachPolicyInEachSetting() throws IOException {
+        Path prompts = Files.writeString(directory.resolve("prompts.jsonl"), """
+                {"id": "a", "prompt": "Say ten times: one two three four five six."}
+                {"id": "b", "prompt": "Name a river."}
+                {"id": "c", "prompt": "Say three times: red green blue."}
+                """);
+        Cli result = Cli.run("bench", "lossless", "--prompts", prompts.toString(), "-n", "24", "--policies", "merged,model", "--draft-model", "smollm2-135m",
+                "--settings", "one_thread,q8_0_cache");
+        assertThat(result.status()).isZero();
+        List<Map<String, Object>> counts = result.json().stream().filter(row -> row.containsKey("answers")).toList();
+        assertThat(counts.stream().map(row -> row.get("policy") + " " + row.get("setting") + " " + row.get("answers"))).containsExactly(
+                "merged one_thread 2", "merged q8_0_cache 1", "merged all 3", "model one_thread 2", "model q8_0_cache 1", "model all 3");
+        for (Map<String, Object> count : List.of(counts.get(2), counts.get(5))) {
+            long parted = result.json().stream().filter(row -> row.containsKey("first_difference") && row.get("policy").equals(count.get("policy"))).count();
+            assertThat((long) count.get("identical") + parted).isEqualTo(3);
+            assertThat((long) count.get("accepted")).isPositive();
+            assertThat((double) count.get("largest_margin")).isLessThan(0.5);
+        }
     }
 
     @Test
