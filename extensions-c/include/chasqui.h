@@ -7,6 +7,7 @@
 //   chasqui_rpc.h       devices of other machines, and the server for them
 //   chasqui_model.h     models, their vocabulary and metadata
 //   chasqui_context.h   contexts: decode, sequences, logits, cancel
+//   chasqui_kv.h        sparse attention
 //   chasqui_state.h     saved sequences and contexts
 //   chasqui_sampler.h   sampler chains and grammars
 //   chasqui_batch.h     steps of many sequences in one pass
@@ -30,6 +31,7 @@
 #include "chasqui_rpc.h"
 #include "chasqui_model.h"
 #include "chasqui_context.h"
+#include "chasqui_kv.h"
 #include "chasqui_state.h"
 #include "chasqui_sampler.h"
 #include "chasqui_batch.h"

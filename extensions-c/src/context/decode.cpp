@@ -70,6 +70,7 @@ static int32_t decode_locally(chq_context * context, const llama_batch & batch) 
     constexpr int32_t FEW = 32; // rows whose threads mostly wait for each other; more share out their work
     const auto threads_for = [&](int32_t wanted) { return batch.n_tokens <= FEW ? std::min(wanted, context->crowd.threads()) : wanted; };
     llama_set_n_threads(context->llama, threads_for(context->n_threads), threads_for(context->n_threads_batch));
+    const context_sparse::decoding sparse(context->sparse, context->pool.get(), context->pool_batch.get(), batch.n_tokens == 1 && batch.token);
     if (batch.n_tokens != 1) {
         return llama_decode(context->llama, batch);
     }
@@ -155,6 +156,7 @@ chq_status decode_tokens(chq_context * context, int32_t seq_id, const int32_t * 
     const bool all = output == CHQ_OUTPUT_ALL || context->embeddings;
     const int32_t begin = next_position(context, seq_id);
     context->batch_seq_id = seq_id;
+    context->sparse.in_prompt = n_tokens > 1;
 
     int32_t done = 0;
     while (done < n_tokens) {

@@ -141,6 +141,7 @@ chq_status chq_seq_copy(struct chq_context * context, int32_t src, int32_t dst) 
             share_cells(context, src, dst);
         } else {
             context->needs_update = true;
+            context->sparse.forget();
         }
         return CHQ_STATUS_OK;
     });
@@ -186,6 +187,7 @@ chq_status chq_seq_shift(struct chq_context * context, int32_t seq_id, int32_t p
             }
         }
         context->needs_update = true;
+        context->sparse.forget();
         const int32_t n_span_before = last - first;
         const int32_t n_span_after  = llama_memory_seq_pos_max(memory, seq_id) - llama_memory_seq_pos_min(memory, seq_id);
         context->n_holes[seq_id] = std::max(0, context->n_holes[seq_id] + n_span_after - n_span_before);

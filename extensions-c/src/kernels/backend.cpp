@@ -9,6 +9,7 @@
 #include "guest.h"
 #include "offer.h"
 #include "product.h"
+#include "sparse_attention.h"
 
 #include "ggml-backend-impl.h"
 #include "ggml-impl.h"
@@ -194,6 +195,9 @@ static void * registration_function(ggml_backend_reg_t, const char * name) {
     }
     if (strcmp(name, "chasqui_kernels_reduce") == 0) {
         return (void *) reduce_on;
+    }
+    if (strcmp(name, "chasqui_kernels_sparse") == 0) {
+        return has_seat() ? (void *) sparse_functions() : nullptr;
     }
     if (strcmp(name, "chasqui_kernels_bytes_packed") == 0) {
         return (void *) bytes_packed;

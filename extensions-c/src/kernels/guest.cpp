@@ -3,6 +3,7 @@
 #include "attention.h"
 #include "offer.h"
 #include "product.h"
+#include "sparse_attention.h"
 #include "traits.h" // ggml-cpu's own
 
 #include <cstring>
@@ -24,6 +25,7 @@ namespace {
 void (*cpu_barrier)(ggml_threadpool *);
 void (*cpu_chunk_set)(ggml_threadpool *, int);
 int  (*cpu_chunk_add)(ggml_threadpool *, int);
+cpu_attention cpu_attends;
 
 struct guest : ggml::cpu::extra_buffer_type, ggml::cpu::tensor_traits {
     bool supports_op(ggml_backend_dev_t, const ggml_tensor * op) override {
@@ -31,14 +33,14 @@ struct guest : ggml::cpu::extra_buffer_type, ggml::cpu::tensor_traits {
     }
 
     ggml::cpu::tensor_traits * get_tensor_traits(const ggml_tensor * op) override {
-        if (is_attention(op)) {
+        if (is_attention(op) || is_sparse_attention(op) || is_key_write(op)) {
             return this;
         }
         return op->src[0] && is_packed(op->src[0]) && is_product(op) ? this : nullptr;
     }
 
     bool work_size(int threads, const ggml_tensor * op, size_t & size) override {
-        if (is_attention(op)) {
+        if (!is_product(op)) {
             return false; // what ggml's own needs, which may be the one that computes
         }
         size = scratch_bytes(best_kernels(), op, threads);
@@ -46,7 +48,17 @@ struct guest : ggml::cpu::extra_buffer_type, ggml::cpu::tensor_traits {
     }
 
     bool compute_forward(ggml_compute_params * params, ggml_tensor * op) override {
-        if (is_attention(op)) {
+        if (is_key_write(op)) {
+            note_key_write(params, op);
+            return false;
+        }
+        if (op->op == GGML_OP_FLASH_ATTN_EXT) {
+            if (is_sparse_attention(op) && attend_sparsely(cpu_attends, params, op)) {
+                return true;
+            }
+            if (!is_attention(op)) {
+                return false;
+            }
             const ggml_tensor * q = op->src[0];
             const bool shared_out = q->ne[1] * q->ne[2] >= params->nth; // a row for each thread; ggml's can share out the keys as well
             if (!shared_out || !attends_on(params->threadpool, q->ne[1])) {
@@ -97,8 +109,9 @@ bool join_cpu_backend(ggml_backend_buffer_type_t type) {
     cpu_barrier   = (void (*)(ggml_threadpool *)) dlsym(library, "ggml_barrier");
     cpu_chunk_set = (void (*)(ggml_threadpool *, int)) dlsym(library, "ggml_threadpool_chunk_set");
     cpu_chunk_add = (int (*)(ggml_threadpool *, int)) dlsym(library, "ggml_threadpool_chunk_add");
+    cpu_attends   = { (void (*)(const ggml_compute_params *, ggml_tensor *)) dlsym(library, "ggml_compute_forward_flash_attn_ext"), cpu_barrier };
     dlclose(library); // it stays loaded, the backend is in use
-    if (!list || !cpu_barrier || !cpu_chunk_set || !cpu_chunk_add) {
+    if (!list || !cpu_barrier || !cpu_chunk_set || !cpu_chunk_add || !cpu_attends.compute) {
         return false;
     }
     list().push_back(type);

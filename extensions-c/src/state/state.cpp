@@ -203,6 +203,7 @@ public:
     // Whether the sequence is as it was; if not, it is empty.
     bool operator()() {
         llama_memory_seq_rm(context_->memory, seq_id_, -1, -1);
+        context_->sparse.forget();
         const bool undone = before_.empty() || llama_state_seq_set_data_ext(
             context_->llama, before_.data(), before_.size(), seq_id_, LLAMA_STATE_SEQ_FLAGS_NONE) == before_.size();
         if (!undone) {
@@ -296,6 +297,7 @@ chq_status chq_seq_restore(
         // What only llama.cpp can find out, e.g. that there are too few cells, it finds out after emptying the sequence.
         undo undo_restore(context, seq_id);
         const uint8_t * body = data + head_bytes(h);
+        context->sparse.forget();
         if (llama_state_seq_set_data_ext(context->llama, body + logits_bytes(h), h.n_payload, seq_id, LLAMA_STATE_SEQ_FLAGS_NONE) != h.n_payload) {
             const std::string reason = captured_errors();
             const bool undone = undo_restore();
@@ -362,6 +364,7 @@ chq_status chq_context_restore(struct chq_context * context, const uint8_t * dat
         }
         update_memory(context);
         forget_rows(context);
+        context->sparse.forget();
         const size_t n_read = llama_state_set_data(context->llama, data + head_bytes(h) + logits_bytes(h), h.n_payload);
         if (n_read != h.n_payload) {
             const std::string reason = captured_errors();

@@ -136,6 +136,7 @@ chq_status chq_seq_take(struct chq_context * context, int32_t slot, int32_t seq_
         llama_memory_seq_rm(context->memory, seq_id, -1, -1);
         context->n_holes[seq_id] = 0;
         unshare_cells(context, seq_id);
+        context->sparse.forget();
         if (llama_state_seq_set_data_ext(context->llama, held.host.data(), held.host.size(), seq_id, ON_DEVICE) != held.host.size()) {
             llama_memory_seq_rm(context->memory, seq_id, -1, -1);
             fail(CHQ_STATUS_COMPUTE, "the state in slot %d cannot be restored, and the sequence is empty now: %s", slot, captured_errors());

@@ -1,0 +1,61 @@
+// Sparse attention: while tokens are generated one by one, each attends to a part of what the KV cache holds.
+//
+// Always to the first tokens (sinks) and the last ones (the window); of the others to those that the token's queries want most, as far as an
+// estimate tells. The answer is another one than without, by how much depends on the text and on the share of tokens. Nothing leaves the
+// cache: prompts are computed with full attention, and sparse attention can begin and end at any token.
+#pragma once
+
+#include "chasqui_context.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// By what cells are chosen.
+enum chq_sparse_selector {
+    CHQ_SPARSE_SKETCH = 0, // tokens, by a sketch of every key in two bits a channel
+    CHQ_SPARSE_EXACT  = 1, // tokens, by their keys: what the sketch could be at best; slow
+    CHQ_SPARSE_BOX    = 2, // chunks of 32, by the bounds of their keys (Quest)
+    CHQ_SPARSE_LEOAM  = 3, // chunks of growing fineness, by the bounds of their keys (LeoAM)
+    CHQ_SPARSE_HISA   = 4, // tokens by their keys, within the chunks of the best mean keys (HISA)
+    CHQ_SPARSE_FASA   = 5, // tokens, by the channels that matter most to each head (FASA)
+    CHQ_SPARSE_RANDOM = 6, // chunks of 32 at random: a control
+    CHQ_SPARSE_WINDOW = 7, // the latest tokens: a control
+};
+
+struct chq_sparse_params {
+    enum chq_sparse_selector selector;
+    float    share;        // of the visible tokens that are chosen beside sinks and window, (0, 1]
+    float    max_share;    // >= share: as many as leave out no more than `missing`, between both
+    float    missing;      // share of the attention that may be left out, by the estimate, [0, 1); 0 = always max_share
+    int32_t  sinks;        // >= 0
+    int32_t  window;       // >= 1
+    int32_t  dense_layers; // first layers with full attention
+    int32_t  refresh;      // steps that a choice is used for, 1..64
+    int32_t  layers;       // layers that share a choice, >= 1
+    bool     always;       // also where full attention is measured to be faster
+    uint64_t seed;         // of CHQ_SPARSE_RANDOM
+};
+
+CHQ_API struct chq_sparse_params chq_sparse_default_params(void);
+
+// From now on tokens that are decoded one at a time attend sparsely; NULL = to everything, from the next token on. Where there are no more tokens than
+// would be chosen they do as well. CHQ_STATUS_UNSUPPORTED where Chasqui's kernels have no seat in the CPU backend, or the KV cache is not on the CPU.
+CHQ_API chq_status chq_context_set_sparse(struct chq_context * context, const struct chq_sparse_params * params);
+
+struct chq_sparse_stats {
+    int64_t steps;          // tokens decoded one at a time
+    int64_t sparse_steps;   // of these, those that attended sparsely in some layer
+    double  cells;          // share of the visible cells that they attended to in these layers, mean; 1 if there were none
+    double  missing;        // share of the attention that was left out, as the selector estimates it, mean; negative if it does not
+    double  dense_seconds;  // attention of the steps that measured both ways
+    double  sparse_seconds;
+    int64_t sketch_bytes;   // that are kept of keys
+};
+
+// Since the last chq_context_set_sparse.
+CHQ_API chq_status chq_context_sparse_stats(struct chq_context * context, struct chq_sparse_stats * out);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,72 @@
+// The choice of cells for one layer and one token, made by a team of threads.
+//
+// Scores of all heads become probabilities over all that is visible, with the exact scores of the cells that are attended to anyway. The probabilities
+// of a cell are summed up over the heads, and the cells of the largest sums are chosen, the same ones for all heads.
+#pragma once
+
+#include "sparse/choice.h"
+#include "sparse/scores.h"
+
+#include <memory>
+#include <vector>
+
+namespace chq::sparse {
+
+struct team {
+    int    index = 0;
+    int    count = 1;
+    void * pool  = nullptr;
+    void (*barrier)(void * pool) = nullptr;
+
+    void wait() const {
+        if (count > 1) {
+            barrier(pool);
+        }
+    }
+};
+
+struct chosen {
+    std::vector<int32_t> cells;        // ascending
+    double               missing = -1; // share of the probability that is neither chosen nor always there, by the scores; negative = unknown
+};
+
+class chooser {
+public:
+    // Makes room, of cells that are always there for n_always. One thread calls it while no other is inside.
+    bool fits(int query_heads, int d, int64_t n_cells, int64_t n_always, int threads) const;
+    void grow(int query_heads, int d, int64_t n_cells, int64_t n_always, int threads);
+
+    // What is new in the cache goes into the digest. As for the other calls below, every thread of the team makes it with the same arguments.
+    static void learn(const team & by, const lanes & loops, const keys & all, digest & known, const plan & cells);
+
+    // q: [key heads * group] rows of d, as they come; scale: of products. turn: a number that differs from choice to choice.
+    // The result is there for the first thread when it returns, for the others after the next barrier.
+    void choose(const team & by, const lanes & loops, const policy & how, const keys & all, const digest & known, const plan & cells,
+        const float * const * q, int group, float scale, uint64_t turn, chosen & out);
+
+    // Cells that a policy lets choose at most.
+    static int64_t most_of(const policy & how, const plan & cells);
+
+private:
+    // Of a thread; the others read it after a barrier.
+    struct alignas(128) share {
+        std::vector<float>   q;       // [query heads, d], scaled
+        std::vector<float>   most;    // of each query head
+        std::vector<float>   sum;     // of exp(score - most), candidates and cells that are always there
+        std::vector<float>   anyway;  // scores of the latter, [query heads, cells of this thread]
+        tally                totals;
+        std::vector<int32_t> above;
+        std::vector<int32_t> within;
+    };
+
+    int64_t n_cells_  = 0;
+    int64_t n_always_ = 0;
+    int     heads_    = 0;
+    int     d_        = 0;
+    std::vector<std::unique_ptr<share>> shares_;
+    std::vector<float> scores_; // [query heads, cells], then exp(score - most)
+    std::vector<float> totals_; // of each cell, negative where it is no candidate
+    cut                cut_;
+};
+
+} // namespace chq::sparse

@@ -1,0 +1,27 @@
+// How much each query head seems to want each cell, by the different selectors.
+#pragma once
+
+#include "sparse/keys.h"
+#include "sparse/plan.h"
+#include "sparse/policy.h"
+
+namespace chq::sparse {
+
+// The queries of one token, already scaled: query heads [h * group, (h + 1) * group) share key head h.
+struct queries {
+    const float * rows  = nullptr; // [key heads * group, d]
+    int           group = 0;
+};
+
+// What a selector wants to know of keys.
+digest::kind digest_of(selector by);
+
+// Whether the scores of some cells depend on those of others, so that one thread has to compute all of them.
+bool is_global(selector by);
+
+// scores[head * stride + cell] = about q . key, for the cells of the chunks [begin, end); what is written for others than candidates does not matter.
+// n_wanted: cells that will be chosen. begin and end are those of the plan for selectors that are global.
+void score(selector by, const lanes & loops, const keys & all, const digest & known, const plan & cells, const queries & q, int64_t begin, int64_t end,
+    int64_t n_wanted, float * scores, size_t stride);
+
+} // namespace chq::sparse
