@@ -63,7 +63,7 @@ enum chq_output {
 
 // Appends n_tokens to a sequence, in steps of n_batch. The cells left are checked first: CHQ_STATUS_CONTEXT_FULL leaves everything as it was.
 // *n_done (may be NULL) = tokens of this call that are in the KV cache when it returns; after CHQ_STATUS_CANCELLED and CHQ_STATUS_COMPUTE
-// it may be less than n_tokens, and the sequence is usable from there.
+// it may be less than n_tokens, and the sequence is usable from there. While the call runs, those of the steps that are done.
 CHQ_API chq_status chq_decode(
         struct chq_context * context,
         int32_t              seq_id,

@@ -183,6 +183,9 @@ chq_status decode_tokens(chq_context * context, int32_t seq_id, const int32_t * 
         if (code == 0) {
             context->retired_pools.clear(); // it has computed with the new ones
             done += n;
+            if (n_done) {
+                *n_done = done; // another thread may look how far it has come
+            }
             continue;
         }
         if (code == 1) {

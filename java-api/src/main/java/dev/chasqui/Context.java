@@ -48,6 +48,9 @@ public final class Context implements AutoCloseable {
     private int nextCell;
     private final Object cancelLock = new Object();
     private volatile boolean cancelRequested;
+    /// Tokens of the prompt that is being computed, and of its stretches that are done; guarded by `cancelLock`.
+    private int prefillTotal;
+    private int prefillDone;
 
     // Reused by every call, so that the token loop allocates nothing.
     private final Arena scratch = Arena.ofShared();
@@ -244,6 +247,16 @@ public final class Context implements AutoCloseable {
         }
     }
 
+    /// How far the prompt has come that another thread computes here. Safe from any thread.
+    public PrefillProgress prefill() {
+        synchronized (cancelLock) {
+            if (prefillTotal == 0) {
+                return PrefillProgress.NONE;
+            }
+            return new PrefillProgress(Math.min(prefillDone + count.get(ValueLayout.JAVA_INT, 0), prefillTotal), prefillTotal);
+        }
+    }
+
     /// Saves all open sequences to one file, cells that they share only once. What is there afterwards, whatever happens, is either the old
     /// file or the new one, whole.
     ///
@@ -381,6 +394,27 @@ public final class Context implements AutoCloseable {
         } catch (Throwable e) {
             exclusive.exit();
             throw e;
+        }
+    }
+
+    void prefillBegins(int tokens) {
+        synchronized (cancelLock) {
+            count.set(ValueLayout.JAVA_INT, 0, 0);
+            prefillDone = 0;
+            prefillTotal = tokens;
+        }
+    }
+
+    void prefilled(int tokens) {
+        synchronized (cancelLock) {
+            count.set(ValueLayout.JAVA_INT, 0, 0);
+            prefillDone += tokens;
+        }
+    }
+
+    void prefillEnds() {
+        synchronized (cancelLock) {
+            prefillTotal = 0;
         }
     }
 

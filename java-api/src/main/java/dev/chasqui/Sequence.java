@@ -893,6 +893,19 @@ public final class Sequence implements AutoCloseable {
     /// Computes `tokens[decoded, end)`. If that is refused the text is cut back to `keep` tokens, if it is interrupted to those
     /// that the KV cache holds.
     private void compute(MemorySegment address, int end, int output, int keep) {
+        if (end - decoded <= 1) {
+            computeParts(address, end, output, keep);
+            return;
+        }
+        context.prefillBegins(end - decoded);
+        try {
+            computeParts(address, end, output, keep);
+        } finally {
+            context.prefillEnds();
+        }
+    }
+
+    private void computeParts(MemorySegment address, int end, int output, int keep) {
         if (spans.isEmpty()) {
             computeTokens(address, end, output, keep);
             return;
@@ -934,6 +947,7 @@ public final class Sequence implements AutoCloseable {
             throw failure;
         }
         decodedUpTo(span.end());
+        context.prefilled(rows.count());
         if (output != CHQ_OUTPUT_NONE()) {
             context.logitsOwner(this);
         }
@@ -961,6 +975,7 @@ public final class Sequence implements AutoCloseable {
                 } while (status == CHQ_STATUS_CONTEXT_FULL() && context.kept().dropOne(address));
                 if (status == CHQ_STATUS_OK()) {
                     context.measured(n, System.nanoTime() - start);
+                    context.prefilled(n);
                 }
             }
         }

@@ -1,0 +1,7 @@
+package dev.chasqui.examples.swingchat.conversation;
+
+/// Who says a message.
+public enum Role {
+    USER,
+    ASSISTANT
+}

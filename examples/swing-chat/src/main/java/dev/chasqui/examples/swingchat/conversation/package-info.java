@@ -1,0 +1,4 @@
+@NullMarked
+package dev.chasqui.examples.swingchat.conversation;
+
+import org.jspecify.annotations.NullMarked;

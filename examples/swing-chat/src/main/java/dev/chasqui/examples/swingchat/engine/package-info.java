@@ -1,0 +1,4 @@
+@NullMarked
+package dev.chasqui.examples.swingchat.engine;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.chasqui.examples.swingchat.markdown;
+
+import org.jspecify.annotations.NullMarked;

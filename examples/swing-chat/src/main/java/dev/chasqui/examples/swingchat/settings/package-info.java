@@ -1,0 +1,4 @@
+@NullMarked
+package dev.chasqui.examples.swingchat.settings;
+
+import org.jspecify.annotations.NullMarked;

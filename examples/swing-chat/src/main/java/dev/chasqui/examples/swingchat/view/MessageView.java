@@ -1,0 +1,143 @@
+package dev.chasqui.examples.swingchat.view;
+
+import dev.chasqui.FinishReason;
+import dev.chasqui.examples.swingchat.app.ChatController;
+import dev.chasqui.examples.swingchat.conversation.AnswerFacts;
+import dev.chasqui.examples.swingchat.conversation.Message;
+import java.awt.BorderLayout;
+import java.awt.FlowLayout;
+import java.awt.Graphics;
+import java.awt.Graphics2D;
+import java.awt.RenderingHints;
+import java.util.List;
+import javax.swing.BorderFactory;
+import javax.swing.JButton;
+import javax.swing.JLabel;
+import javax.swing.JPanel;
+import javax.swing.JTextArea;
+
+/// One message that is complete: what is said, its pictures, and what can be done with it.
+final class MessageView extends JPanel {
+
+    private final boolean user;
+
+    /// @param isLast whether nothing follows it
+    MessageView(Message message, ChatController controller, boolean isLast) {
+        super(new ColumnLayout(6));
+        this.user = message.isUser();
+        setOpaque(false);
+        setBorder(user ? BorderFactory.createEmptyBorder(12, 16, 8, 16) : BorderFactory.createEmptyBorder(4, 16, 4, 16));
+        getAccessibleContext().setAccessibleName(user ? "Your message" : "Answer");
+        if (!message.pictures().isEmpty()) {
+            add(new PictureRow(message.pictures(), controller));
+        }
+        if (!message.reasoning().isEmpty()) {
+            add(new ReasoningView(message.reasoning(), false));
+        }
+        MarkdownView text = new MarkdownView();
+        JTextArea plain = new JTextArea(message.text());
+        if (user) {
+            plain.setEditable(false);
+            plain.setOpaque(false);
+            plain.setLineWrap(true);
+            plain.setWrapStyleWord(true);
+            plain.setBorder(null);
+            plain.getAccessibleContext().setAccessibleName("Text");
+            if (!message.text().isEmpty()) {
+                add(plain);
+            }
+        } else {
+            text.show(message.text());
+            add(text);
+        }
+        add(actions(message, controller, isLast));
+    }
+
+    private JPanel actions(Message message, ChatController controller, boolean isLast) {
+        JPanel left = new JPanel(new FlowLayout(FlowLayout.LEFT, 0, 0));
+        left.setOpaque(false);
+        JButton[] copy = new JButton[1];
+        copy[0] = Buttons.icon(Glyph.COPY, user ? "Copy message" : "Copy answer", () -> Clipboard.copy(message.text(), copy[0]));
+        left.add(copy[0]);
+        if (user) {
+            left.add(Buttons.icon(Glyph.EDIT, "Edit message", () -> edit(message, controller)));
+            if (isLast) {
+                left.add(Buttons.icon(Glyph.AGAIN, "Answer this message", () -> controller.regenerate(message)));
+            }
+        } else {
+            left.add(Buttons.icon(Glyph.AGAIN, "Answer again", () -> controller.regenerate(message)));
+            left.add(Buttons.icon(Glyph.BRANCH, "Go on from here in a new conversation", () -> controller.branch(message)));
+        }
+        List<Message> versions = controller.shown().versions(message);
+        if (versions.size() > 1) {
+            int index = versions.indexOf(message);
+            JButton previous = Buttons.icon(Glyph.PREVIOUS, "Earlier version", () -> controller.showVersion(message, -1));
+            JButton next = Buttons.icon(Glyph.NEXT, "Later version", () -> controller.showVersion(message, 1));
+            previous.setEnabled(index > 0);
+            next.setEnabled(index < versions.size() - 1);
+            left.add(previous);
+            left.add(faint(index + 1 + " of " + versions.size()));
+            left.add(next);
+        }
+        JPanel row = new JPanel(new BorderLayout());
+        row.setOpaque(false);
+        row.add(left, BorderLayout.WEST);
+        AnswerFacts facts = message.facts();
+        if (facts != null) {
+            row.add(faint(describe(facts)), BorderLayout.EAST);
+        }
+        return row;
+    }
+
+    /// Changes the message in place of its text.
+    private void edit(Message message, ChatController controller) {
+        removeAll();
+        JTextArea editor = new JTextArea(message.text());
+        editor.setLineWrap(true);
+        editor.setWrapStyleWord(true);
+        editor.setBorder(BorderFactory.createCompoundBorder(BorderFactory.createLineBorder(Colors.accent()), BorderFactory.createEmptyBorder(6, 8, 6, 8)));
+        editor.getAccessibleContext().setAccessibleName("New text of the message");
+        JPanel buttons = new JPanel(new FlowLayout(FlowLayout.RIGHT, 6, 0));
+        buttons.setOpaque(false);
+        buttons.add(Buttons.text("Cancel", () -> {
+            Transcript transcript = (Transcript) javax.swing.SwingUtilities.getAncestorOfClass(Transcript.class, this);
+            transcript.rebuild();
+        }));
+        buttons.add(Buttons.text("Send as a new version", () -> controller.edit(message, editor.getText())));
+        add(editor);
+        add(buttons);
+        revalidate();
+        repaint();
+        editor.requestFocusInWindow();
+    }
+
+    private static String describe(AnswerFacts facts) {
+        String end = switch (facts.finish()) {
+            case CANCELLED -> "stopped";
+            case LENGTH -> "cut off at the limit of the settings";
+            case CONTEXT_FULL -> "cut off, the memory is full";
+            default -> "";
+        };
+        String model = facts.model();
+        return end.isEmpty() ? model : facts.finish() == FinishReason.CANCELLED ? model + " · " + end : end;
+    }
+
+    private static JLabel faint(String text) {
+        JLabel label = new JLabel(text);
+        label.setForeground(Colors.faint());
+        label.putClientProperty("FlatLaf.styleClass", "small");
+        return label;
+    }
+
+    @Override
+    protected void paintComponent(Graphics graphics) {
+        super.paintComponent(graphics);
+        if (user) {
+            Graphics2D pen = (Graphics2D) graphics.create();
+            pen.setRenderingHint(RenderingHints.KEY_ANTIALIASING, RenderingHints.VALUE_ANTIALIAS_ON);
+            pen.setColor(Colors.bubble());
+            pen.fillRoundRect(0, 0, getWidth(), getHeight(), 18, 18);
+            pen.dispose();
+        }
+    }
+}

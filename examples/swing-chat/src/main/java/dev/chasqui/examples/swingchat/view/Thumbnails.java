@@ -1,0 +1,24 @@
+package dev.chasqui.examples.swingchat.view;
+
+import java.awt.Graphics2D;
+import java.awt.RenderingHints;
+import java.awt.image.BufferedImage;
+
+/// Makes pictures small.
+final class Thumbnails {
+
+    private Thumbnails() {}
+
+    /// A copy that is at most so wide and high.
+    static BufferedImage of(BufferedImage image, int size) {
+        double scale = Math.min((double) size / image.getWidth(), (double) size / image.getHeight());
+        int width = Math.max(1, (int) (image.getWidth() * scale));
+        int height = Math.max(1, (int) (image.getHeight() * scale));
+        BufferedImage small = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
+        Graphics2D pen = small.createGraphics();
+        pen.setRenderingHint(RenderingHints.KEY_INTERPOLATION, RenderingHints.VALUE_INTERPOLATION_BILINEAR);
+        pen.drawImage(image, 0, 0, width, height, null);
+        pen.dispose();
+        return small;
+    }
+}

@@ -1,0 +1,193 @@
+package dev.chasqui.examples.swingchat.view;
+
+import dev.chasqui.examples.swingchat.app.ChatController;
+import dev.chasqui.examples.swingchat.app.RunningAnswer;
+import dev.chasqui.examples.swingchat.conversation.Message;
+import java.awt.Dimension;
+import java.awt.Rectangle;
+import java.awt.event.ComponentAdapter;
+import java.awt.event.ComponentEvent;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import javax.swing.BorderFactory;
+import javax.swing.JPanel;
+import javax.swing.JScrollBar;
+import javax.swing.JScrollPane;
+import javax.swing.Scrollable;
+import org.jspecify.annotations.Nullable;
+
+/// The messages of a conversation, and the answer that is being written. It follows the answer as long as its end is in sight.
+final class Transcript extends JScrollPane {
+
+    private static final int READING_WIDTH = 820;
+    private static final int NEAR_END = 60;
+    /// Messages that are shown at first; making more of them takes longer than anybody should wait.
+    private static final int SHOWN = 30;
+
+    /// What a view was made of.
+    private record Entry(Message message, int versions, boolean isLast) { }
+
+    private final transient ChatController controller;
+    private final Column column = new Column();
+    private final transient List<Entry> entries = new ArrayList<>();
+    private String conversation = "";
+    /// Index of the first message that is shown.
+    private int first;
+    private @Nullable AnswerView answer;
+    private transient @Nullable RunningAnswer running;
+
+    Transcript(ChatController controller) {
+        this.controller = controller;
+        setViewportView(column);
+        setBorder(null);
+        setHorizontalScrollBarPolicy(HORIZONTAL_SCROLLBAR_NEVER);
+        getVerticalScrollBar().setUnitIncrement(24);
+        getAccessibleContext().setAccessibleName("Conversation");
+        getViewport().addComponentListener(new ComponentAdapter() {
+            @Override
+            public void componentResized(ComponentEvent event) {
+                column.revalidate();
+            }
+        });
+        refresh();
+    }
+
+    /// Shows the messages as they are now. Views of messages that are the same stay.
+    void refresh() {
+        boolean other = !conversation.equals(controller.shown().id());
+        boolean follow = other || isNearEnd();
+        if (other) {
+            conversation = controller.shown().id();
+            first = Math.max(0, controller.shown().path().size() - SHOWN);
+            clear();
+        }
+        removeAnswer();
+        List<Message> path = controller.shown().path();
+        first = Math.min(first, Math.max(0, path.size() - 1));
+        List<Message> visible = path.subList(first, path.size());
+        List<Entry> wanted = new ArrayList<>();
+        for (Message message : visible) {
+            wanted.add(new Entry(message, controller.shown().versions(message).size(), message == path.getLast()));
+        }
+        int same = 0;
+        while (same < wanted.size() && same < entries.size() && wanted.get(same).equals(entries.get(same))) {
+            same++;
+        }
+        if (same == 0) {
+            clear();
+            if (first > 0) {
+                column.add(Buttons.text("Show earlier messages", this::showMore));
+            }
+        }
+        while (entries.size() > same) {
+            entries.removeLast();
+            column.remove(column.getComponentCount() - 1);
+        }
+        for (Entry entry : wanted.subList(same, wanted.size())) {
+            entries.add(entry);
+            column.add(new MessageView(entry.message(), controller, entry.isLast()));
+        }
+        Optional<RunningAnswer> now = controller.runningHere();
+        running = now.orElse(null);
+        answer = now.map(AnswerView::new).orElse(null);
+        if (answer != null) {
+            column.add(answer);
+        }
+        settle(follow);
+    }
+
+    /// Shows what the answer has that is new.
+    void answerGrew() {
+        if (answer == null || controller.runningHere().orElse(null) != running) {
+            return;
+        }
+        boolean follow = isNearEnd();
+        answer.refresh();
+        settle(follow);
+    }
+
+    /// Makes every view anew, e.g. in other colours.
+    void rebuild() {
+        clear();
+        refresh();
+    }
+
+    private void showMore() {
+        first = Math.max(0, first - SHOWN);
+        rebuild();
+    }
+
+    private void clear() {
+        removeAnswer();
+        entries.clear();
+        column.removeAll();
+    }
+
+    private void removeAnswer() {
+        if (answer != null) {
+            column.remove(answer);
+            answer = null;
+        }
+    }
+
+    private boolean isNearEnd() {
+        JScrollBar bar = getVerticalScrollBar();
+        return bar.getValue() + bar.getVisibleAmount() >= bar.getMaximum() - NEAR_END;
+    }
+
+    private void settle(boolean follow) {
+        column.revalidate();
+        column.repaint();
+        if (follow) {
+            validate();
+            JScrollBar bar = getVerticalScrollBar();
+            bar.setValue(bar.getMaximum());
+        }
+    }
+
+    private static final class Column extends JPanel implements Scrollable {
+
+        Column() {
+            super(new ColumnLayout(14, READING_WIDTH));
+            setBorder(BorderFactory.createEmptyBorder(20, 24, 24, 24));
+        }
+
+        @Override
+        public void updateUI() {
+            super.updateUI();
+            setBackground(Colors.background());
+        }
+
+        @Override
+        public Dimension getPreferredSize() {
+            int width = getParent() == null || getParent().getWidth() == 0 ? READING_WIDTH : getParent().getWidth();
+            return new Dimension(width, ColumnLayout.heightFor(this, width));
+        }
+
+        @Override
+        public Dimension getPreferredScrollableViewportSize() {
+            return getPreferredSize();
+        }
+
+        @Override
+        public int getScrollableUnitIncrement(Rectangle visible, int orientation, int direction) {
+            return 24;
+        }
+
+        @Override
+        public int getScrollableBlockIncrement(Rectangle visible, int orientation, int direction) {
+            return Math.max(24, visible.height - 48);
+        }
+
+        @Override
+        public boolean getScrollableTracksViewportWidth() {
+            return true;
+        }
+
+        @Override
+        public boolean getScrollableTracksViewportHeight() {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,48 @@
+package dev.chasqui;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+/// How far a prompt has come, as another thread sees it.
+@Tag("model")
+class PrefillProgressTest {
+
+    private static final int BATCH = 32;
+    private static final int LENGTH = 800;
+
+    @Test
+    void aPromptIsSeenToGrowByBatches() throws InterruptedException {
+        Model model = TestModels.smollm2();
+        int[] prompt = Arrays.copyOf(model.vocabulary().tokenize("The river flows from the mountains to the sea. ".repeat(200)), LENGTH);
+        try (Context context = model.newContext(ContextOptions.defaults().withContextSize(1024).withBatchSize(BATCH))) {
+            assertThat(context.prefill()).isEqualTo(PrefillProgress.NONE);
+            Sequence sequence = context.newSequence();
+            Thread computing = Thread.ofPlatform().start(() -> sequence.set(prompt));
+            List<PrefillProgress> seen = new ArrayList<>();
+            while (computing.isAlive()) {
+                PrefillProgress now = context.prefill();
+                if (now.total() > 0 && (seen.isEmpty() || !seen.getLast().equals(now))) {
+                    seen.add(now);
+                }
+                Thread.onSpinWait();
+            }
+            computing.join();
+
+            assertThat(seen).hasSizeGreaterThan(5).isSortedAccordingTo((a, b) -> Integer.compare(a.done(), b.done()))
+                    .allSatisfy(progress -> {
+                        assertThat(progress.total()).isEqualTo(LENGTH);
+                        assertThat(progress.done() % BATCH).isZero();
+                    });
+            assertThat(context.prefill()).isEqualTo(PrefillProgress.NONE);
+
+            sequence.rewind(LENGTH - 5);
+            sequence.append(1, 2, 3);
+            assertThat(context.prefill()).as("nothing is left of short ones").isEqualTo(PrefillProgress.NONE);
+        }
+    }
+}
