@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.VarHandle;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
@@ -31,6 +32,7 @@ public final class Context implements AutoCloseable {
 
     private static final int PIECE_BYTES = 512;
     private static final int MEASURED_TOKENS = 32;
+    private static final VarHandle WATCHED = ValueLayout.JAVA_INT.varHandle();
 
     private final Model model;
     private final NativeOwner handle;
@@ -56,6 +58,9 @@ public final class Context implements AutoCloseable {
     private final MemorySegment pieceLength = scratch.allocate(ValueLayout.JAVA_LONG);
     private final MemorySegment count = scratch.allocate(ValueLayout.JAVA_INT);
     private final MemorySegment oneToken = scratch.allocate(ValueLayout.JAVA_INT);
+    /// How many tokens of the decode in progress are computed, written by it.
+    private final MemorySegment computed = scratch.allocate(ValueLayout.JAVA_INT);
+    private volatile int computing;
 
     /// The sequence whose logits the native side holds, if any.
     private @Nullable Sequence logitsOwner;
@@ -159,6 +164,16 @@ public final class Context implements AutoCloseable {
     /// Tokens of prompts computed per second here so far; 0 if there were none.
     public double prefillSpeed() {
         return measuredNanos == 0 ? 0 : measuredTokens * 1e9 / measuredNanos;
+    }
+
+    /// How far the prompt is that is being computed, of which a part is counted when it has gone through all layers; 0 of 0 at other times. Safe from any
+    /// thread, as for one that shows the progress to a person.
+    public PromptProgress promptProgress() {
+        synchronized (cancelLock) {
+            int total = computing;
+            return total == 0 || handle.isClosed() ? PromptProgress.NONE
+                    : new PromptProgress(Math.clamp((int) WATCHED.getOpaque(computed, 0L), 0, total), total);
+        }
     }
 
     /// A context of another model for the texts of this one, on as many threads. The caller closes it.
@@ -492,5 +507,21 @@ public final class Context implements AutoCloseable {
 
     MemorySegment oneToken() {
         return oneToken;
+    }
+
+    /// Where a decode writes how many of its tokens are computed.
+    MemorySegment computed() {
+        return computed;
+    }
+
+    /// Tells that so many tokens of a prompt are about to be computed.
+    void computes(int tokens) {
+        computed.set(ValueLayout.JAVA_INT, 0, 0);
+        computing = tokens;
+    }
+
+    /// Tells that they no longer are.
+    void hasComputed() {
+        computing = 0;
     }
 }

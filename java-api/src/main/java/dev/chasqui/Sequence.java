@@ -949,16 +949,21 @@ public final class Sequence implements AutoCloseable {
         if (n == 1) {
             context.oneToken().set(ValueLayout.JAVA_INT, 0, tokens[decoded]);
             do {
-                status = chq_decode(address, id, context.oneToken(), 1, output, context.count());
+                status = chq_decode(address, id, context.oneToken(), 1, output, context.computed());
             } while (status == CHQ_STATUS_CONTEXT_FULL() && context.kept().dropOne(address));
         } else {
             try (Arena arena = Arena.ofConfined()) {
                 MemorySegment batch = arena.allocate(ValueLayout.JAVA_INT, n);
                 MemorySegment.copy(tokens, decoded, batch, ValueLayout.JAVA_INT, 0, n);
                 long start = System.nanoTime();
-                do {
-                    status = chq_decode(address, id, batch, n, output, context.count());
-                } while (status == CHQ_STATUS_CONTEXT_FULL() && context.kept().dropOne(address));
+                context.computes(n);
+                try {
+                    do {
+                        status = chq_decode(address, id, batch, n, output, context.computed());
+                    } while (status == CHQ_STATUS_CONTEXT_FULL() && context.kept().dropOne(address));
+                } finally {
+                    context.hasComputed();
+                }
                 if (status == CHQ_STATUS_OK()) {
                     context.measured(n, System.nanoTime() - start);
                 }
@@ -980,7 +985,7 @@ public final class Sequence implements AutoCloseable {
         }
         RuntimeException failure = Status.failure(status);
         if (status == CHQ_STATUS_CANCELLED() || status == CHQ_STATUS_COMPUTE()) {
-            int done = context.count().get(ValueLayout.JAVA_INT, 0);
+            int done = context.computed().get(ValueLayout.JAVA_INT, 0);
             decodedUpTo(decoded + done);
             cut(decoded);
             return failure instanceof DecodeException ? new DecodeException(failure.getMessage(), done) : failure;
