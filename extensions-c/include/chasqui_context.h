@@ -61,9 +61,9 @@ enum chq_output {
     CHQ_OUTPUT_ALL  = 2, // of every token; n_tokens <= n_batch
 };
 
-// Appends n_tokens to a sequence, in steps of n_batch. The cells left are checked first: CHQ_STATUS_CONTEXT_FULL leaves everything as it was.
-// *n_done (may be NULL) = tokens of this call that are in the KV cache when it returns; after CHQ_STATUS_CANCELLED and CHQ_STATUS_COMPUTE
-// it may be less than n_tokens, and the sequence is usable from there. While the call runs, those of the steps that are done.
+// Appends n_tokens to a sequence, in steps of n_ubatch, with a GPU of n_batch. The cells left are checked first: CHQ_STATUS_CONTEXT_FULL leaves
+// everything as it was. *n_done (may be NULL) = tokens of this call that are in the KV cache, written after each step for whoever watches; after
+// CHQ_STATUS_CANCELLED and CHQ_STATUS_COMPUTE it may be less than n_tokens, and the sequence is usable from there.
 CHQ_API chq_status chq_decode(
         struct chq_context * context,
         int32_t              seq_id,

@@ -2,6 +2,7 @@
 #include "check.h"
 #include "tiny_gguf.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -71,6 +72,41 @@ TEST(same_logits_as_llama) {
     }
 }
 
+// A prompt goes to llama.cpp in parts of n_ubatch, which it would make itself; whoever watches sees them one by one.
+TEST(parts_change_nothing_and_are_counted) {
+    for (const char * arch : { "llama", "gemma2", "mamba" }) {
+        tiny_options options;
+        options.arch = arch;
+        tiny_model model(options);
+        tiny_context ours(model, [](llama_context_params & p) { p.n_ubatch = 32; });
+        llama_context_params params = small_params();
+        params.n_ubatch = 32;
+        raw_context raw(model, params);
+        const std::vector<int32_t> prompt = some_tokens(400);
+        int32_t n = 0;
+        std::atomic<bool> over { false };
+        std::vector<int32_t> seen;
+        std::thread watch([&] {
+            while (!over) {
+                const int32_t now = *(volatile int32_t *) &n;
+                if (seen.empty() || seen.back() != now) {
+                    seen.push_back(now);
+                }
+            }
+        });
+        const chq_status status = chq_decode(ours.context, 0, prompt.data(), 400, CHQ_OUTPUT_LAST, &n);
+        over = true;
+        watch.join();
+        CHECK_OK(status);
+        CHECK_EQ(n, 400);
+        for (const int32_t count : seen) {
+            CHECK(count == 400 || count % 32 == 0);
+        }
+        CHECK(std::is_sorted(seen.begin(), seen.end()));
+        CHECK(last_row(ours.context) == raw.decode(prompt, 0)); // to the bit
+    }
+}
+
 TEST(outputs) {
     tiny_model model;
     tiny_context context(model, [](llama_context_params & p) { p.n_batch = 32; p.n_ubatch = 16; });
@@ -97,7 +133,7 @@ TEST(outputs) {
     for (int i = 0; i < 300; ++i) {
         CHECK(std::fabs(data[i] - all[29 * 300 + i]) < 1e-2f * (1 + std::fabs(data[i]))); // F16 cache, other batch shapes
     }
-    // steps of n_batch, with the rows of the last one only
+    // in parts, with the rows of the last one only
     CHECK_OK(chq_decode(context.context, 0, prompt.data() + 30, 70, CHQ_OUTPUT_LAST, &n));
     CHECK_EQ(n, 70);
     CHECK_OK(chq_logits(context.context, &data, &n));

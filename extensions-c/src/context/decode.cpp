@@ -158,9 +158,11 @@ chq_status decode_tokens(chq_context * context, int32_t seq_id, const int32_t * 
     context->batch_seq_id = seq_id;
     context->sparse.in_prompt = n_tokens > 1;
 
+    // No more at a time than what goes through the layers at once, so that n_done can be watched. A GPU wants the next part before it is done with the last.
+    const int32_t n_part = all || context->model->offloads ? context->n_batch : std::min(context->n_batch, context->n_ubatch);
     int32_t done = 0;
     while (done < n_tokens) {
-        const int32_t n    = std::min(n_tokens - done, context->n_batch);
+        const int32_t n    = std::min(n_tokens - done, n_part);
         const bool    last = done + n == n_tokens;
         for (int32_t i = 0; i < n; ++i) {
             context->batch_pos[i] = begin + done + i;
@@ -184,7 +186,7 @@ chq_status decode_tokens(chq_context * context, int32_t seq_id, const int32_t * 
             context->retired_pools.clear(); // it has computed with the new ones
             done += n;
             if (n_done) {
-                *n_done = done; // another thread may look how far it has come
+                *n_done = done;
             }
             continue;
         }
@@ -197,15 +199,15 @@ chq_status decode_tokens(chq_context * context, int32_t seq_id, const int32_t * 
                 }
                 fail(CHQ_STATUS_COMPUTE, "the context is full: needed %d, available %d, and the part already decoded cannot be taken back", n_tokens, done);
             }
+            if (n_done) {
+                *n_done = 0;
+            }
             fail_full(n_tokens, done);
         }
         if (n_done) {
             *n_done = context->memory ? std::max(0, next_position(context, seq_id) - begin) : 0;
         }
         fail_decode(code);
-    }
-    if (n_done) {
-        *n_done = done;
     }
     const int32_t n_last = (n_tokens - 1) % context->n_batch + 1;
     context->n_rows = all ? n_last : output == CHQ_OUTPUT_LAST ? 1 : 0;

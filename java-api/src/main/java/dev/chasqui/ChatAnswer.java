@@ -120,6 +120,11 @@ public final class ChatAnswer implements Iterable<String>, AutoCloseable {
         }
     }
 
+    /// How far the prompt is that the answer waits for. Safe from any thread.
+    public PromptProgress promptProgress() {
+        return session.sequence().context().promptProgress();
+    }
+
     /// What joined the conversation last: the answer, with its reasoning and the calls that were not made.
     ///
     /// @throws IllegalStateException before the end

@@ -88,6 +88,11 @@ public record ChatOptions(
         return new ChatOptions(generation, tools, toolChoice, parallelToolCalls, maxToolRounds, Optional.of(value), thinking, templateArguments, tokenBudget, answerReserve, overflow);
     }
 
+    /// Answers are free again.
+    public ChatOptions withoutSchema() {
+        return new ChatOptions(generation, tools, toolChoice, parallelToolCalls, maxToolRounds, Optional.empty(), thinking, templateArguments, tokenBudget, answerReserve, overflow);
+    }
+
     public ChatOptions withThinking(boolean value) {
         return new ChatOptions(generation, tools, toolChoice, parallelToolCalls, maxToolRounds, schema, value, templateArguments, tokenBudget, answerReserve, overflow);
     }

@@ -79,6 +79,11 @@ public final class ChatSession implements AutoCloseable {
         return options;
     }
 
+    /// What the context of the conversation has room for.
+    public ContextInfo contextInfo() {
+        return home.context().info();
+    }
+
     /// The messages so far. A copy.
     public List<ChatMessage> messages() {
         return List.copyOf(messages);

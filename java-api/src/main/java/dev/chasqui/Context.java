@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.VarHandle;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
@@ -31,6 +32,7 @@ public final class Context implements AutoCloseable {
 
     private static final int PIECE_BYTES = 512;
     private static final int MEASURED_TOKENS = 32;
+    private static final VarHandle WATCHED = ValueLayout.JAVA_INT.varHandle();
 
     private final Model model;
     private final NativeOwner handle;
@@ -49,8 +51,8 @@ public final class Context implements AutoCloseable {
     private final Object cancelLock = new Object();
     private volatile boolean cancelRequested;
     /// Tokens of the prompt that is being computed, and of its stretches that are done; guarded by `cancelLock`.
-    private int prefillTotal;
-    private int prefillDone;
+    private int promptTokens;
+    private int promptDone;
 
     // Reused by every call, so that the token loop allocates nothing.
     private final Arena scratch = Arena.ofShared();
@@ -59,6 +61,8 @@ public final class Context implements AutoCloseable {
     private final MemorySegment pieceLength = scratch.allocate(ValueLayout.JAVA_LONG);
     private final MemorySegment count = scratch.allocate(ValueLayout.JAVA_INT);
     private final MemorySegment oneToken = scratch.allocate(ValueLayout.JAVA_INT);
+    /// How many tokens of the decode in progress are computed, written by it.
+    private final MemorySegment computed = scratch.allocate(ValueLayout.JAVA_INT);
 
     /// The sequence whose logits the native side holds, if any.
     private @Nullable Sequence logitsOwner;
@@ -247,13 +251,12 @@ public final class Context implements AutoCloseable {
         }
     }
 
-    /// How far the prompt has come that another thread computes here. Safe from any thread.
-    public PrefillProgress prefill() {
+    /// How far the prompt is that is being computed, in parts that have gone through all layers; 0 of 0 at other times. Safe from any thread, as for one that shows
+    /// the progress to a person.
+    public PromptProgress promptProgress() {
         synchronized (cancelLock) {
-            if (prefillTotal == 0) {
-                return PrefillProgress.NONE;
-            }
-            return new PrefillProgress(Math.min(prefillDone + count.get(ValueLayout.JAVA_INT, 0), prefillTotal), prefillTotal);
+            return promptTokens == 0 ? PromptProgress.NONE
+                    : new PromptProgress(Math.clamp(promptDone + (int) WATCHED.getOpaque(computed, 0L), 0, promptTokens), promptTokens);
         }
     }
 
@@ -397,24 +400,26 @@ public final class Context implements AutoCloseable {
         }
     }
 
-    void prefillBegins(int tokens) {
+    /// Tells that so many tokens of a prompt are about to be computed.
+    void promptBegins(int tokens) {
         synchronized (cancelLock) {
-            count.set(ValueLayout.JAVA_INT, 0, 0);
-            prefillDone = 0;
-            prefillTotal = tokens;
+            WATCHED.setOpaque(computed, 0L, 0);
+            promptDone = 0;
+            promptTokens = tokens;
         }
     }
 
-    void prefilled(int tokens) {
+    /// Tells that so many more of them are done.
+    void promptAdvances(int tokens) {
         synchronized (cancelLock) {
-            count.set(ValueLayout.JAVA_INT, 0, 0);
-            prefillDone += tokens;
+            WATCHED.setOpaque(computed, 0L, 0);
+            promptDone += tokens;
         }
     }
 
-    void prefillEnds() {
+    void promptEnds() {
         synchronized (cancelLock) {
-            prefillTotal = 0;
+            promptTokens = 0;
         }
     }
 
@@ -526,5 +531,10 @@ public final class Context implements AutoCloseable {
 
     MemorySegment oneToken() {
         return oneToken;
+    }
+
+    /// Where a decode writes how many of its tokens are computed.
+    MemorySegment computed() {
+        return computed;
     }
 }

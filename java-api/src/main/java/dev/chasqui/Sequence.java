@@ -897,11 +897,11 @@ public final class Sequence implements AutoCloseable {
             computeParts(address, end, output, keep);
             return;
         }
-        context.prefillBegins(end - decoded);
+        context.promptBegins(end - decoded);
         try {
             computeParts(address, end, output, keep);
         } finally {
-            context.prefillEnds();
+            context.promptEnds();
         }
     }
 
@@ -947,7 +947,7 @@ public final class Sequence implements AutoCloseable {
             throw failure;
         }
         decodedUpTo(span.end());
-        context.prefilled(rows.count());
+        context.promptAdvances(rows.count());
         if (output != CHQ_OUTPUT_NONE()) {
             context.logitsOwner(this);
         }
@@ -963,7 +963,7 @@ public final class Sequence implements AutoCloseable {
         if (n == 1) {
             context.oneToken().set(ValueLayout.JAVA_INT, 0, tokens[decoded]);
             do {
-                status = chq_decode(address, id, context.oneToken(), 1, output, context.count());
+                status = chq_decode(address, id, context.oneToken(), 1, output, context.computed());
             } while (status == CHQ_STATUS_CONTEXT_FULL() && context.kept().dropOne(address));
         } else {
             try (Arena arena = Arena.ofConfined()) {
@@ -971,11 +971,11 @@ public final class Sequence implements AutoCloseable {
                 MemorySegment.copy(tokens, decoded, batch, ValueLayout.JAVA_INT, 0, n);
                 long start = System.nanoTime();
                 do {
-                    status = chq_decode(address, id, batch, n, output, context.count());
+                    status = chq_decode(address, id, batch, n, output, context.computed());
                 } while (status == CHQ_STATUS_CONTEXT_FULL() && context.kept().dropOne(address));
                 if (status == CHQ_STATUS_OK()) {
                     context.measured(n, System.nanoTime() - start);
-                    context.prefilled(n);
+                    context.promptAdvances(n);
                 }
             }
         }
@@ -995,7 +995,7 @@ public final class Sequence implements AutoCloseable {
         }
         RuntimeException failure = Status.failure(status);
         if (status == CHQ_STATUS_CANCELLED() || status == CHQ_STATUS_COMPUTE()) {
-            int done = context.count().get(ValueLayout.JAVA_INT, 0);
+            int done = context.computed().get(ValueLayout.JAVA_INT, 0);
             decodedUpTo(decoded + done);
             cut(decoded);
             return failure instanceof DecodeException ? new DecodeException(failure.getMessage(), done) : failure;

@@ -1,6 +1,5 @@
 package dev.chasqui.cli;
 
-import dev.chasqui.Generation;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.IntSupplier;
@@ -16,11 +15,11 @@ final class Interrupt {
     private Interrupt() {
     }
 
-    /// Runs the work; a shutdown meanwhile cancels the generation and waits until the work has ended.
-    static int during(Generation generation, IntSupplier work) {
+    /// Runs the work; a shutdown meanwhile cancels it and waits until it has ended.
+    static int during(Runnable cancel, IntSupplier work) {
         CountDownLatch ended = new CountDownLatch(1);
         Thread hook = new Thread(() -> {
-            generation.cancel();
+            cancel.run();
             try {
                 ended.await(PATIENCE_MILLIS, TimeUnit.MILLISECONDS);
             } catch (InterruptedException e) {

@@ -23,13 +23,14 @@ import picocli.CommandLine.Spec;
         versionProvider = VersionProvider.class,
         synopsisSubcommandLabel = "COMMAND",
         subcommands = {
-            RunCommand.class, BenchCommand.class, PerplexityCommand.class, EmbedCommand.class, RerankCommand.class,
+            RunCommand.class, ChatCommand.class, BenchCommand.class, PerplexityCommand.class, EmbedCommand.class, RerankCommand.class,
             TokenizeCommand.class, GgufCommand.class, QuantizeCommand.class, ModelsCommand.class, InfoCommand.class, RpcServerCommand.class, HelpCommand.class
         },
         footer = {
             "",
             "Examples:",
             "  chasqui run \"Why is the sky blue?\"",
+            "  chasqui chat -m qwen2.5-coder-1.5b",
             "  chasqui run -m qwen2.5-coder-1.5b --temp 0 \"Write quicksort in Java.\"",
             "  chasqui bench -m smollm2-135m -p 512 -n 128",
         })
@@ -80,7 +81,7 @@ public final class Main implements Runnable {
     }
 
     /// Exceptions of the file system say little more than a path; the library's name its own options.
-    private static String message(Exception e) {
+    static String message(Exception e) {
         Throwable cause = e instanceof UncheckedIOException && e.getCause() != null ? e.getCause() : e;
         return switch (cause) {
             case java.nio.file.NoSuchFileException f -> "no such file: " + f.getMessage();

@@ -46,7 +46,12 @@ final class ModelOption {
     }
 
     Model load() {
-        return load(file(model), options().withRpcServers(rpcServers));
+        return load(model);
+    }
+
+    /// Another model in the place of the one that was named.
+    Model load(String name) {
+        return load(file(name), options().withRpcServers(rpcServers));
     }
 
     /// Another model, with the same options, on this machine: what helps the first one must answer faster than a network.

@@ -13,16 +13,12 @@ import dev.chasqui.Grammar;
 import dev.chasqui.Model;
 import dev.chasqui.Prompt;
 import dev.chasqui.Routing;
-import dev.chasqui.Sampler;
 import dev.chasqui.Sequence;
-import dev.chasqui.TokenEmbeddings;
 import dev.chasqui.VisionModel;
 import dev.chasqui.json.JsonSchema;
-import dev.chasqui.vision.BuiltInPruner;
 import dev.chasqui.vision.EncodedImage;
 import dev.chasqui.vision.Image;
 import dev.chasqui.vision.KeptTokens;
-import dev.chasqui.vision.Question;
 import dev.chasqui.vision.VisionStats;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -66,21 +62,8 @@ final class RunCommand implements Callable<Integer> {
             description = "Context size in tokens (default: what prompt and answer need).")
     private @Nullable Integer contextSize;
 
-    @Option(names = "--temp", paramLabel = "T", defaultValue = "0.8",
-            description = "Temperature, 0 for the most probable token always (default: ${DEFAULT-VALUE}).")
-    private float temperature;
-
-    @Option(names = "--top-k", paramLabel = "K", defaultValue = "40", description = "Keep the K best tokens (default: ${DEFAULT-VALUE}).")
-    private int topK;
-
-    @Option(names = "--top-p", paramLabel = "P", defaultValue = "0.95", description = "Keep tokens up to probability P in all (default: ${DEFAULT-VALUE}).")
-    private float topP;
-
-    @Option(names = "--min-p", paramLabel = "P", defaultValue = "0.05", description = "Keep tokens of at least P times the best one's probability (default: ${DEFAULT-VALUE}).")
-    private float minP;
-
-    @Option(names = "--seed", paramLabel = "SEED", defaultValue = "-1", description = "Seed of the random numbers, -1 for another one each time (default: ${DEFAULT-VALUE}).")
-    private int seed;
+    @Mixin
+    private SamplerOption sampler;
 
     @Option(names = {"-s", "--system"}, paramLabel = "TEXT", description = "System prompt.")
     private @Nullable String system;
@@ -116,22 +99,11 @@ final class RunCommand implements Callable<Integer> {
     @Option(names = "--image", paramLabel = "FILE", description = "A picture to look at. Can be given several times. Needs --mmproj.")
     private List<Path> images = new ArrayList<>();
 
-    @Option(names = "--mmproj", paramLabel = "FILE", description = "The projector that makes the model see.")
-    private @Nullable Path projector;
-
-    @Option(names = "--keep", paramLabel = "SHARE", defaultValue = "1",
-            description = "Lossy: the share of a picture's tokens that the model gets to see (default: all).")
-    private double keep;
-
-    @Option(names = "--pruner", paramLabel = "NAME", defaultValue = "herding", converter = PrunerConverter.class,
-            description = "What chooses them, with options after colons, as mmr:lambda=0.7 (default: ${DEFAULT-VALUE}).")
-    private BuiltInPruner pruner;
+    @Mixin
+    private PictureOption pictures;
 
     @Option(names = "--overlay", paramLabel = "FILE", description = "Write a PNG that shows what was kept of the first picture.")
     private @Nullable Path overlay;
-
-    @Mixin
-    private VisionOption vision;
 
     @Option(names = "--raw", description = "Continue the prompt as it is, without the model's chat template.")
     private boolean raw;
@@ -150,7 +122,7 @@ final class RunCommand implements Callable<Integer> {
             Prompt whole = prompt(loaded, text, seen);
             try (Context context = loaded.newContext(contextOptions(whole.length()));
                     Generation generation = context.newSequence().generate(whole, generationOptions(helper))) {
-                int status = Interrupt.during(generation, () -> answer(generation, whole.length(), seen));
+                int status = Interrupt.during(generation::cancel, () -> answer(generation, whole.length(), seen));
                 if (recycling != null) {
                     loaded.recyclingTable().save(recycling);
                 }
@@ -164,14 +136,10 @@ final class RunCommand implements Callable<Integer> {
         if (images.isEmpty()) {
             return List.of();
         }
-        if (projector == null) {
-            throw new ParameterException(spec.commandLine(), "--image needs --mmproj, the file that makes the model see");
-        }
         List<EncodedImage> seen = new ArrayList<>();
-        try (VisionModel eyes = vision.load(loaded, projector, VisionOption.needsAttention(pruner))) {
-            Question question = pruner.usesQuestion() ? question(loaded, text) : null;
+        try (VisionModel eyes = pictures.load(loaded)) {
             for (Path file : images) {
-                seen.add(eyes.encode(Image.of(file)).pruned(vision.options(keep, pruner), question));
+                seen.add(pictures.pruned(eyes.encode(Image.of(file)), loaded, text));
             }
         } catch (IllegalArgumentException e) {
             throw new ParameterException(spec.commandLine(), e.getMessage(), e);
@@ -180,12 +148,6 @@ final class RunCommand implements Callable<Integer> {
             KeptTokens.of(seen.getFirst().chunks().getFirst()).write(seen.getFirst().image().toBufferedImage(), overlay);
         }
         return seen;
-    }
-
-    private static Question question(Model loaded, String text) {
-        try (TokenEmbeddings embeddings = loaded.tokenEmbeddings()) {
-            return Question.of(text, embeddings);
-        }
     }
 
     private Prompt prompt(Model loaded, String text, List<EncodedImage> seen) {
@@ -232,13 +194,9 @@ final class RunCommand implements Callable<Integer> {
     }
 
     private GenerationOptions generationOptions(@Nullable Model helper) throws IOException {
-        Sampler sampler = temperature <= 0 ? Sampler.greedy()
-                : Sampler.builder().topK(topK).topP(topP).minP(minP).temperature(temperature).seed(seed).build();
         Grammar form = grammar();
-        if (form != null) {
-            sampler = sampler.constrainedBy(form);
-        }
-        GenerationOptions options = GenerationOptions.defaults().withMaxTokens(maxTokens).withSampler(sampler)
+        GenerationOptions options = GenerationOptions.defaults().withMaxTokens(maxTokens)
+                .withSampler(form == null ? sampler.get() : sampler.get().constrainedBy(form))
                 .withStop(stop.toArray(String[]::new)).withSpeculation(speculation.get());
         if (helper == null) {
             return options;

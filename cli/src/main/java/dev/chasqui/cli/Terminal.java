@@ -14,6 +14,15 @@ final class Terminal {
         if (told != null) {
             return Boolean.parseBoolean(told);
         }
+        return consoleIsTerminal();
+    }
+
+    /// Whether somebody types and reads on a terminal that can move its cursor.
+    static boolean isInteractive() {
+        return consoleIsTerminal() && !"dumb".equals(System.getenv("TERM"));
+    }
+
+    private static boolean consoleIsTerminal() {
         Console console = System.console();
         return console != null && console.isTerminal();
     }

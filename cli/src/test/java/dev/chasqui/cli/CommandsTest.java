@@ -161,6 +161,16 @@ class CommandsTest {
         assertThat(piped).isEqualTo(argument);
     }
 
+    /// Without a terminal: answers and nothing else on the standard output, no escapes.
+    @Test
+    void chatReadsLinesFromAPipe() {
+        Cli chat = withInput("/json {\"enum\": [17]}\nA\\\nnumber\n\n/nonsense\nAnother one\n/stats\n/quit\nnot read\n", "chat", "--temp", "0", "-c", "512");
+        assertThat(chat.status()).isZero();
+        assertThat(chat.out()).isEqualTo("17%n17%n".formatted());
+        assertThat(chat.err()).contains("follow the schema", "there is no /nonsense", "tokens per step").doesNotContain("\u001b");
+        assertThat(withInput("", "chat").status()).as("nothing to say").isZero();
+    }
+
     @Test
     void theSameSeedGivesTheSameAnswer() {
         String[] options = {"run", "--temp", "1.5", "--seed", "7", "-n", "24", "Tell me a story."};

@@ -21,7 +21,7 @@ class UsageTest {
         Cli help = Cli.run("--help");
         assertThat(help.status()).isZero();
         assertThat(help.err()).isEmpty();
-        assertThat(help.out()).contains("run", "bench", "perplexity", "tokenize", "gguf", "models", "info", "rpc-server", "Examples:");
+        assertThat(help.out()).contains("run", "chat", "bench", "perplexity", "tokenize", "gguf", "models", "info", "rpc-server", "Examples:");
     }
 
     @ParameterizedTest
@@ -34,7 +34,7 @@ class UsageTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"run", "bench", "perplexity"})
+    @ValueSource(strings = {"run", "chat", "bench", "perplexity"})
     void whatLoadsWeightsTakesKernels(String command) {
         assertThat(Cli.run(command, "--help").out()).contains("--kernels=auto|on|off", "--packed-cache");
     }

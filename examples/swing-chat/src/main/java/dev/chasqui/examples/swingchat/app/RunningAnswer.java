@@ -1,6 +1,6 @@
 package dev.chasqui.examples.swingchat.app;
 
-import dev.chasqui.PrefillProgress;
+import dev.chasqui.PromptProgress;
 import dev.chasqui.examples.swingchat.engine.AnswerListener;
 import dev.chasqui.examples.swingchat.engine.Job;
 import dev.chasqui.examples.swingchat.engine.SeenPicture;
@@ -59,9 +59,9 @@ public final class RunningAnswer implements AnswerListener {
         return new State(text.toString(), reasoning.toString(), tokens, seconds <= 0 ? 0 : (tokens - firstTokens) / seconds);
     }
 
-    public PrefillProgress prefill() {
+    public PromptProgress prefill() {
         Job running = job;
-        return running == null ? new PrefillProgress(0, 0) : running.prefill();
+        return running == null ? new PromptProgress(0, 0) : running.prefill();
     }
 
     void runs(Job value) {

@@ -1,7 +1,7 @@
 package dev.chasqui.examples.swingchat.engine;
 
 import dev.chasqui.ChatAnswer;
-import dev.chasqui.PrefillProgress;
+import dev.chasqui.PromptProgress;
 import org.jspecify.annotations.Nullable;
 
 /// Something that the model thread was asked to do. Safe from any thread.
@@ -26,9 +26,9 @@ public final class Job {
     }
 
     /// How far its prompt has come.
-    public PrefillProgress prefill() {
+    public PromptProgress prefill() {
         ChatAnswer running = answer;
-        return running == null ? new PrefillProgress(0, 0) : running.sequence().context().prefill();
+        return running == null ? new PromptProgress(0, 0) : running.sequence().context().promptProgress();
     }
 
     /// Says what [#cancel()] has to end.

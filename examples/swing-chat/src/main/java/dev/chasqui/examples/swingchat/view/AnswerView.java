@@ -1,6 +1,6 @@
 package dev.chasqui.examples.swingchat.view;
 
-import dev.chasqui.PrefillProgress;
+import dev.chasqui.PromptProgress;
 import dev.chasqui.examples.swingchat.app.RunningAnswer;
 import javax.swing.BorderFactory;
 import javax.swing.JLabel;
@@ -30,9 +30,9 @@ final class AnswerView extends JPanel {
     /// Shows what has come since the last time.
     void refresh() {
         RunningAnswer.State state = answer.state();
-        PrefillProgress prefill = answer.prefill();
+        PromptProgress prefill = answer.prefill();
         if (prefill.total() > 0) {
-            waiting.setText("Reading: %,d of %,d tokens".formatted(prefill.done(), prefill.total()));
+            waiting.setText("Reading: %,d of %,d tokens".formatted(prefill.computed(), prefill.total()));
         }
         waiting.setVisible(state.tokens() == 0);
         if (!state.reasoning().isEmpty()) {

@@ -1,6 +1,6 @@
 package dev.chasqui.examples.swingchat.view;
 
-import dev.chasqui.PrefillProgress;
+import dev.chasqui.PromptProgress;
 import dev.chasqui.examples.swingchat.app.ChatController;
 import dev.chasqui.examples.swingchat.app.RunningAnswer;
 import dev.chasqui.examples.swingchat.conversation.AnswerFacts;
@@ -48,12 +48,12 @@ final class StatusBar extends JPanel {
             case READY -> state.setText("Ready");
             case ANSWERING -> {
                 RunningAnswer answer = controller.running().orElseThrow();
-                PrefillProgress prefill = answer.prefill();
+                PromptProgress prefill = answer.prefill();
                 if (answer.state().tokens() > 0) {
                     state.setText("Answering");
                 } else if (prefill.total() > 0) {
-                    state.setText("Reading the prompt: %,d of %,d tokens".formatted(prefill.done(), prefill.total()));
-                    done = (double) prefill.done() / prefill.total();
+                    state.setText("Reading the prompt: %,d of %,d tokens".formatted(prefill.computed(), prefill.total()));
+                    done = (double) prefill.computed() / prefill.total();
                 } else {
                     state.setText("Preparing");
                 }

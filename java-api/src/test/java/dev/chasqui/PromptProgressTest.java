@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
 
 /// How far a prompt has come, as another thread sees it.
 @Tag("model")
-class PrefillProgressTest {
+class PromptProgressTest {
 
     private static final int BATCH = 32;
     private static final int LENGTH = 800;
@@ -20,12 +20,12 @@ class PrefillProgressTest {
         Model model = TestModels.smollm2();
         int[] prompt = Arrays.copyOf(model.vocabulary().tokenize("The river flows from the mountains to the sea. ".repeat(200)), LENGTH);
         try (Context context = model.newContext(ContextOptions.defaults().withContextSize(1024).withBatchSize(BATCH))) {
-            assertThat(context.prefill()).isEqualTo(PrefillProgress.NONE);
+            assertThat(context.promptProgress()).isEqualTo(PromptProgress.NONE);
             Sequence sequence = context.newSequence();
             Thread computing = Thread.ofPlatform().start(() -> sequence.set(prompt));
-            List<PrefillProgress> seen = new ArrayList<>();
+            List<PromptProgress> seen = new ArrayList<>();
             while (computing.isAlive()) {
-                PrefillProgress now = context.prefill();
+                PromptProgress now = context.promptProgress();
                 if (now.total() > 0 && (seen.isEmpty() || !seen.getLast().equals(now))) {
                     seen.add(now);
                 }
@@ -33,16 +33,16 @@ class PrefillProgressTest {
             }
             computing.join();
 
-            assertThat(seen).hasSizeGreaterThan(5).isSortedAccordingTo((a, b) -> Integer.compare(a.done(), b.done()))
+            assertThat(seen).hasSizeGreaterThan(5).isSortedAccordingTo((a, b) -> Integer.compare(a.computed(), b.computed()))
                     .allSatisfy(progress -> {
                         assertThat(progress.total()).isEqualTo(LENGTH);
-                        assertThat(progress.done() % BATCH).isZero();
+                        assertThat(progress.computed() % BATCH).isZero();
                     });
-            assertThat(context.prefill()).isEqualTo(PrefillProgress.NONE);
+            assertThat(context.promptProgress()).isEqualTo(PromptProgress.NONE);
 
             sequence.rewind(LENGTH - 5);
             sequence.append(1, 2, 3);
-            assertThat(context.prefill()).as("nothing is left of short ones").isEqualTo(PrefillProgress.NONE);
+            assertThat(context.promptProgress()).as("nothing is left of short ones").isEqualTo(PromptProgress.NONE);
         }
     }
 }
