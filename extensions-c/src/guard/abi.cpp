@@ -208,6 +208,30 @@ const chq_abi_field speculation_params_fields[] = {
     FIELD(chq_speculation_params, fixed),
 };
 
+const chq_abi_field sparse_params_fields[] = {
+    FIELD(chq_sparse_params, selector),
+    FIELD(chq_sparse_params, share),
+    FIELD(chq_sparse_params, max_share),
+    FIELD(chq_sparse_params, missing),
+    FIELD(chq_sparse_params, sinks),
+    FIELD(chq_sparse_params, window),
+    FIELD(chq_sparse_params, dense_layers),
+    FIELD(chq_sparse_params, refresh),
+    FIELD(chq_sparse_params, layers),
+    FIELD(chq_sparse_params, always),
+    FIELD(chq_sparse_params, seed),
+};
+
+const chq_abi_field sparse_stats_fields[] = {
+    FIELD(chq_sparse_stats, steps),
+    FIELD(chq_sparse_stats, sparse_steps),
+    FIELD(chq_sparse_stats, cells),
+    FIELD(chq_sparse_stats, missing),
+    FIELD(chq_sparse_stats, dense_seconds),
+    FIELD(chq_sparse_stats, sparse_seconds),
+    FIELD(chq_sparse_stats, sketch_bytes),
+};
+
 const chq_abi_field draft_model_params_fields[] = {
     FIELD(chq_draft_model_params, shape),
     FIELD(chq_draft_model_params, n_nodes),
@@ -436,6 +460,8 @@ const struct chq_abi_struct * chq_abi_structs(uint32_t * n) {
         describe<chq_batch_slot>                  ("chq_batch_slot",                   batch_slot_fields),
         describe<chq_batch_result>                ("chq_batch_result",                 batch_result_fields),
         describe<chq_speculation_params>          ("chq_speculation_params",           speculation_params_fields),
+        describe<chq_sparse_params>               ("chq_sparse_params",                sparse_params_fields),
+        describe<chq_sparse_stats>                ("chq_sparse_stats",                 sparse_stats_fields),
         describe<chq_draft_model_params>          ("chq_draft_model_params",           draft_model_params_fields),
         describe<chq_source_stats>                ("chq_source_stats",                 source_stats_fields),
         describe<chq_speculation_stats>           ("chq_speculation_stats",            speculation_stats_fields),

@@ -8,7 +8,7 @@ namespace chq::sparse {
 
 // Totals by size: how many there are in each of many classes, and what they sum up to. A class spans a 64th of a power of two.
 struct tally {
-    static constexpr int CLASSES = 48 * 64;
+    static constexpr int CLASSES = 50 * 64;
 
     uint32_t count[CLASSES];
     float    mass[CLASSES];

@@ -57,6 +57,9 @@ static void choose_blindly(const policy & how, const plan & cells, int64_t n, ui
 }
 
 void chooser::learn(const team & by, const lanes & loops, const keys & all, digest & known, const plan & cells) {
+    if (known.empty()) {
+        return;
+    }
     int64_t n_new = 0;
     const auto is_new = [&](int64_t chunk) { return (cells.wanted[(size_t) chunk] & ~known.known(chunk)) != 0; };
     for (int64_t chunk = cells.first_chunk; chunk < cells.end_chunk; ++chunk) {

@@ -37,6 +37,8 @@ public:
     void shape(kind what, int heads, int d, int64_t chunks);
     void forget();
 
+    bool empty() const { return kind_ == NOTHING; }
+
     // Cells of a chunk that it knows.
     uint32_t known(int64_t chunk) const { return known_[(size_t) chunk]; }
     void     know(int64_t chunk, uint32_t cells) { known_[(size_t) chunk] = cells; }

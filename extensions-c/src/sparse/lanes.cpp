@@ -6,17 +6,32 @@ extern const lanes lanes_any;
 #ifdef CHQ_SPARSE_X86
 extern const lanes lanes_avx2;
 extern const lanes lanes_avx512;
+
+static bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"); }
+
+static bool has_avx512() {
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
+        && __builtin_cpu_supports("avx512vnni");
+}
 #endif
 
-const lanes & best_lanes() {
+const lanes * const * lane_sets() {
+    static const struct list {
+        const lanes * sets[4] = {};
+        list() {
+            int n = 0;
 #ifdef CHQ_SPARSE_X86
-    static const lanes & best = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                    __builtin_cpu_supports("avx512vnni") ? lanes_avx512
-            : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") ? lanes_avx2 : lanes_any;
-    return best;
-#else
-    return lanes_any;
+            if (has_avx512()) {
+                sets[n++] = &lanes_avx512;
+            }
+            if (has_avx2()) {
+                sets[n++] = &lanes_avx2;
+            }
 #endif
+            sets[n++] = &lanes_any;
+        }
+    } list;
+    return list.sets;
 }
 
 } // namespace chq::sparse

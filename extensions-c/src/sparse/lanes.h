@@ -33,6 +33,9 @@ struct lanes {
     void  (*add)(const float * x, float by, int64_t n, float * to); // to += by * x; n: a multiple of 16
 };
 
-const lanes & best_lanes();
+// Those that this CPU can run, best first, then NULL.
+const lanes * const * lane_sets();
+
+inline const lanes & best_lanes() { return *lane_sets()[0]; }
 
 } // namespace chq::sparse

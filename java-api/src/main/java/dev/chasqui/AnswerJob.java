@@ -1,5 +1,6 @@
 package dev.chasqui;
 
+import dev.chasqui.kv.KvStats;
 import dev.chasqui.speculation.SpeculationStats;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
@@ -116,6 +117,6 @@ final class AnswerJob extends Scheduler.Job {
         return new GenerationStats(promptLength(), cached(), generated(),
                 Duration.ofNanos(generated() > 0 ? firstTokenAt - submittedAt : 0),
                 Duration.ofNanos(generated() > 0 ? lastTokenAt - firstTokenAt : 0),
-                stepsAfterPrompt, SpeculationStats.NONE, 0, reason);
+                stepsAfterPrompt, SpeculationStats.NONE, KvStats.NONE, 0, reason);
     }
 }

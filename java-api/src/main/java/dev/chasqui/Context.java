@@ -5,7 +5,9 @@ import static dev.chasqui.bindings.Chq.*;
 import dev.chasqui.bindings.chq_context_info;
 import dev.chasqui.bindings.chq_sampled;
 import dev.chasqui.bindings.llama_context_params;
+import dev.chasqui.kv.KvStats;
 import dev.chasqui.kv.SequenceStore;
+import dev.chasqui.kv.SparseAttention;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -215,6 +217,40 @@ public final class Context implements AutoCloseable {
             stateFit = readFit(address, arena);
         } finally {
             exit();
+        }
+    }
+
+    /// From now on tokens that are computed one at a time attend to a part of what is before them, null for everything. What the KV cache holds stays.
+    /// It holds for the whole context; a generation of [GenerationOptions#sparseAttention()] sets it for as long as it runs.
+    ///
+    /// @throws UnsupportedFeatureException if Chasqui's kernels are not in use here, or the KV cache is not on the CPU
+    public void setSparseAttention(@Nullable SparseAttention wanted) {
+        MemorySegment address = enter();
+        try {
+            SparseCalls.set(address, wanted);
+        } finally {
+            exit();
+        }
+    }
+
+    /// What sparse attention did since it was set last.
+    public KvStats sparseStats() {
+        MemorySegment address = enter();
+        try {
+            return SparseCalls.stats(address);
+        } finally {
+            exit();
+        }
+    }
+
+    /// Back to full attention, if the context is still of use.
+    KvStats endSparseAttention() {
+        try {
+            KvStats stats = sparseStats();
+            setSparseAttention(null);
+            return stats;
+        } catch (ChasquiException | IllegalStateException e) {
+            return KvStats.NONE;
         }
     }
 

@@ -124,7 +124,8 @@ public final class Engine implements AutoCloseable {
     /// @throws IllegalArgumentException    if the prompt has no tokens or one outside the vocabulary, a sampler a value out of its range, or the template
     ///                                     refuses the messages
     /// @throws GrammarException            if the grammar does not parse
-    /// @throws UnsupportedFeatureException if the options ask for [GenerationOptions#routing()]
+    /// @throws UnsupportedFeatureException if the options ask for [GenerationOptions#routing()] or
+    ///                                     [GenerationOptions#sparseAttention()]
     /// @throws ContextFullException        if the prompt alone is longer than the context
     /// @throws DeadlineException           if there was no place in the queue in time
     /// @throws CancelledException          if the waiting thread was interrupted; the flag stays set
@@ -201,6 +202,9 @@ public final class Engine implements AutoCloseable {
             checkOpen();
         } finally {
             lock.unlock();
+        }
+        if (request.options().sparseAttention().isPresent()) {
+            throw new UnsupportedFeatureException("an engine computes tokens of many requests at once, which all attend to everything");
         }
         if (request.options().routing().isPresent()) {
             throw new UnsupportedFeatureException("an engine does not route tokens to another model");

@@ -15,7 +15,7 @@ import java.util.Optional;
 ///
 /// @param prompt   what the answer follows
 /// @param options  how it is generated. Nothing is guessed ahead in an engine, so speculation and draft models are left out, which does not change the
-///                 answer; [GenerationOptions#routing()] would, and is refused
+///                 answer; [GenerationOptions#sparseAttention()] and [GenerationOptions#routing()] would, and are refused
 /// @param priority from -10 to 10. A higher one is admitted before lower ones that came up to 64 steps a level earlier, is parked after
 ///                 them, and gets a quarter more of the time for prompts a level. Nobody waits for ever, whatever the priorities
 /// @param deadline time from [Engine#submit] until the whole answer must be there, waiting for the queue included; empty = without end

@@ -1,5 +1,6 @@
 package dev.chasqui;
 
+import dev.chasqui.kv.KvStats;
 import dev.chasqui.speculation.SpeculationStats;
 import java.time.Duration;
 import java.util.Iterator;
@@ -31,9 +32,11 @@ public final class Generation implements Iterable<String>, AutoCloseable {
     private volatile @Nullable Router router;
     private int routed;
     private SpeculationStats speculated = SpeculationStats.NONE;
+    private KvStats sparse = KvStats.NONE;
     private int plainSteps;
     private int[] opening = {};
     private boolean hidesEnd;
+    private boolean sparsely;
     private volatile boolean cancelled;
     private boolean iterated;
     private @Nullable FinishReason finishReason;
@@ -127,7 +130,7 @@ public final class Generation implements Iterable<String>, AutoCloseable {
         return new GenerationStats(promptTokens, cachedTokens, generated,
                 Duration.ofNanos(generated > 0 ? firstTokenAt - startedAt : 0),
                 Duration.ofNanos(generated > 0 ? lastTokenAt - firstTokenAt : 0),
-                plainSteps + (int) speculated.steps(), speculated, routed, reason);
+                plainSteps + (int) speculated.steps(), speculated, sparse, routed, reason);
     }
 
     /// Gives up what the generation made for itself. The end of the iteration does so too. The sequence stays, unless it was made
@@ -151,6 +154,9 @@ public final class Generation implements Iterable<String>, AutoCloseable {
         }
         if (chain != null) {
             chain.close();
+        }
+        if (sparsely) {
+            sparse = sequence.context().endSparseAttention();
         }
         if (startedAt != 0) {
             sequence.park();
@@ -207,6 +213,10 @@ public final class Generation implements Iterable<String>, AutoCloseable {
                 cachedTokens = sequence.length();
             }
             promptTokens = sequence.length();
+            if (options.sparseAttention().isPresent()) {
+                context.setSparseAttention(options.sparseAttention().get());
+                sparsely = true;
+            }
         } catch (CancelledException e) {
             end(FinishReason.CANCELLED);
             return;
@@ -265,7 +275,7 @@ public final class Generation implements Iterable<String>, AutoCloseable {
             plainSteps += generated > 0 ? 1 : 0;
             return;
         }
-        if (generated > 0 && options.speculation().isOn()) {
+        if (generated > 0 && options.speculation().isOn() && !sparsely) {
             if (steps == null) {
                 steps = new SpeculativeSteps(sequence.context(), options);
             }

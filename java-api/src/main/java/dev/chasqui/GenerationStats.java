@@ -1,5 +1,6 @@
 package dev.chasqui;
 
+import dev.chasqui.kv.KvStats;
 import dev.chasqui.speculation.SpeculationStats;
 import java.time.Duration;
 
@@ -12,6 +13,7 @@ import java.time.Duration;
 /// @param decodeTime       from the first token to the last
 /// @param targetSteps      passes of the model after the prompt
 /// @param speculation      what speculative steps did, [SpeculationStats#NONE] without any
+/// @param kv               what sparse attention did, [KvStats#NONE] without it
 /// @param routedTokens     tokens that the larger model of a [Routing] picked; 0 without one
 /// @param finishReason     why it ended
 public record GenerationStats(
@@ -22,6 +24,7 @@ public record GenerationStats(
         Duration decodeTime,
         int targetSteps,
         SpeculationStats speculation,
+        KvStats kv,
         int routedTokens,
         FinishReason finishReason) {
 

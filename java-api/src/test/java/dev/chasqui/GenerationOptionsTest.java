@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.chasqui.kv.KvStats;
 import dev.chasqui.speculation.Speculation;
 import dev.chasqui.speculation.SpeculationStats;
 import java.time.Duration;
@@ -20,14 +21,14 @@ class GenerationOptionsTest {
 
     @Test
     void defaults() {
-        assertThat(DEFAULTS).isEqualTo(new GenerationOptions(Integer.MAX_VALUE, Sampler.standard(), List.of(), false, false, Speculation.auto(), Optional.empty(), Optional.empty()));
+        assertThat(DEFAULTS).isEqualTo(new GenerationOptions(Integer.MAX_VALUE, Sampler.standard(), List.of(), false, false, Speculation.auto(), Optional.empty(), Optional.empty(), Optional.empty()));
     }
 
     @Test
     void eachWithChangesItsOwnPartOnly() {
         assertThat(DEFAULTS.withMaxTokens(5).withSampler(Sampler.greedy()).withStop("a", "b").withSpecialTokens(true).withIgnoreEnd(true)
                 .withSpeculation(Speculation.off()))
-                .isEqualTo(new GenerationOptions(5, Sampler.greedy(), List.of("a", "b"), true, true, Speculation.off(), Optional.empty(), Optional.empty()));
+                .isEqualTo(new GenerationOptions(5, Sampler.greedy(), List.of("a", "b"), true, true, Speculation.off(), Optional.empty(), Optional.empty(), Optional.empty()));
         assertThat(DEFAULTS.withStop("a").withStop().stop()).isEmpty();
     }
 
@@ -43,7 +44,7 @@ class GenerationOptionsTest {
     @Test
     void statsComputeRates() {
         GenerationStats stats = new GenerationStats(
-                100, 20, 11, Duration.ofMillis(400), Duration.ofSeconds(2), 10, SpeculationStats.NONE, 0, FinishReason.LENGTH);
+                100, 20, 11, Duration.ofMillis(400), Duration.ofSeconds(2), 10, SpeculationStats.NONE, KvStats.NONE, 0, FinishReason.LENGTH);
 
         assertThat(stats.decodeTokensPerSecond()).isCloseTo(5, within(1e-9));
         assertThat(stats.prefillTokensPerSecond()).isCloseTo(200, within(1e-9));
@@ -51,7 +52,7 @@ class GenerationOptionsTest {
 
     @Test
     void statsOfNothingAreZero() {
-        GenerationStats stats = new GenerationStats(0, 0, 0, Duration.ZERO, Duration.ZERO, 0, SpeculationStats.NONE, 0, FinishReason.CANCELLED);
+        GenerationStats stats = new GenerationStats(0, 0, 0, Duration.ZERO, Duration.ZERO, 0, SpeculationStats.NONE, KvStats.NONE, 0, FinishReason.CANCELLED);
 
         assertThat(stats.decodeTokensPerSecond()).isZero();
         assertThat(stats.prefillTokensPerSecond()).isZero();

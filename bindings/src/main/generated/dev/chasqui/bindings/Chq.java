@@ -6946,6 +6946,258 @@ public class Chq extends Chq$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+    private static final int CHQ_SPARSE_SKETCH = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_sparse_selector.CHQ_SPARSE_SKETCH = 0
+     * }
+     */
+    public static int CHQ_SPARSE_SKETCH() {
+        return CHQ_SPARSE_SKETCH;
+    }
+    private static final int CHQ_SPARSE_EXACT = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_sparse_selector.CHQ_SPARSE_EXACT = 1
+     * }
+     */
+    public static int CHQ_SPARSE_EXACT() {
+        return CHQ_SPARSE_EXACT;
+    }
+    private static final int CHQ_SPARSE_BOX = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_sparse_selector.CHQ_SPARSE_BOX = 2
+     * }
+     */
+    public static int CHQ_SPARSE_BOX() {
+        return CHQ_SPARSE_BOX;
+    }
+    private static final int CHQ_SPARSE_LEOAM = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_sparse_selector.CHQ_SPARSE_LEOAM = 3
+     * }
+     */
+    public static int CHQ_SPARSE_LEOAM() {
+        return CHQ_SPARSE_LEOAM;
+    }
+    private static final int CHQ_SPARSE_HISA = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_sparse_selector.CHQ_SPARSE_HISA = 4
+     * }
+     */
+    public static int CHQ_SPARSE_HISA() {
+        return CHQ_SPARSE_HISA;
+    }
+    private static final int CHQ_SPARSE_FASA = (int)5L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_sparse_selector.CHQ_SPARSE_FASA = 5
+     * }
+     */
+    public static int CHQ_SPARSE_FASA() {
+        return CHQ_SPARSE_FASA;
+    }
+    private static final int CHQ_SPARSE_RANDOM = (int)6L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_sparse_selector.CHQ_SPARSE_RANDOM = 6
+     * }
+     */
+    public static int CHQ_SPARSE_RANDOM() {
+        return CHQ_SPARSE_RANDOM;
+    }
+    private static final int CHQ_SPARSE_WINDOW = (int)7L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_sparse_selector.CHQ_SPARSE_WINDOW = 7
+     * }
+     */
+    public static int CHQ_SPARSE_WINDOW() {
+        return CHQ_SPARSE_WINDOW;
+    }
+
+    private static class chq_sparse_default_params {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            chq_sparse_params.layout()    );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_sparse_default_params");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * struct chq_sparse_params chq_sparse_default_params(void)
+     * }
+     */
+    public static FunctionDescriptor chq_sparse_default_params$descriptor() {
+        return chq_sparse_default_params.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * struct chq_sparse_params chq_sparse_default_params(void)
+     * }
+     */
+    public static MethodHandle chq_sparse_default_params$handle() {
+        return chq_sparse_default_params.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * struct chq_sparse_params chq_sparse_default_params(void)
+     * }
+     */
+    public static MemorySegment chq_sparse_default_params$address() {
+        return chq_sparse_default_params.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * struct chq_sparse_params chq_sparse_default_params(void)
+     * }
+     */
+    public static MemorySegment chq_sparse_default_params(SegmentAllocator allocator) {
+        var mh$ = chq_sparse_default_params.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_sparse_default_params", allocator);
+            }
+            return (MemorySegment)mh$.invokeExact(allocator);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_context_set_sparse {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_context_set_sparse");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_context_set_sparse(struct chq_context *context, const struct chq_sparse_params *params)
+     * }
+     */
+    public static FunctionDescriptor chq_context_set_sparse$descriptor() {
+        return chq_context_set_sparse.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_context_set_sparse(struct chq_context *context, const struct chq_sparse_params *params)
+     * }
+     */
+    public static MethodHandle chq_context_set_sparse$handle() {
+        return chq_context_set_sparse.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_context_set_sparse(struct chq_context *context, const struct chq_sparse_params *params)
+     * }
+     */
+    public static MemorySegment chq_context_set_sparse$address() {
+        return chq_context_set_sparse.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_context_set_sparse(struct chq_context *context, const struct chq_sparse_params *params)
+     * }
+     */
+    public static int chq_context_set_sparse(MemorySegment context, MemorySegment params) {
+        var mh$ = chq_context_set_sparse.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_context_set_sparse", context, params);
+            }
+            return (int)mh$.invokeExact(context, params);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_context_sparse_stats {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_context_sparse_stats");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_context_sparse_stats(struct chq_context *context, struct chq_sparse_stats *out)
+     * }
+     */
+    public static FunctionDescriptor chq_context_sparse_stats$descriptor() {
+        return chq_context_sparse_stats.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_context_sparse_stats(struct chq_context *context, struct chq_sparse_stats *out)
+     * }
+     */
+    public static MethodHandle chq_context_sparse_stats$handle() {
+        return chq_context_sparse_stats.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_context_sparse_stats(struct chq_context *context, struct chq_sparse_stats *out)
+     * }
+     */
+    public static MemorySegment chq_context_sparse_stats$address() {
+        return chq_context_sparse_stats.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_context_sparse_stats(struct chq_context *context, struct chq_sparse_stats *out)
+     * }
+     */
+    public static int chq_context_sparse_stats(MemorySegment context, MemorySegment out) {
+        var mh$ = chq_context_sparse_stats.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_context_sparse_stats", context, out);
+            }
+            return (int)mh$.invokeExact(context, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     private static final int CHQ_STATE_SEQUENCE = (int)0L;
     /**
      * {@snippet lang=c :

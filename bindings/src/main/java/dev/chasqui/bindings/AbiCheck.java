@@ -50,6 +50,8 @@ final class AbiCheck {
             entry("chq_tensor_rope_params", chq_tensor_rope_params.layout()),
             entry("chq_tensor_graph_info", chq_tensor_graph_info.layout()),
             entry("chq_rows_info", chq_rows_info.layout()),
+            entry("chq_sparse_params", chq_sparse_params.layout()),
+            entry("chq_sparse_stats", chq_sparse_stats.layout()),
             entry("chq_selection_params", chq_selection_params.layout()),
             entry("chq_tile", chq_tile.layout()));
 

@@ -23,7 +23,8 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
-@Command(name = "bench", mixinStandardHelpOptions = true, subcommands = {BenchSpeculationCommand.class, BenchLosslessCommand.class, BenchVisionCommand.class},
+@Command(name = "bench", mixinStandardHelpOptions = true,
+        subcommands = {BenchKvCommand.class, BenchLosslessCommand.class, BenchSpeculationCommand.class, BenchVisionCommand.class},
         description = "Measure prompt processing (pp) and generation (tg) as llama-bench does, through the Java API.")
 final class BenchCommand implements Callable<Integer> {
 

@@ -80,6 +80,9 @@ final class RunCommand implements Callable<Integer> {
     @Mixin
     private SpeculationOption speculation;
 
+    @Mixin
+    private SparseAttentionOption sparse;
+
     @Option(names = "--draft-model", paramLabel = "MODEL",
             description = "A smaller model of the same vocabulary that guesses as well; the answer is the same.")
     private @Nullable String draftModel;
@@ -198,6 +201,7 @@ final class RunCommand implements Callable<Integer> {
         GenerationOptions options = GenerationOptions.defaults().withMaxTokens(maxTokens)
                 .withSampler(form == null ? sampler.get() : sampler.get().constrainedBy(form))
                 .withStop(stop.toArray(String[]::new)).withSpeculation(speculation.get());
+        options = sparse.applyTo(options);
         if (helper == null) {
             return options;
         }
@@ -241,6 +245,7 @@ final class RunCommand implements Callable<Integer> {
             object.writeNumberField("accepted", stats.speculation().accepted());
             object.writeNumberField("target_steps", stats.targetSteps());
             SpeculationJson.write(object, stats.speculation());
+            sparse.write(object, stats.kv());
             if (!seen.isEmpty()) {
                 VisionStats vision = seen.stream().map(EncodedImage::stats).reduce(VisionStats::plus).orElseThrow();
                 object.writeNumberField("image_tokens", vision.tokens());

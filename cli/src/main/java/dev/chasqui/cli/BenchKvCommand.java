@@ -1,0 +1,298 @@
+package dev.chasqui.cli;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import dev.chasqui.Context;
+import dev.chasqui.ContextOptions;
+import dev.chasqui.KvType;
+import dev.chasqui.Model;
+import dev.chasqui.Sequence;
+import dev.chasqui.kv.CellSelector;
+import dev.chasqui.kv.KvStats;
+import dev.chasqui.kv.SparseAttention;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+@Command(name = "kv", mixinStandardHelpOptions = true,
+        description = "Sparse against full attention, teacher-forced along a text: how far the logits are apart, or with --speed how long steps take in turns. "
+                + "Prints a JSON object for each selector, share and context.")
+final class BenchKvCommand implements Callable<Integer> {
+
+    /// Tokens that sparse attention goes on from its own keys and values before it starts again from those of full attention.
+    private static final int BLOCK = 256;
+
+    @Spec
+    private CommandSpec spec;
+
+    @Mixin
+    private ModelOption model;
+
+    @Mixin
+    private ThreadsOption threads;
+
+    @Option(names = {"-f", "--file"}, required = true, paramLabel = "TEXT", description = "The text, UTF-8.")
+    private Path file;
+
+    @Option(names = {"-c", "--context"}, split = ",", paramLabel = "N", defaultValue = "8192",
+            description = "Tokens before those that are measured (default: ${DEFAULT-VALUE}).")
+    private List<Integer> contexts;
+
+    @Option(names = {"-n", "--tokens"}, paramLabel = "N", defaultValue = "" + BLOCK,
+            description = "Tokens that are measured (default: ${DEFAULT-VALUE}).")
+    private int tokens;
+
+    @Option(names = "--selector", split = ",", paramLabel = "NAME", defaultValue = "sketch",
+            description = "What chooses: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+    private List<CellSelector> selectors;
+
+    @Option(names = "--share", split = ",", paramLabel = "SHARE", defaultValue = "0.05,0.1,0.2",
+            description = "Shares of the tokens that are chosen, beside sinks and window (default: ${DEFAULT-VALUE}).")
+    private List<Double> shares;
+
+    @Option(names = "--missing", split = ",", paramLabel = "SHARE",
+            description = "Instead of fixed shares, by the selectors' estimates: from 2%% of the tokens to the largest share, so many that no more of the attention is left out.")
+    private List<Double> missing = List.of();
+
+    @Option(names = "--kv-type", paramLabel = "TYPE", defaultValue = "f16", description = "Type of keys and values (default: ${DEFAULT-VALUE}).")
+    private KvType type = KvType.F16;
+
+    @Option(names = "--refresh", paramLabel = "N", defaultValue = "1", description = "Tokens that a choice is used for (default: ${DEFAULT-VALUE}).")
+    private int refresh;
+
+    @Option(names = "--layers-per-choice", paramLabel = "N", defaultValue = "1", description = "Layers that share a choice (default: ${DEFAULT-VALUE}).")
+    private int layers;
+
+    @Option(names = "--dense-layers", paramLabel = "N", defaultValue = "0", description = "First layers with full attention (default: ${DEFAULT-VALUE}).")
+    private int denseLayers;
+
+    @Option(names = "--speed", description = "Measure time, full and sparse attention in turns.")
+    private boolean speed;
+
+    @Option(names = {"-r", "--repetitions"}, paramLabel = "N", defaultValue = "3", description = "Turns with --speed (default: ${DEFAULT-VALUE}).")
+    private int repetitions;
+
+    @Option(names = "--json", description = "Accepted for symmetry: the output is JSON in any case.")
+    private boolean json;
+
+    @Override
+    public Integer call() throws IOException {
+        if (tokens < 1) {
+            throw new IllegalArgumentException("--tokens must be at least 1");
+        }
+        byte[] text = Files.readAllBytes(file);
+        int deepest = contexts.stream().mapToInt(Integer::intValue).max().orElseThrow();
+        List<SparseAttention> policies = policies();
+        try (Model loaded = model.load()) {
+            int[] all = loaded.vocabulary().tokenize(text, true, false);
+            if (all.length < deepest + tokens + 1) {
+                throw new IllegalArgumentException("%s has %d tokens, %d are needed".formatted(file, all.length, deepest + tokens + 1));
+            }
+            ContextOptions options = threads.apply(ContextOptions.defaults().withContextSize(deepest + tokens + 1).withKvTypes(type, type));
+            try (Context context = loaded.newContext(options); Sequence sequence = context.newSequence()) {
+                for (int depth : contexts.stream().sorted().toList()) {
+                    sequence.set(Arrays.copyOf(all, depth));
+                    int[] next = Arrays.copyOfRange(all, depth, depth + tokens + 1);
+                    if (speed) {
+                        policies.forEach(policy -> time(sequence, depth, next, policy));
+                    } else {
+                        compare(sequence, depth, next, policies);
+                    }
+                }
+            }
+        }
+        return 0;
+    }
+
+    private List<SparseAttention> policies() {
+        List<SparseAttention> policies = new ArrayList<>();
+        double most = shares.stream().mapToDouble(Double::doubleValue).max().orElseThrow();
+        for (CellSelector selector : selectors) {
+            SparseAttention base = SparseAttention.sketch().withSelector(selector).withRefresh(refresh).withLayersPerChoice(layers).withDenseLayers(denseLayers)
+                    .withAlways(true);
+            if (missing.isEmpty()) {
+                shares.forEach(share -> policies.add(base.withShare(share)));
+            } else {
+                missing.forEach(limit -> policies.add(base.withShares(Math.min(0.02, most), most).withMissing(limit)));
+            }
+        }
+        return policies;
+    }
+
+    // ---- quality
+
+    /// What came of a policy so far.
+    private static final class Tally {
+        private final List<Double> divergences = new ArrayList<>();
+        private double lossDifference;
+        private int sameBest;
+        private double cells;
+        private double left;
+
+        void add(float[] full, float[] sparse, int next) {
+            double fullSum = logSum(full);
+            double sparseSum = logSum(sparse);
+            double divergence = 0;
+            for (int i = 0; i < full.length; i++) {
+                double log = full[i] - fullSum;
+                divergence += Math.exp(log) * (log - (sparse[i] - sparseSum));
+            }
+            divergences.add(Math.max(0, divergence));
+            lossDifference += (sparseSum - sparse[next]) - (fullSum - full[next]);
+            sameBest += best(full) == best(sparse) ? 1 : 0;
+        }
+
+        private static double logSum(float[] row) {
+            float most = Float.NEGATIVE_INFINITY;
+            for (float x : row) {
+                most = Math.max(most, x);
+            }
+            double sum = 0;
+            for (float x : row) {
+                sum += Math.exp(x - most);
+            }
+            return most + Math.log(sum);
+        }
+
+        private static int best(float[] row) {
+            int best = 0;
+            for (int i = 1; i < row.length; i++) {
+                best = row[i] > row[best] ? i : best;
+            }
+            return best;
+        }
+    }
+
+    /// Along the text in blocks: full attention first, then each policy from the same cache.
+    private void compare(Sequence sequence, int depth, int[] next, List<SparseAttention> policies) {
+        Map<SparseAttention, Tally> tallies = new LinkedHashMap<>();
+        policies.forEach(policy -> tallies.put(policy, new Tally()));
+        Context context = sequence.context();
+        try (ProgressBar bar = ProgressBar.onStderr()) {
+            for (int start = 0; start < tokens; start += BLOCK) {
+                int n = Math.min(BLOCK, tokens - start);
+                float[][] full = new float[n][];
+                for (int i = 0; i < n; i++) {
+                    sequence.append(next[start + i]);
+                    full[i] = sequence.logits();
+                }
+                int done = 0;
+                for (Map.Entry<SparseAttention, Tally> entry : tallies.entrySet()) {
+                    sequence.rewind(depth + start);
+                    context.setSparseAttention(entry.getKey());
+                    for (int i = 0; i < n; i++) {
+                        sequence.append(next[start + i]);
+                        entry.getValue().add(full[i], sequence.logits(), next[start + i + 1]);
+                    }
+                    KvStats stats = context.sparseStats();
+                    entry.getValue().cells += stats.cells() * n;
+                    entry.getValue().left += stats.missing().orElse(Double.NaN) * n;
+                    context.setSparseAttention(null);
+                    bar.fraction("%s at %d".formatted(name(entry.getKey()), depth + start), (start + n * ++done / (double) policies.size()) / tokens);
+                }
+                sequence.rewind(depth + start);
+                sequence.append(Arrays.copyOfRange(next, start, start + n));
+            }
+        }
+        sequence.rewind(depth);
+        tallies.forEach((policy, tally) -> print(depth, policy, tally));
+    }
+
+    private void print(int depth, SparseAttention policy, Tally tally) {
+        double[] divergences = tally.divergences.stream().mapToDouble(Double::doubleValue).sorted().toArray();
+        Json.line(spec.commandLine().getOut(), object -> {
+            object.writeStringField("test", "quality");
+            describe(object, depth, policy);
+            object.writeNumberField("tokens", divergences.length);
+            object.writeNumberField("cells", tally.cells / divergences.length);
+            object.writeNumberField("kl", Statistics.mean(divergences));
+            object.writeNumberField("kl_p99", divergences[(int) (0.99 * (divergences.length - 1))]);
+            object.writeNumberField("delta_nll", tally.lossDifference / divergences.length);
+            object.writeNumberField("agreement", (double) tally.sameBest / divergences.length);
+            if (!Double.isNaN(tally.left)) {
+                object.writeNumberField("missing", tally.left / divergences.length);
+            }
+        });
+    }
+
+    private void describe(JsonGenerator object, int depth, SparseAttention policy) throws IOException {
+        object.writeStringField("model", model.name());
+        object.writeStringField("text", file.getFileName().toString());
+        object.writeStringField("kv_type", type.name().toLowerCase(Locale.ROOT));
+        object.writeNumberField("context", depth);
+        object.writeStringField("selector", name(policy));
+        object.writeNumberField("share", policy.maxShare());
+        if (policy.missing() > 0) {
+            object.writeNumberField("missing_limit", policy.missing());
+        }
+        if (policy.refresh() > 1) {
+            object.writeNumberField("refresh", policy.refresh());
+        }
+        if (policy.layersPerChoice() > 1) {
+            object.writeNumberField("layers_per_choice", policy.layersPerChoice());
+        }
+        if (policy.denseLayers() > 0) {
+            object.writeNumberField("dense_layers", policy.denseLayers());
+        }
+    }
+
+    private static String name(SparseAttention policy) {
+        return policy.selector().name().toLowerCase(Locale.ROOT);
+    }
+
+    // ---- speed
+
+    private void time(Sequence sequence, int depth, int[] next, SparseAttention policy) {
+        List<Double> full = new ArrayList<>();
+        List<Double> sparse = new ArrayList<>();
+        Context context = sequence.context();
+        KvStats stats = KvStats.NONE;
+        for (int turn = 0; turn < 2 * repetitions; turn++) {
+            @Nullable SparseAttention wanted = turn % 2 == 1 ? policy : null;
+            context.setSparseAttention(wanted);
+            for (int i = 0; i < tokens; i++) {
+                long start = System.nanoTime();
+                sequence.append(next[i]);
+                if (i > 0) { // the first sparse step reads all keys
+                    (wanted == null ? full : sparse).add((System.nanoTime() - start) / 1e6);
+                }
+            }
+            if (wanted != null) {
+                stats = context.sparseStats();
+            }
+            context.setSparseAttention(null);
+            sequence.rewind(depth);
+        }
+        print(depth, policy, full, sparse, stats);
+    }
+
+    private void print(int depth, SparseAttention policy, List<Double> full, List<Double> sparse, KvStats stats) {
+        double[] fullTimes = full.stream().mapToDouble(Double::doubleValue).toArray();
+        double[] sparseTimes = sparse.stream().mapToDouble(Double::doubleValue).toArray();
+        Json.line(spec.commandLine().getOut(), object -> {
+            object.writeStringField("test", "speed");
+            describe(object, depth, policy);
+            object.writeNumberField("threads", threads.count());
+            object.writeNumberField("steps", sparseTimes.length);
+            object.writeNumberField("dense_ms", Statistics.median(fullTimes));
+            object.writeNumberField("dense_deviation", Statistics.deviation(fullTimes));
+            object.writeNumberField("sparse_ms", Statistics.median(sparseTimes));
+            object.writeNumberField("sparse_deviation", Statistics.deviation(sparseTimes));
+            object.writeNumberField("speedup", Statistics.median(fullTimes) / Statistics.median(sparseTimes));
+            object.writeNumberField("cells", stats.cells());
+            object.writeNumberField("sketch_bytes", stats.sketchBytes());
+        });
+    }
+}

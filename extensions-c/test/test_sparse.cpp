@@ -1,0 +1,251 @@
+// Sparse attention of whole models: what it must not change, and what its choices are worth exactly.
+#include "check.h"
+#include "tiny_gguf.h"
+
+#include "chasqui_kv.h"
+
+#include <cmath>
+#include <cstring>
+
+namespace {
+
+tiny_options wide() {
+    tiny_options o;
+    o.n_embd    = 128;
+    o.n_head    = 4;  // of 32 channels
+    o.n_head_kv = 2;
+    o.n_layer   = 3;
+    o.types     = { GGML_TYPE_Q8_0 };
+    return o;
+}
+
+constexpr int32_t LONG = 500;
+
+template <ggml_type TYPE, int THREADS>
+void with(llama_context_params & p) {
+    p.n_ctx = 768;
+    p.n_seq_max = 2;
+    p.kv_unified = true;
+    p.type_k = p.type_v = TYPE;
+    p.n_threads = p.n_threads_batch = THREADS;
+    p.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
+}
+
+chq_sparse_params of(chq_sparse_selector selector, float share) {
+    chq_sparse_params p = chq_sparse_default_params();
+    p.selector = selector;
+    p.share    = p.max_share = share;
+    p.sinks    = 16;
+    p.window   = 64;
+    p.always   = true;
+    return p;
+}
+
+std::vector<float> step(chq_context * context, int32_t token, int32_t seq_id = 0) {
+    CHECK_OK(chq_decode(context, seq_id, &token, 1, CHQ_OUTPUT_LAST, nullptr));
+    const float * row = nullptr;
+    int32_t n = 0;
+    CHECK_OK(chq_logits(context, &row, &n));
+    return std::vector<float>(row, row + 300);
+}
+
+void prompt(chq_context * context, int32_t n, int32_t seq_id = 0, uint32_t seed = 7) {
+    const std::vector<int32_t> tokens = some_tokens(n, seed);
+    CHECK_OK(chq_decode(context, seq_id, tokens.data(), n, CHQ_OUTPUT_NONE, nullptr));
+}
+
+double apart(const std::vector<float> & a, const std::vector<float> & b) {
+    double most = 0;
+    for (size_t i = 0; i < a.size(); ++i) {
+        most = std::max(most, (double) std::fabs(a[i] - b[i]));
+    }
+    return most;
+}
+
+chq_sparse_stats stats(chq_context * context) {
+    chq_sparse_stats s;
+    CHECK_OK(chq_context_sparse_stats(context, &s));
+    return s;
+}
+
+const chq_sparse_selector ALL[] = {
+    CHQ_SPARSE_SKETCH, CHQ_SPARSE_EXACT, CHQ_SPARSE_BOX, CHQ_SPARSE_LEOAM, CHQ_SPARSE_HISA, CHQ_SPARSE_FASA, CHQ_SPARSE_RANDOM, CHQ_SPARSE_WINDOW,
+};
+
+// Steps after a prompt, densely and sparsely, each from the same cache.
+template <ggml_type TYPE, int THREADS>
+void check_whole_budget(bool exact) {
+    tiny_model model(wide());
+    tiny_context context(model, with<TYPE, THREADS>);
+    prompt(context.context, LONG);
+    const std::vector<float> dense = step(context.context, 270);
+    for (chq_sparse_selector selector : ALL) {
+        CHECK_OK(chq_seq_remove(context.context, 0, LONG, -1));
+        const chq_sparse_params all = of(selector, 1);
+        CHECK_OK(chq_context_set_sparse(context.context, &all));
+        const std::vector<float> sparse = step(context.context, 270);
+        CHECK(exact ? sparse == dense : apart(sparse, dense) < 1e-4);
+        CHECK_EQ(stats(context.context).sparse_steps, 0);
+        CHECK_EQ(stats(context.context).steps, 1);
+    }
+}
+
+// The tokens that sinks, window and the latest ones leave out, removed from a cache of their own.
+template <ggml_type TYPE>
+void check_removed(double tolerance) {
+    tiny_model model(wide());
+    tiny_context sparse (model, with<TYPE, 1>);
+    tiny_context removed(model, with<TYPE, 1>);
+    prompt(sparse .context, LONG);
+    prompt(removed.context, LONG);
+    const chq_sparse_params latest = of(CHQ_SPARSE_WINDOW, 0.1f);
+    CHECK_OK(chq_context_set_sparse(sparse.context, &latest));
+    const std::vector<float> mine = step(sparse.context, 270);
+    const chq_sparse_stats seen = stats(sparse.context);
+    CHECK_EQ(seen.sparse_steps, 1);
+    const int32_t attended = (int32_t) std::lround(seen.cells * (LONG + 1));
+    // all but sinks is one range up to the end
+    CHECK_OK(chq_seq_remove(removed.context, 0, 16, LONG + 1 - (attended - 16)));
+    CHECK(apart(mine, step(removed.context, 270)) <= tolerance);
+    // the same again, and not what dense attention gives
+    CHECK_OK(chq_seq_remove(sparse.context, 0, LONG, -1));
+    CHECK(step(sparse.context, 270) == mine);
+    CHECK_OK(chq_seq_remove(sparse.context, 0, LONG, -1));
+    CHECK_OK(chq_context_set_sparse(sparse.context, nullptr));
+    CHECK(apart(step(sparse.context, 270), mine) > 1e-3);
+}
+
+} // namespace
+
+TEST(a_budget_for_everything_changes_nothing) {
+    check_whole_budget<GGML_TYPE_F16,  1>(true);
+    check_whole_budget<GGML_TYPE_F16,  2>(true);
+    check_whole_budget<GGML_TYPE_Q8_0, 1>(true);
+    check_whole_budget<GGML_TYPE_Q8_0, 2>(true);
+    check_whole_budget<GGML_TYPE_Q4_0, 2>(true);
+}
+
+TEST(a_choice_is_worth_what_a_cache_without_the_other_cells_is) {
+    check_removed<GGML_TYPE_Q8_0>(0);
+    check_removed<GGML_TYPE_Q4_0>(0);
+    check_removed<GGML_TYPE_F16>(2e-3); // sums in another order
+}
+
+TEST(prompts_are_dense_and_so_is_everything_after_the_switch) {
+    tiny_model model(wide());
+    tiny_context context(model, with<GGML_TYPE_F16, 2>);
+    prompt(context.context, LONG);
+    const std::vector<float> dense = step(context.context, 270);
+    const chq_sparse_params few = of(CHQ_SPARSE_SKETCH, 0.05f);
+    CHECK_OK(chq_context_clear(context.context));
+    CHECK_OK(chq_context_set_sparse(context.context, &few));
+    prompt(context.context, LONG);
+    CHECK_EQ(stats(context.context).steps, 0);
+    CHECK(step(context.context, 270) != dense);
+    CHECK_EQ(stats(context.context).sparse_steps, 1);
+    CHECK(stats(context.context).missing > 0);
+    CHECK(stats(context.context).sketch_bytes > 0);
+    CHECK_OK(chq_seq_remove(context.context, 0, LONG, -1));
+    CHECK_OK(chq_context_set_sparse(context.context, nullptr));
+    CHECK(step(context.context, 270) == dense);
+}
+
+TEST(the_sketch_follows_every_change_of_the_cache) {
+    tiny_model model(wide());
+    const chq_sparse_params few = of(CHQ_SPARSE_SKETCH, 0.05f);
+    const auto fresh = [&](int32_t n, uint32_t seed) {
+        tiny_context context(model, with<GGML_TYPE_F16, 1>);
+        prompt(context.context, n, 0, seed);
+        CHECK_OK(chq_context_set_sparse(context.context, &few));
+        return step(context.context, 270);
+    };
+    tiny_context context(model, with<GGML_TYPE_F16, 1>);
+    CHECK_OK(chq_context_set_sparse(context.context, &few));
+    prompt(context.context, LONG);
+    CHECK(step(context.context, 270) == fresh(LONG, 7));
+
+    // other tokens in the same cells
+    CHECK_OK(chq_seq_remove(context.context, 0, 0, -1));
+    prompt(context.context, LONG - 30, 0, 8);
+    CHECK(step(context.context, 270) == fresh(LONG - 30, 8));
+
+    // a saved state
+    size_t size = 0;
+    tiny_context other(model, with<GGML_TYPE_F16, 1>);
+    prompt(other.context, LONG, 0, 9);
+    const std::vector<int32_t> tokens = some_tokens(LONG, 9);
+    chq_seq_save(other.context, 0, tokens.data(), LONG, nullptr, 0, false, nullptr, 0, &size);
+    std::vector<uint8_t> state(size);
+    CHECK_OK(chq_seq_save(other.context, 0, tokens.data(), LONG, nullptr, 0, false, state.data(), size, &size));
+    std::vector<int32_t> restored(LONG);
+    int32_t n = 0;
+    CHECK_OK(chq_seq_restore(context.context, 0, state.data(), size, true, restored.data(), LONG, &n, nullptr));
+    CHECK_EQ(n, LONG);
+    CHECK(step(context.context, 270) == fresh(LONG, 9));
+
+    // two sequences in turns, each with the cells of its own
+    CHECK_OK(chq_context_clear(context.context));
+    const std::vector<int32_t> a = some_tokens(330, 10);
+    const std::vector<int32_t> b = some_tokens(330, 11);
+    for (int32_t at = 0; at < 330; at += 11) {
+        CHECK_OK(chq_decode(context.context, 0, a.data() + at, 11, CHQ_OUTPUT_NONE, nullptr));
+        CHECK_OK(chq_decode(context.context, 1, b.data() + at, 11, CHQ_OUTPUT_NONE, nullptr));
+    }
+    const std::vector<float> first  = step(context.context, 270, 0);
+    const std::vector<float> second = step(context.context, 270, 1);
+    CHECK(stats(context.context).missing > 0);
+    CHECK_OK(chq_context_set_sparse(context.context, nullptr));
+    CHECK_OK(chq_seq_remove(context.context, 0, 330, -1));
+    CHECK_OK(chq_seq_remove(context.context, 1, 330, -1));
+    CHECK_OK(chq_context_set_sparse(context.context, &few));
+    CHECK(step(context.context, 270, 0) == first);
+    CHECK(step(context.context, 270, 1) == second);
+}
+
+TEST(choices_that_are_kept_or_shared_stay_whole) {
+    tiny_model model(wide());
+    for (int32_t refresh : { 1, 3, 64 }) {
+        for (int32_t layers : { 1, 2, 5 }) {
+            tiny_context context(model, with<GGML_TYPE_F16, 2>);
+            chq_sparse_params few = of(CHQ_SPARSE_WINDOW, 0.1f);
+            few.refresh = refresh;
+            few.layers  = layers;
+            prompt(context.context, LONG);
+            CHECK_OK(chq_context_set_sparse(context.context, &few));
+            for (int32_t i = 0; i < 70; ++i) {
+                step(context.context, 260 + i % 30);
+            }
+            const chq_sparse_stats seen = stats(context.context);
+            CHECK_EQ(seen.sparse_steps, 70);
+            // no step has fewer cells than sinks, window and choice, none more than what has left the window since
+            const double least = (16 + 64 + 0.1 * LONG) / (LONG + 70);
+            const double most  = (16 + 64 + 32 + 0.1 * (LONG + 70) + 2 + refresh) / LONG;
+            CHECK(seen.cells >= least && seen.cells <= most);
+        }
+    }
+}
+
+TEST(wrong_settings_are_refused) {
+    tiny_model model(wide());
+    tiny_context context(model, with<GGML_TYPE_F16, 1>);
+    const auto refused = [&](void (*change)(chq_sparse_params &)) {
+        chq_sparse_params p = chq_sparse_default_params();
+        change(p);
+        CHECK_STATUS(chq_context_set_sparse(context.context, &p), CHQ_STATUS_ARGUMENT);
+    };
+    refused([](chq_sparse_params & p) { p.selector = (chq_sparse_selector) 99; });
+    refused([](chq_sparse_params & p) { p.share = -1; });
+    refused([](chq_sparse_params & p) { p.share = NAN; });
+    refused([](chq_sparse_params & p) { p.max_share = p.share / 2; });
+    refused([](chq_sparse_params & p) { p.max_share = 2; });
+    refused([](chq_sparse_params & p) { p.missing = 2; });
+    refused([](chq_sparse_params & p) { p.sinks = -1; });
+    refused([](chq_sparse_params & p) { p.window = 0; });
+    refused([](chq_sparse_params & p) { p.refresh = 0; });
+    refused([](chq_sparse_params & p) { p.layers = 0; });
+    CHECK_STATUS(chq_context_set_sparse(nullptr, nullptr), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_context_sparse_stats(context.context, nullptr), CHQ_STATUS_ARGUMENT);
+    CHECK_OK(chq_context_set_sparse(context.context, nullptr));
+}
+
+MAIN
