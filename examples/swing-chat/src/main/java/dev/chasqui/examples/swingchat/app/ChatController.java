@@ -21,6 +21,7 @@ import dev.chasqui.models.ModelStore;
 import dev.chasqui.vision.Image;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -272,18 +273,35 @@ public final class ChatController {
 
     /// Loads the model of the last time, or the default one, if its file is there.
     public void loadLastModel(String otherwise) {
-        load(settings.model() == null ? otherwise : settings.model());
+        load(settings.model() == null ? otherwise : settings.model(), () -> { });
     }
 
     /// Loads a model; an answer that is written ends.
     ///
     /// @param name in the catalog, or the path of a file
     public void load(String name) {
+        load(name, () -> report(new NoSuchFileException(name)));
+    }
+
+    private void load(String name, Runnable ifMissing) {
         stop();
+        LoadedModel before = model;
         Settings present = settings;
+        model = null;
+        activity = Activity.LOADING;
+        listeners.forEach(ChatListener::stateChanged);
         disk.run(() -> {
             Optional<LoadRequest> request = library.request(name, present);
-            ui.execute(() -> request.ifPresent(found -> load(name, found)));
+            ui.execute(() -> {
+                if (request.isPresent()) {
+                    load(name, request.get());
+                    return;
+                }
+                model = before;
+                activity = before == null ? Activity.NO_MODEL : Activity.READY;
+                ifMissing.run();
+                listeners.forEach(ChatListener::stateChanged);
+            });
         });
     }
 
@@ -293,8 +311,6 @@ public final class ChatController {
         }
         loading = request;
         loadFraction = 0;
-        model = null;
-        activity = Activity.LOADING;
         loadJob = engine.load(request, new LoadListener() {
             @Override
             public void progress(float fraction) {

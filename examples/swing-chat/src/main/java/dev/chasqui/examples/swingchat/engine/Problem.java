@@ -11,6 +11,7 @@ import dev.chasqui.UnsupportedFeatureException;
 import dev.chasqui.models.ModelStoreException;
 import dev.chasqui.vision.ImageException;
 import java.io.IOException;
+import java.nio.file.NoSuchFileException;
 import java.util.Locale;
 import java.util.stream.Stream;
 
@@ -40,6 +41,7 @@ public record Problem(String title, String advice, String detail) {
             case NativeLibraryException _ -> new Problem("A part of the program is missing", "Install the program again.", detail);
             case DecodeException _, NativeAbortException _ -> new Problem("The model stopped working",
                     "Send the message again. If that does not help, load the model again.", detail);
+            case NoSuchFileException _ -> new Problem("The file is not there", "Choose another file, or download the model.", detail);
             case IOException _ -> new Problem("A file could not be read or written", "Look at the file and at your rights to it, then try again.", detail);
             default -> new Problem("Something went wrong", "Try again.", failure.toString());
         };

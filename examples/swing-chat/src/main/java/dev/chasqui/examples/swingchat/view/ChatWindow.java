@@ -79,7 +79,9 @@ public final class ChatWindow extends JFrame implements ChatListener {
         middle.add(transcript, MESSAGES);
         JPanel below = new JPanel(new BorderLayout());
         below.add(problem, BorderLayout.NORTH);
-        below.add(composer, BorderLayout.CENTER);
+        JPanel writing = new JPanel(new ColumnLayout(0, Transcript.READING_WIDTH + 48));
+        writing.add(composer);
+        below.add(writing, BorderLayout.CENTER);
         below.add(status, BorderLayout.SOUTH);
         JPanel right = new JPanel(new BorderLayout());
         right.add(bar(), BorderLayout.NORTH);
@@ -87,7 +89,7 @@ public final class ChatWindow extends JFrame implements ChatListener {
         right.add(below, BorderLayout.SOUTH);
         JSplitPane split = new JSplitPane(JSplitPane.HORIZONTAL_SPLIT, sidebar, right);
         split.setDividerLocation(250);
-        split.setBorder(null);
+        split.setBorder(BorderFactory.createEmptyBorder());
         sidebar.setMinimumSize(new Dimension(160, 0));
         add(split);
         keys();

@@ -3,6 +3,8 @@ package dev.chasqui.examples.swingchat.view;
 import dev.chasqui.examples.swingchat.markdown.Element.Code;
 import java.awt.BorderLayout;
 import java.awt.Font;
+import java.awt.Graphics;
+import java.awt.Insets;
 import java.awt.event.MouseWheelEvent;
 import javax.swing.BorderFactory;
 import javax.swing.JButton;
@@ -39,7 +41,7 @@ final class CodeBlock extends JPanel {
         DefaultCaret caret = new DefaultCaret();
         caret.setUpdatePolicy(DefaultCaret.NEVER_UPDATE);
         text.setCaret(caret);
-        scroll.setBorder(null);
+        scroll.setBorder(BorderFactory.createEmptyBorder());
         scroll.setOpaque(false);
         scroll.getViewport().setOpaque(false);
         scroll.setWheelScrollingEnabled(false);
@@ -71,8 +73,14 @@ final class CodeBlock extends JPanel {
         Font font = UIManager.getFont("Label.font");
         text.setFont(new Font(Font.MONOSPACED, Font.PLAIN, font.getSize()));
         language.setForeground(Colors.faint());
+        setOpaque(false);
         setBackground(Colors.codeBackground());
-        setBorder(BorderFactory.createLineBorder(Colors.line()));
+        setBorder(new RoundBorder(new Insets(2, 1, 1, 1)));
+    }
+
+    @Override
+    protected void paintComponent(Graphics graphics) {
+        RoundBorder.fill(this, graphics);
     }
 
     /// The wheel moves the conversation; with Shift it moves the code.

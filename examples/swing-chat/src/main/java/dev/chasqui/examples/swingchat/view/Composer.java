@@ -7,6 +7,7 @@ import dev.chasqui.examples.swingchat.engine.LoadedModel;
 import java.awt.BorderLayout;
 import java.awt.Dimension;
 import java.awt.FlowLayout;
+import java.awt.Insets;
 import java.awt.event.ActionEvent;
 import java.awt.event.KeyEvent;
 import java.awt.image.BufferedImage;
@@ -43,7 +44,7 @@ final class Composer extends JPanel {
 
     private final transient ChatController controller;
     private final transient Runnable chooseModel;
-    private final JTextArea text = new JTextArea(2, 40);
+    private final JTextArea text = new MessageField(2, "Write a message");
     private final JPanel strip = new JPanel(new FlowLayout(FlowLayout.LEFT, 6, 6));
     private final JButton send;
     private final JButton attach;
@@ -57,10 +58,7 @@ final class Composer extends JPanel {
         this.chooseModel = chooseModel;
         this.send = Buttons.icon(Glyph.SEND, "Send (Enter)", this::sendOrStop);
         this.attach = Buttons.icon(Glyph.PICTURE, "Add a picture", this::choosePicture);
-        text.setLineWrap(true);
-        text.setWrapStyleWord(true);
         text.getAccessibleContext().setAccessibleName("Message");
-        text.putClientProperty("JTextField.placeholderText", "Write a message");
         text.setTransferHandler(new ImageFiles(text.getTransferHandler(), this::attach, this::attach));
         text.getInputMap().put(KeyStroke.getKeyStroke(KeyEvent.VK_ENTER, 0), "send");
         text.getInputMap().put(KeyStroke.getKeyStroke(KeyEvent.VK_ENTER, KeyEvent.SHIFT_DOWN_MASK), "insert-break");
@@ -79,7 +77,9 @@ final class Composer extends JPanel {
                 return new Dimension(super.getPreferredSize().width, Math.clamp(text.getPreferredSize().height, line * 2, line * MAX_ROWS) + 6);
             }
         };
-        scroll.setBorder(null);
+        scroll.setBorder(BorderFactory.createEmptyBorder());
+        scroll.setOpaque(false);
+        scroll.getViewport().setOpaque(false);
         scroll.setHorizontalScrollBarPolicy(JScrollPane.HORIZONTAL_SCROLLBAR_NEVER);
         JPanel buttons = new JPanel(new FlowLayout(FlowLayout.RIGHT, 4, 0));
         buttons.setOpaque(false);
@@ -132,9 +132,7 @@ final class Composer extends JPanel {
     private void showStrip() {
         strip.removeAll();
         for (Attachment attachment : attachments) {
-            JButton picture = new JButton(Glyph.CLOSE);
-            picture.setText("");
-            picture.setIcon(new ImageIcon(Thumbnails.of(attachment.image(), THUMBNAIL)));
+            JButton picture = new JButton(new ImageIcon(Thumbnails.of(attachment.image(), THUMBNAIL)));
             picture.putClientProperty("JButton.buttonType", "toolBarButton");
             picture.setToolTipText("Remove this picture");
             picture.getAccessibleContext().setAccessibleName("Remove picture");
@@ -187,7 +185,6 @@ final class Composer extends JPanel {
         super.updateUI();
         setBackground(Colors.background());
         setBorder(BorderFactory.createCompoundBorder(
-                BorderFactory.createEmptyBorder(0, 24, 10, 24),
-                BorderFactory.createCompoundBorder(BorderFactory.createLineBorder(Colors.line()), BorderFactory.createEmptyBorder(8, 12, 8, 8))));
+                BorderFactory.createEmptyBorder(0, 24, 10, 24), new RoundBorder(new Insets(8, 14, 8, 8))));
     }
 }

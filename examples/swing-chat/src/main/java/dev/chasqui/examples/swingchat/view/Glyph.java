@@ -16,7 +16,7 @@ import javax.swing.UIManager;
 /// Icons, drawn as lines on a grid of 16 x 16, in the colour of the text.
 enum Glyph implements Icon {
     SEND("M8 13 L8 3 M3.5 7.5 L8 3 L12.5 7.5"),
-    STOP("M4 4 L12 4 L12 12 L4 12 Z M6 6 L10 6 M6 8 L10 8 M6 10 L10 10"),
+    STOP("M4.5 4.5 L11.5 4.5 L11.5 11.5 L4.5 11.5 Z"),
     COPY("M6 6 L13 6 L13 13 L6 13 Z M10 6 L10 3 L3 3 L3 10 L6 10"),
     EDIT("M3 13 L3.7 10.2 L11 3 L13 5 L5.8 12.3 Z M9.5 4.5 L11.5 6.5"),
     AGAIN("M12.5 5.5 A L12.5 2.5 M12.5 5.5 L9.5 5.5"),
@@ -60,6 +60,9 @@ enum Glyph implements Icon {
             pen.setStroke(new BasicStroke(1.4f, BasicStroke.CAP_ROUND, BasicStroke.JOIN_ROUND));
             pen.transform(AffineTransform.getTranslateInstance(x, y));
             pen.draw(path);
+            if (this == STOP) {
+                pen.fill(path);
+            }
         } finally {
             pen.dispose();
         }

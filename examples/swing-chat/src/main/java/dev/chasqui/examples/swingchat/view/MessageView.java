@@ -7,8 +7,6 @@ import dev.chasqui.examples.swingchat.conversation.Message;
 import java.awt.BorderLayout;
 import java.awt.FlowLayout;
 import java.awt.Graphics;
-import java.awt.Graphics2D;
-import java.awt.RenderingHints;
 import java.util.List;
 import javax.swing.BorderFactory;
 import javax.swing.JButton;
@@ -133,11 +131,8 @@ final class MessageView extends JPanel {
     protected void paintComponent(Graphics graphics) {
         super.paintComponent(graphics);
         if (user) {
-            Graphics2D pen = (Graphics2D) graphics.create();
-            pen.setRenderingHint(RenderingHints.KEY_ANTIALIASING, RenderingHints.VALUE_ANTIALIAS_ON);
-            pen.setColor(Colors.bubble());
-            pen.fillRoundRect(0, 0, getWidth(), getHeight(), 18, 18);
-            pen.dispose();
+            setBackground(Colors.bubble());
+            RoundBorder.fill(this, graphics);
         }
     }
 }

@@ -38,7 +38,7 @@ final class ModelDialog extends JDialog {
         rows.setBorder(BorderFactory.createEmptyBorder(4, 16, 4, 16));
         rows.add(new JLabel("Looking for models …"));
         JScrollPane scroll = new JScrollPane(rows);
-        scroll.setBorder(null);
+        scroll.setBorder(BorderFactory.createEmptyBorder());
         scroll.setHorizontalScrollBarPolicy(JScrollPane.HORIZONTAL_SCROLLBAR_NEVER);
         scroll.getVerticalScrollBar().setUnitIncrement(16);
         projector.setToolTipText("The second file of a model that reads pictures, often named mmproj");

@@ -118,7 +118,7 @@ final class ProsePane extends JTextPane {
         StyleConstants.setLeftIndent(shape, left);
         if (paragraph.indent() > 0) {
             StyleConstants.setFirstLineIndent(shape, -STEP);
-            StyleConstants.setTabSet(shape, new TabSet(new TabStop[] {new TabStop(left)}));
+            StyleConstants.setTabSet(shape, new TabSet(new TabStop[] {new TabStop(0)})); // counted from the left indent
         }
         StyleConstants.setSpaceAbove(shape, first ? 0 : paragraph.kind() == Kind.HEADING ? 14 : paragraph.indent() > 0 ? 3 : 7);
         StyleConstants.setLineSpacing(shape, 0.18f);

@@ -5,6 +5,7 @@ import dev.chasqui.examples.swingchat.settings.Range;
 import dev.chasqui.examples.swingchat.settings.Settings;
 import dev.chasqui.examples.swingchat.settings.ThemeChoice;
 import java.awt.BorderLayout;
+import java.awt.Dimension;
 import java.awt.FlowLayout;
 import java.awt.Frame;
 import java.awt.GridBagConstraints;
@@ -104,7 +105,7 @@ final class SettingsDialog extends JDialog {
         getRootPane().setDefaultButton(save);
         getRootPane().registerKeyboardAction(_ -> dispose(), KeyStroke.getKeyStroke(KeyEvent.VK_ESCAPE, 0), JComponent.WHEN_IN_FOCUSED_WINDOW);
         setDefaultCloseOperation(DISPOSE_ON_CLOSE);
-        setSize(620, 440);
+        setSize(700, 440);
         setLocationRelativeTo(owner);
     }
 
@@ -149,6 +150,8 @@ final class SettingsDialog extends JDialog {
     /// Rows of a label, a field and what it means.
     private static final class Form {
 
+        private static final int FIELD_WIDTH = 130;
+
         private final JPanel panel = new JPanel(new GridBagLayout());
         private int row;
 
@@ -158,6 +161,7 @@ final class SettingsDialog extends JDialog {
             field.getAccessibleContext().setAccessibleName(name);
             JLabel hint = new JLabel(meaning);
             hint.setForeground(Colors.faint());
+            field.setPreferredSize(new Dimension(FIELD_WIDTH, field.getPreferredSize().height));
             panel.add(label, at(0, 0));
             panel.add(field, at(1, 0));
             panel.add(hint, at(2, 1));

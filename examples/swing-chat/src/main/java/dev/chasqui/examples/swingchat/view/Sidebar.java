@@ -34,7 +34,12 @@ final class Sidebar extends JPanel {
     private final transient ChatController controller;
     private final JTextField search = new JTextField();
     private final DefaultListModel<Conversation> model = new DefaultListModel<>();
-    private final JList<Conversation> list = new JList<>(model);
+    private final JList<Conversation> list = new JList<>(model) {
+        @Override
+        public boolean getScrollableTracksViewportWidth() {
+            return true; // long titles end in dots
+        }
+    };
     private boolean refreshing;
 
     Sidebar(ChatController controller) {
@@ -66,6 +71,7 @@ final class Sidebar extends JPanel {
         list.getAccessibleContext().setAccessibleName("Conversations");
         list.setCellRenderer(new Renderer());
         list.setFixedCellHeight(30);
+        list.setBackground(Colors.side());
         list.addListSelectionListener(event -> {
             if (!event.getValueIsAdjusting() && !refreshing) {
                 selected().ifPresent(conversation -> controller.open(conversation.id()));
@@ -89,7 +95,8 @@ final class Sidebar extends JPanel {
         head.add(fresh, BorderLayout.NORTH);
         head.add(search, BorderLayout.SOUTH);
         JScrollPane scroll = new JScrollPane(list);
-        scroll.setBorder(null);
+        scroll.setBorder(BorderFactory.createEmptyBorder());
+        scroll.setHorizontalScrollBarPolicy(JScrollPane.HORIZONTAL_SCROLLBAR_NEVER);
         add(head, BorderLayout.NORTH);
         add(scroll, BorderLayout.CENTER);
         refresh();

@@ -20,7 +20,8 @@ import org.jspecify.annotations.Nullable;
 /// The messages of a conversation, and the answer that is being written. It follows the answer as long as its end is in sight.
 final class Transcript extends JScrollPane {
 
-    private static final int READING_WIDTH = 820;
+    /// Pixels of a message that are easy to read.
+    static final int READING_WIDTH = 820;
     private static final int NEAR_END = 60;
     /// Messages that are shown at first; making more of them takes longer than anybody should wait.
     private static final int SHOWN = 30;
@@ -32,6 +33,10 @@ final class Transcript extends JScrollPane {
     private final Column column = new Column();
     private final transient List<Entry> entries = new ArrayList<>();
     private String conversation = "";
+    /// Whether the end is kept in sight: until somebody scrolls away from it.
+    private boolean following = true;
+    private int knownMaximum;
+    private int knownVisible;
     /// Index of the first message that is shown.
     private int first;
     private @Nullable AnswerView answer;
@@ -40,7 +45,7 @@ final class Transcript extends JScrollPane {
     Transcript(ChatController controller) {
         this.controller = controller;
         setViewportView(column);
-        setBorder(null);
+        setBorder(BorderFactory.createEmptyBorder());
         setHorizontalScrollBarPolicy(HORIZONTAL_SCROLLBAR_NEVER);
         getVerticalScrollBar().setUnitIncrement(24);
         getAccessibleContext().setAccessibleName("Conversation");
@@ -50,14 +55,15 @@ final class Transcript extends JScrollPane {
                 column.revalidate();
             }
         });
+        getVerticalScrollBar().addAdjustmentListener(_ -> moved());
         refresh();
     }
 
     /// Shows the messages as they are now. Views of messages that are the same stay.
     void refresh() {
         boolean other = !conversation.equals(controller.shown().id());
-        boolean follow = other || isNearEnd();
         if (other) {
+            following = true;
             conversation = controller.shown().id();
             first = Math.max(0, controller.shown().path().size() - SHOWN);
             clear();
@@ -89,12 +95,13 @@ final class Transcript extends JScrollPane {
             column.add(new MessageView(entry.message(), controller, entry.isLast()));
         }
         Optional<RunningAnswer> now = controller.runningHere();
+        following |= now.isPresent() && now.get() != running; // somebody has just sent a message
         running = now.orElse(null);
         answer = now.map(AnswerView::new).orElse(null);
         if (answer != null) {
             column.add(answer);
         }
-        settle(follow);
+        settle();
     }
 
     /// Shows what the answer has that is new.
@@ -102,9 +109,8 @@ final class Transcript extends JScrollPane {
         if (answer == null || controller.runningHere().orElse(null) != running) {
             return;
         }
-        boolean follow = isNearEnd();
         answer.refresh();
-        settle(follow);
+        settle();
     }
 
     /// Makes every view anew, e.g. in other colours.
@@ -131,19 +137,31 @@ final class Transcript extends JScrollPane {
         }
     }
 
-    private boolean isNearEnd() {
-        JScrollBar bar = getVerticalScrollBar();
-        return bar.getValue() + bar.getVisibleAmount() >= bar.getMaximum() - NEAR_END;
-    }
-
-    private void settle(boolean follow) {
+    private void settle() {
         column.revalidate();
         column.repaint();
-        if (follow) {
+        if (following) {
             validate();
-            JScrollBar bar = getVerticalScrollBar();
-            bar.setValue(bar.getMaximum());
+            toEnd();
         }
+    }
+
+    /// The bar has moved: because there is more to see, or because somebody moved it.
+    private void moved() {
+        JScrollBar bar = getVerticalScrollBar();
+        if (bar.getMaximum() == knownMaximum && bar.getVisibleAmount() == knownVisible) {
+            following = bar.getValue() + bar.getVisibleAmount() >= bar.getMaximum() - NEAR_END;
+            return;
+        }
+        knownMaximum = bar.getMaximum();
+        knownVisible = bar.getVisibleAmount();
+        if (following) {
+            toEnd();
+        }
+    }
+
+    private void toEnd() {
+        getVerticalScrollBar().setValue(getVerticalScrollBar().getMaximum());
     }
 
     private static final class Column extends JPanel implements Scrollable {
@@ -187,7 +205,7 @@ final class Transcript extends JScrollPane {
 
         @Override
         public boolean getScrollableTracksViewportHeight() {
-            return false;
+            return getParent().getHeight() > getPreferredSize().height;
         }
     }
 }

@@ -79,7 +79,7 @@ final class Gui {
     }
 
     static void click(Container root, String name) {
-        run(() -> find(root, AbstractButton.class, name).doClick());
+        run(() -> find(root, AbstractButton.class, name).doClick(0));
     }
 
     /// The dialog with a title, once it is there.
