@@ -69,7 +69,7 @@ class ChatWindowTest {
     void aLongPromptIsStoppedAndAnsweredLater() throws Exception {
         try (App app = App.open(folder).load(MODEL)) {
             app.send(LONG);
-            Gui.waitFor("a part of the prompt", () -> app.controller.running().map(answer -> answer.prefill().done() > 0).orElse(true));
+            Gui.waitFor("a part of the prompt", () -> app.controller.running().map(answer -> answer.prefill().computed() > 0).orElse(true));
             assertThat(Gui.on(() -> app.controller.activity())).as("it is still being read").isEqualTo(Activity.ANSWERING);
             assertThat(app.label("Status")).startsWith("Reading the prompt: ");
             Gui.click(app.window, "Stop");
