@@ -15,7 +15,6 @@ import javax.swing.JScrollPane;
 import javax.swing.JTextArea;
 import javax.swing.SwingUtilities;
 import javax.swing.UIManager;
-import javax.swing.text.DefaultCaret;
 
 /// Program text with its language and a button that copies it. Text that grows is added to, not set anew.
 final class CodeBlock extends JPanel {
@@ -38,9 +37,7 @@ final class CodeBlock extends JPanel {
         text.setOpaque(false);
         text.setBorder(BorderFactory.createEmptyBorder(0, 12, 10, 12));
         text.getAccessibleContext().setAccessibleName("Code");
-        DefaultCaret caret = new DefaultCaret();
-        caret.setUpdatePolicy(DefaultCaret.NEVER_UPDATE);
-        text.setCaret(caret);
+        text.setCaret(new QuietCaret());
         scroll.setBorder(BorderFactory.createEmptyBorder());
         scroll.setOpaque(false);
         scroll.getViewport().setOpaque(false);

@@ -19,8 +19,8 @@ final class MessageView extends JPanel {
 
     private final boolean user;
 
-    /// @param isLast whether nothing follows it
-    MessageView(Message message, ChatController controller, boolean isLast) {
+    /// @param unanswered whether nothing follows it
+    MessageView(Message message, ChatController controller, boolean unanswered) {
         super(new ColumnLayout(6));
         this.user = message.isUser();
         setOpaque(false);
@@ -32,26 +32,17 @@ final class MessageView extends JPanel {
         if (!message.reasoning().isEmpty()) {
             add(new ReasoningView(message.reasoning(), false));
         }
-        MarkdownView text = new MarkdownView();
-        JTextArea plain = new JTextArea(message.text());
-        if (user) {
-            plain.setEditable(false);
-            plain.setOpaque(false);
-            plain.setLineWrap(true);
-            plain.setWrapStyleWord(true);
-            plain.setBorder(null);
-            plain.getAccessibleContext().setAccessibleName("Text");
-            if (!message.text().isEmpty()) {
-                add(plain);
-            }
-        } else {
+        if (!user) {
+            MarkdownView text = new MarkdownView();
             text.show(message.text());
             add(text);
+        } else if (!message.text().isEmpty()) {
+            add(new ReadOnlyText(message.text(), "Text"));
         }
-        add(actions(message, controller, isLast));
+        add(actions(message, controller, unanswered));
     }
 
-    private JPanel actions(Message message, ChatController controller, boolean isLast) {
+    private JPanel actions(Message message, ChatController controller, boolean unanswered) {
         JPanel left = new JPanel(new FlowLayout(FlowLayout.LEFT, 0, 0));
         left.setOpaque(false);
         JButton[] copy = new JButton[1];
@@ -59,7 +50,7 @@ final class MessageView extends JPanel {
         left.add(copy[0]);
         if (user) {
             left.add(Buttons.icon(Glyph.EDIT, "Edit message", () -> edit(message, controller)));
-            if (isLast) {
+            if (unanswered) {
                 left.add(Buttons.icon(Glyph.AGAIN, "Answer this message", () -> controller.regenerate(message)));
             }
         } else {

@@ -49,7 +49,7 @@ final class PictureDialog extends JDialog {
         PictureRow.read(controller.picture(name), canvas::show);
     }
 
-    private static final class Canvas extends JComponent {
+    private static final class Canvas extends JPanel {
 
         private transient @Nullable BufferedImage image;
 
@@ -65,6 +65,7 @@ final class PictureDialog extends JDialog {
 
         @Override
         protected void paintComponent(Graphics graphics) {
+            super.paintComponent(graphics);
             BufferedImage shown = image;
             if (shown == null) {
                 return;

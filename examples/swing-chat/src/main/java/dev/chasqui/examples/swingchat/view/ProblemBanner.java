@@ -7,19 +7,18 @@ import javax.swing.BorderFactory;
 import javax.swing.JButton;
 import javax.swing.JLabel;
 import javax.swing.JPanel;
-import javax.swing.JTextArea;
 
 /// Says what went wrong and what to do about it, above the place for messages, until it is put away.
 final class ProblemBanner extends JPanel {
 
     private final JLabel title = new JLabel();
-    private final JTextArea advice = text("What to do");
-    private final JTextArea detail = text("Details of the problem");
+    private final ReadOnlyText advice = new ReadOnlyText("", "What to do");
+    private final ReadOnlyText detail = new ReadOnlyText("", "Details of the problem");
 
     ProblemBanner() {
         super(new ColumnLayout(4));
         title.putClientProperty("FlatLaf.styleClass", "h4");
-        title.getAccessibleContext().setAccessibleName("Problem");
+        title.setName("problem");
         JPanel head = new JPanel(new BorderLayout());
         head.setOpaque(false);
         head.add(title, BorderLayout.WEST);
@@ -46,16 +45,6 @@ final class ProblemBanner extends JPanel {
         detail.setVisible(false);
         setVisible(true);
         revalidate();
-    }
-
-    private static JTextArea text(String name) {
-        JTextArea area = new JTextArea();
-        area.setEditable(false);
-        area.setOpaque(false);
-        area.setLineWrap(true);
-        area.setWrapStyleWord(true);
-        area.getAccessibleContext().setAccessibleName(name);
-        return area;
     }
 
     @Override

@@ -16,7 +16,6 @@ import java.util.List;
 import javax.swing.JTextPane;
 import javax.swing.UIManager;
 import javax.swing.text.BadLocationException;
-import javax.swing.text.DefaultCaret;
 import javax.swing.text.MutableAttributeSet;
 import javax.swing.text.SimpleAttributeSet;
 import javax.swing.text.StyleConstants;
@@ -40,9 +39,7 @@ final class ProsePane extends JTextPane {
         setOpaque(false);
         setBorder(null);
         setMargin(null);
-        DefaultCaret caret = new DefaultCaret();
-        caret.setUpdatePolicy(DefaultCaret.NEVER_UPDATE); // or the view would scroll to it
-        setCaret(caret);
+        setCaret(new QuietCaret());
         getAccessibleContext().setAccessibleName("Text");
         MouseAdapter links = new MouseAdapter() {
             @Override

@@ -2,13 +2,12 @@ package dev.chasqui.examples.swingchat.view;
 
 import java.awt.BorderLayout;
 import javax.swing.JPanel;
-import javax.swing.JTextArea;
 import javax.swing.JToggleButton;
 
 /// What a model thought before it spoke, folded away unless it is wanted.
 final class ReasoningView extends JPanel {
 
-    private final JTextArea text = new JTextArea();
+    private final ReadOnlyText text = new ReadOnlyText("", "Reasoning of the model");
     private int length;
 
     ReasoningView(String reasoning, boolean open) {
@@ -23,13 +22,8 @@ final class ReasoningView extends JPanel {
         JPanel row = new JPanel(new BorderLayout());
         row.setOpaque(false);
         row.add(toggle, BorderLayout.WEST);
-        text.setEditable(false);
-        text.setOpaque(false);
-        text.setLineWrap(true);
-        text.setWrapStyleWord(true);
         text.setForeground(Colors.faint());
         text.setVisible(open);
-        text.getAccessibleContext().setAccessibleName("Reasoning of the model");
         add(row);
         add(text);
         show(reasoning);

@@ -31,9 +31,9 @@ final class StatusBar extends JPanel {
         left.add(progress);
         add(left, BorderLayout.WEST);
         add(facts, BorderLayout.EAST);
-        state.getAccessibleContext().setAccessibleName("Status");
+        state.setName("state");
         progress.getAccessibleContext().setAccessibleName("Progress");
-        facts.getAccessibleContext().setAccessibleName("What the answer takes");
+        facts.setName("facts");
         refresh();
     }
 

@@ -27,7 +27,7 @@ final class Transcript extends JScrollPane {
     private static final int SHOWN = 30;
 
     /// What a view was made of.
-    private record Entry(Message message, int versions, boolean isLast) { }
+    private record Entry(Message message, int versions, boolean unanswered) { }
 
     private final transient ChatController controller;
     private final Column column = new Column();
@@ -74,7 +74,7 @@ final class Transcript extends JScrollPane {
         List<Message> visible = path.subList(first, path.size());
         List<Entry> wanted = new ArrayList<>();
         for (Message message : visible) {
-            wanted.add(new Entry(message, controller.shown().versions(message).size(), message == path.getLast()));
+            wanted.add(new Entry(message, controller.shown().versions(message).size(), message == path.getLast() && controller.runningHere().isEmpty()));
         }
         int same = 0;
         while (same < wanted.size() && same < entries.size() && wanted.get(same).equals(entries.get(same))) {
@@ -92,7 +92,7 @@ final class Transcript extends JScrollPane {
         }
         for (Entry entry : wanted.subList(same, wanted.size())) {
             entries.add(entry);
-            column.add(new MessageView(entry.message(), controller, entry.isLast()));
+            column.add(new MessageView(entry.message(), controller, entry.unanswered()));
         }
         Optional<RunningAnswer> now = controller.runningHere();
         following |= now.isPresent() && now.get() != running; // somebody has just sent a message

@@ -80,7 +80,7 @@ final class App implements AutoCloseable {
 
     /// The text of a label, by the label's name.
     String label(String name) {
-        return Gui.on(() -> Gui.find(window, JLabel.class, name).getText());
+        return Gui.on(() -> Gui.all(window, JLabel.class).stream().filter(label -> name.equals(label.getName())).findFirst().orElseThrow().getText());
     }
 
     @Override

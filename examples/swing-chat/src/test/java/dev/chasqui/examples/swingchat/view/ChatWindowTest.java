@@ -45,7 +45,7 @@ class ChatWindowTest {
             assertThat(facts.tokens()).isPositive();
             assertThat(Gui.on(() -> Gui.find(app.window, MessageView.class, "Answer").isShowing())).isTrue();
             assertThat(Gui.on(() -> Gui.all(app.window, AnswerView.class))).isEmpty();
-            assertThat(app.label("What the answer takes"))
+            assertThat(app.label("facts"))
                     .contains(facts.tokens() + " tokens", "tokens/s", "tokens/step", "of " + facts.promptTokens() + " prompt tokens reused");
             assertThat(Gui.on(() -> app.controller.conversations("rivers"))).hasSize(1);
             assertThat(Gui.on(() -> app.controller.conversations("rivers zeppelin"))).isEmpty();
@@ -71,7 +71,7 @@ class ChatWindowTest {
             app.send(LONG);
             Gui.waitFor("a part of the prompt", () -> app.controller.running().map(answer -> answer.prefill().computed() > 0).orElse(true));
             assertThat(Gui.on(() -> app.controller.activity())).as("it is still being read").isEqualTo(Activity.ANSWERING);
-            assertThat(app.label("Status")).startsWith("Reading the prompt: ");
+            assertThat(app.label("state")).startsWith("Reading the prompt: ");
             Gui.click(app.window, "Stop");
             app.waitReady();
             assertThat(app.path()).as("there is no answer").singleElement().satisfies(message -> assertThat(message.isUser()).isTrue());
