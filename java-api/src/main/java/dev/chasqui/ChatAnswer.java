@@ -19,6 +19,8 @@ import org.jspecify.annotations.Nullable;
 
 /// A running answer of a [ChatSession]. Iterating it computes: the pieces are what the model says, without its reasoning and its calls; [#deltas()] has them all.
 ///
+/// {@snippet class="snippets.ChatSnippets" region="answer"}
+///
 /// When the model calls tools, they are called on the thread that reads, and the answer goes on with what the model makes of the results, for at most
 /// [ChatOptions#maxToolRounds()] rounds. Each round joins the conversation when it ends. A call of a tool without a handler ends the answer.
 ///

@@ -12,12 +12,7 @@ import org.jspecify.annotations.Nullable;
 
 /// A conversation: it keeps the messages, writes them with the model's template, and computes only what is new.
 ///
-/// ```java
-/// try (ChatSession chat = model.chat()) {
-///     for (String piece : chat.send("Name three rivers of Peru.")) System.out.print(piece);
-///     River river = chat.ask(River.class, "And the longest one?");
-/// }
-/// ```
+/// {@snippet class="snippets.ChatSnippets" region="session"}
 ///
 /// One thread at a time; [ChatAnswer#cancel()] of a running answer is safe from any thread. A tool that is called may not use the session that
 /// calls it; every method but [#messages()] is an [IllegalStateException] then.

@@ -28,6 +28,8 @@ import org.jspecify.annotations.Nullable;
 
 /// Memory for attention (the KV cache) and computation of one model, shared by one or more [Sequence]s.
 ///
+/// {@snippet class="snippets.ModelSnippets" region="context"}
+///
 /// One thread at a time, checked: a second one gets an [IllegalStateException]. It may move from thread to thread. Only
 /// [#cancel()] may be called while another thread is inside.
 public final class Context implements AutoCloseable {

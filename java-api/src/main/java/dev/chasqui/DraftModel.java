@@ -4,6 +4,8 @@ import java.util.Objects;
 
 /// A smaller model of the same vocabulary that guesses how an answer of a larger one goes on.
 ///
+/// {@snippet class="snippets.SpeculationSnippets" region="draft-model"}
+///
 /// It is used beside the other sources of [dev.chasqui.speculation.Speculation], if these include `MODEL`, in the steps where it gave more tokens a second than they did; with
 /// `Speculation.withAdaptive(false)` in all of them. It pays where the large model is slow and the small one is both much faster and much alike.
 ///

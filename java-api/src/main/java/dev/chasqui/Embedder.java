@@ -8,13 +8,7 @@ import java.util.Objects;
 
 /// Turns texts into vectors that are near each other where their meanings are.
 ///
-/// ```java
-/// try (Embedder embedder = Embedder.of(model); EmbeddingMatrix rows = embedder.embed(documents)) {
-///     for (EmbeddingMatrix.Match match : rows.nearest(embedder.embed("which river is the longest?"), 3)) {
-///         System.out.println(match.score() + " " + documents.get(match.index()));
-///     }
-/// }
-/// ```
+/// {@snippet class="snippets.EngineSnippets" region="embedder"}
 ///
 /// Many texts are computed in one pass, without padding; which texts share a pass changes nothing but rounding.
 ///

@@ -19,14 +19,7 @@ import org.jspecify.annotations.Nullable;
 /// Thread-safe: any number of threads, virtual ones too, submit requests and read answers. One platform thread of the engine's own computes; no
 /// code of the caller's runs on it. A request that fails, fails alone.
 ///
-/// ```java
-/// try (Engine engine = model.newEngine(EngineOptions.defaults())) {
-///     Answer rivers = engine.submit(EngineRequest.chat(ChatMessage.user("Name three rivers of Peru.")));
-///     Answer peaks = engine.submit(EngineRequest.chat(ChatMessage.user("Name three mountains of Peru.")));
-///     for (String piece : rivers) System.out.print(piece);
-///     System.out.println(peaks.text());
-/// }
-/// ```
+/// {@snippet class="snippets.EngineSnippets" region="engine"}
 ///
 /// **Prefixes.** A prompt that begins like one that is computed, or was, shares the cells of the beginning instead of computing it;
 /// [GenerationStats#cachedTokens()] says how many.

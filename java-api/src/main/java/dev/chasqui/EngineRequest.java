@@ -7,11 +7,7 @@ import java.util.Optional;
 
 /// What an [Engine] is asked for. Immutable; change a copy with the `with` methods.
 ///
-/// ```java
-/// EngineRequest.chat(ChatMessage.user("Name three rivers of Peru."))
-///         .withOptions(GenerationOptions.defaults().withMaxTokens(64))
-///         .withDeadline(Duration.ofSeconds(10))
-/// ```
+/// {@snippet class="snippets.EngineSnippets" region="request"}
 ///
 /// @param prompt   what the answer follows
 /// @param options  how it is generated. Nothing is guessed ahead in an engine, so speculation and draft models are left out, which does not change the

@@ -15,6 +15,8 @@ import org.jspecify.annotations.Nullable;
 
 /// A running answer. Iterating it computes: each piece of text is handed out as soon as it is certain, characters always whole.
 ///
+/// {@snippet class="snippets.ModelSnippets" region="generation"}
+///
 /// It can be iterated once, by one thread at a time; [#cancel()] is safe from any thread and also stops the computation of a
 /// long prompt. Nothing runs before the first piece is asked for, and nothing runs ahead of the reader but the rest of a speculative step,
 /// whose tokens join the sequence one by one as they are read.

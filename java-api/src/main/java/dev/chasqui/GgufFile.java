@@ -14,11 +14,7 @@ import java.util.SequencedMap;
 
 /// The header of a GGUF file: metadata and tensor directory, without the weights. Needs no native code.
 ///
-/// ```java
-/// GgufFile file = GgufFile.read(path);
-/// System.out.println(file.architecture().orElse("?") + ", " + file.parameterCount() + " parameters, "
-///         + file.estimate(8192, KvType.F16, KvType.F16).totalBytes() + " bytes of memory");
-/// ```
+/// {@snippet class="snippets.ModelSnippets" region="gguf"}
 ///
 /// Reads versions 2 and 3, little-endian. The file need not be trustworthy: whatever is in it, the outcome is an object whose
 /// tensors lie inside the file, or a [GgufException]. The heap that a header may take is limited to an eighth of the maximum, at

@@ -16,12 +16,7 @@ import java.util.SequencedMap;
 
 /// Writes GGUF files: with other metadata, other tensors, or new ones altogether. Needs no native code.
 ///
-/// ```java
-/// GgufWriter.copyOf(GgufFile.read(path))
-///         .put("general.name", "my model")
-///         .remove("tokenizer.chat_template")
-///         .write(path);
-/// ```
+/// {@snippet class="snippets.ModelSnippets" region="write"}
 ///
 /// Tensors are streamed: those of another file are copied from there when this one is written. Not thread-safe.
 public final class GgufWriter {

@@ -10,6 +10,8 @@ import java.util.Objects;
 
 /// A GBNF grammar that the text must follow. Immutable; it is parsed against a model when a [SamplerChain] is made of it.
 ///
+/// {@snippet class="snippets.ChatSnippets" region="grammar"}
+///
 /// @param gbnf            the rules
 /// @param root            name of the start rule
 /// @param triggerPatterns regular expressions; the grammar binds from the first group of the first match in the output

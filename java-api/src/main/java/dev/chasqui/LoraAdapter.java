@@ -10,11 +10,7 @@ import java.util.Objects;
 
 /// A LoRA adapter: a fine-tune of a model, kept apart from its weights. [Context#setAdapters] computes with it.
 ///
-/// ```java
-/// try (LoraAdapter adapter = LoraAdapter.load(model, Path.of("pirate.gguf")); Context context = model.newContext()) {
-///     context.setAdapters(adapter.scaled(0.8f));
-/// }
-/// ```
+/// {@snippet class="snippets.ModelSnippets" region="adapter"}
 ///
 /// Safe from any thread; any number of contexts may use it. Its memory goes when it and the contexts that use it are closed.
 public final class LoraAdapter implements AutoCloseable {

@@ -16,6 +16,8 @@ import org.jspecify.annotations.Nullable;
 
 /// The weights and the vocabulary of a language model, from a GGUF file.
 ///
+/// {@snippet class="snippets.ModelSnippets" region="load"}
+///
 /// Thread-safe: any number of contexts on any number of threads may share it. The weights are freed when the model and
 /// everything made of it is closed.
 public final class Model implements AutoCloseable {

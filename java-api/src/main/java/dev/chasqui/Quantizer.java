@@ -18,9 +18,7 @@ import org.jspecify.annotations.Nullable;
 
 /// Writes models in other types of weights, as llama.cpp's `llama-quantize` does, in this process.
 ///
-/// ```java
-/// Quantizer.quantize(Path.of("model-f16.gguf"), Path.of("model-q4.gguf"), QuantizeOptions.to(QuantizationType.Q4_K_M));
-/// ```
+/// {@snippet class="snippets.ModelSnippets" region="quantize"}
 ///
 /// Types that need an importance matrix are not supported. Thread-safe.
 public final class Quantizer {

@@ -14,12 +14,7 @@ import org.jspecify.annotations.Nullable;
 
 /// Tells how well documents answer a query, by a model that reads both together: slower than comparing embeddings, and better.
 ///
-/// ```java
-/// try (Reranker reranker = Reranker.of(model)) {
-///     reranker.rank("which river is the longest?", documents).forEach(
-///             ranked -> System.out.println(ranked.score() + " " + documents.get(ranked.index())));
-/// }
-/// ```
+/// {@snippet class="snippets.EngineSnippets" region="reranker"}
 ///
 /// Neither query nor documents can become control tokens of the model.
 ///

@@ -4,6 +4,8 @@ import java.util.Objects;
 
 /// Lossy: a small model writes, and a larger one of the same vocabulary picks the tokens of which the small one is unsure.
 ///
+/// {@snippet class="snippets.SpeculationSnippets" region="routing"}
+///
 /// The answer is neither model's own. It is cheaper than the larger model's, by how seldom that is asked, and better than the smaller one's; how much of
 /// either depends on the models and the threshold. The gate is the entropy of the small model's next token, one of those that need no training in Fu et al.,
 /// "R2R: Efficiently Navigating Divergent Reasoning Paths with Small-Large Model Token Routing", 2025. [GenerationStats#routedTokens()] tells how

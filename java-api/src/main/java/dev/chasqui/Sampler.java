@@ -8,9 +8,7 @@ import java.util.Objects;
 /// How the next token is picked: stages that each reshape the candidates, in the order they are listed, and a last one that
 /// picks. Immutable and shareable; a [SamplerChain] is one in use.
 ///
-/// ```java
-/// Sampler.builder().topK(40).topP(0.95f).temperature(0.8f).seed(42).build()
-/// ```
+/// {@snippet class="snippets.ModelSnippets" region="sampler"}
 ///
 /// @param stages the stages in order; the last one picks
 public record Sampler(List<Stage> stages) {

@@ -22,6 +22,8 @@ import org.jspecify.annotations.Nullable;
 
 /// A text in a context, token by token. The threads rule is its context's: one at a time.
 ///
+/// {@snippet class="snippets.ModelSnippets" region="sequence"}
+///
 /// Tokens that are appended are computed at once. The token that [#next] returns is part of the sequence, but computed only when
 /// something needs what follows it.
 public final class Sequence implements AutoCloseable {

@@ -29,6 +29,8 @@ import org.jspecify.annotations.Nullable;
 
 /// A vision encoder with its projector (an `mmproj` file) for a language model.
 ///
+/// {@snippet class="snippets.VisionSnippets" region="vision"}
+///
 /// Thread-safe: one picture at a time is encoded, others wait. Closing waits for the one in progress.
 public final class VisionModel implements AutoCloseable {
 

@@ -16,6 +16,8 @@ import java.util.OptionalInt;
 
 /// A model's tokens. Thread-safe; usable as long as its [Model] is open.
 ///
+/// {@snippet class="snippets.ModelSnippets" region="vocabulary"}
+///
 /// Text never turns into control tokens by itself: a user who types `<|im_end|>` gets the tokens of those characters.
 /// Only [#tokenize(String, boolean, boolean)] with `parseSpecial` reads them as control tokens.
 public final class Vocabulary {

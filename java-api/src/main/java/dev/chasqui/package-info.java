@@ -9,12 +9,7 @@
 /// - [Generation] is a running answer: pieces of text as they come, cancellable from any thread.
 /// - [ChatSession] keeps a conversation and renders it with the model's own template.
 ///
-/// ```java
-/// try (var model = Model.load(ModelStore.standard().get("smollm2-135m"));
-///      var chat = model.chat()) {
-///     for (String piece : chat.send("Name three rivers of Peru.")) System.out.print(piece);
-/// }
-/// ```
+/// {@snippet class="snippets.ModelSnippets" region="first"}
 ///
 /// Every owner of native memory is [AutoCloseable]. Closing in any order is safe, closing twice does nothing, and using a
 /// closed object is an [IllegalStateException]. What the native side refuses is a [ChasquiException].

@@ -48,18 +48,22 @@ public final class Main implements Runnable {
     }
 
     static int execute(String[] args, PrintStream out, PrintStream err) {
-        Main main = new Main();
-        CommandLine commandLine = new CommandLine(main)
+        CommandLine commandLine = commandLine()
                 .setOut(new PrintWriter(out, false, StandardCharsets.UTF_8))
-                .setErr(new PrintWriter(err, true, StandardCharsets.UTF_8))
-                .setCaseInsensitiveEnumValuesAllowed(true)
-                .setUsageHelpAutoWidth(true)
-                .setExecutionExceptionHandler((e, command, _) -> main.report(e, command));
+                .setErr(new PrintWriter(err, true, StandardCharsets.UTF_8));
         try {
             return commandLine.execute(args);
         } finally {
             commandLine.getOut().flush();
         }
+    }
+
+    static CommandLine commandLine() {
+        Main main = new Main();
+        return new CommandLine(main)
+                .setCaseInsensitiveEnumValuesAllowed(true)
+                .setUsageHelpAutoWidth(true)
+                .setExecutionExceptionHandler((e, command, _) -> main.report(e, command));
     }
 
     @Override

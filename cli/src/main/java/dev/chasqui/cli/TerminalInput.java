@@ -20,6 +20,7 @@ import org.jline.reader.Reference;
 import org.jline.reader.UserInterruptException;
 import org.jline.reader.impl.DefaultParser;
 import org.jline.terminal.Attributes;
+import org.jline.terminal.Size;
 import org.jline.terminal.Terminal;
 import org.jline.terminal.TerminalBuilder;
 import org.jline.utils.Signals;
@@ -56,9 +57,13 @@ final class TerminalInput implements ChatInput {
     /// The terminal of this process. JLine would hear of signals by a native handler that runs on whatever thread the signal hits, a computing one of ggml too; the
     /// JVM's own handlers have a thread for it.
     static TerminalInput ofSystem(Completer completer, Path history) throws IOException {
-        TerminalInput input = new TerminalInput(TerminalBuilder.builder().system(true).dumb(false).nativeSignals(false).build(), completer, history);
+        Terminal terminal = TerminalBuilder.builder().system(true).dumb(false).nativeSignals(false).build();
+        if (terminal.getSize().getColumns() == 0) { // some pseudo-terminals do not say how large they are
+            terminal.setSize(Size.of(80, 24));
+        }
+        TerminalInput input = new TerminalInput(terminal, completer, history);
         for (Terminal.Signal signal : List.of(Terminal.Signal.INT, Terminal.Signal.WINCH, Terminal.Signal.CONT)) {
-            Object before = Signals.register(signal.name(), () -> input.terminal.raise(signal));
+            Object before = Signals.register(signal.name(), () -> terminal.raise(signal));
             if (before != null) {
                 input.signals.put(signal.name(), before);
             }

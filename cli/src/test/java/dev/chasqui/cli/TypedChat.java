@@ -28,6 +28,13 @@ final class TypedChat {
         keys.flush();
     }
 
+    /// Waits until something comes after what was waited for last.
+    void waitForMore() throws InterruptedException {
+        while (screen.get().substring(seen).isBlank()) {
+            TimeUnit.MILLISECONDS.sleep(10);
+        }
+    }
+
     /// Waits for a text after the one that was waited for last.
     void waitFor(String text) throws InterruptedException {
         long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_SECONDS);

@@ -15,6 +15,8 @@ import java.util.function.Consumer;
 /// Fills the masks of a text with a diffusion model (LLaDA, arXiv 2502.09992; Dream, arXiv 2508.15487), block after block. In each step the model
 /// proposes a token for every mask of the block, and a [CommitPolicy] decides which of them are taken; a position that is filled is never changed.
 ///
+/// {@snippet class="snippets.DiffusionSnippets" region="decoder"}
+///
 /// What is filled depends on the text, the options and the model only, not on `maxTokens`. One thread at a time, checked; only [#cancel()] may be
 /// called by another.
 public final class DiffusionDecoder implements AutoCloseable {

@@ -13,9 +13,7 @@ import org.jspecify.annotations.Nullable;
 /// A JSON value that knows where it stood, so that complaints can point at the line. Strict: RFC 8259, no comments, no trailing commas,
 /// no duplicate keys, nothing after the value, at most [#MAX_DEPTH] levels.
 ///
-/// ```java
-/// long year = Json.parse("{\"year\": 1533}").member("year").integer();
-/// ```
+/// {@snippet class="snippets.ChatSnippets" region="json"}
 ///
 /// @param value  a [Map] of Json, a [List] of Json, a [String], a [Long] for an integer of 64 bits, else a [Double], a [Boolean], or [Null]
 /// @param origin where the text came from, for messages

@@ -15,14 +15,12 @@ import org.jspecify.annotations.Nullable;
 
 /// What JSON must look like: a JSON schema, from a text or from a Java type. Immutable.
 ///
-/// Types that have a schema: records, sealed interfaces over records, enums, [String], [boolean], numbers, [List], [Set], [Optional], [Map] with keys of text, and
+/// Types that have a schema: records, sealed interfaces over records, enums, [String], `boolean`, numbers, [List], [Set], [Optional], [Map] with keys of text, and
 /// [Json] for anything. A component of type Optional may be missing, all others are required. The records below a sealed interface are told apart by
 /// a member `type`, which is the simple name of the record. A record may hold itself. [Description]s go into the schema.
 ///
-/// ```java
-/// record River(String name, int kilometres, Optional<String> mouth) { }
-/// JsonSchema schema = JsonSchema.of(River.class);
-/// ```
+/// {@snippet class="snippets.ChatSnippets" region="river"}
+/// {@snippet class="snippets.ChatSnippets" region="schema"}
 ///
 /// Which keywords a grammar can follow is up to llama.cpp: types, `properties`, `required`, `additionalProperties`, `items`, `prefixItems`, `minItems`, `maxItems`, `enum`,
 /// `const`, `anyOf`, `oneOf`, `allOf`, `$ref` into the same schema, `minLength`, `maxLength`, `pattern` from `^` to `$`, bounds of integers, and the formats

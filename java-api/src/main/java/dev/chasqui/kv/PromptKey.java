@@ -12,9 +12,7 @@ import org.jspecify.annotations.Nullable;
 /// not at all. What changes the meaning of all positions, such as an adapter of the weights, goes into the scope: prompts of
 /// different scopes have nothing in common. Model, KV types and the like need not be mentioned, the store knows them.
 ///
-/// ```java
-/// PromptKey key = PromptKey.builder().tokens(before).chunk(hashOf(pixels, keepRatio), 64).tokens(after).build();
-/// ```
+/// {@snippet class="snippets.ModelSnippets" region="prompt-key"}
 ///
 /// Immutable.
 public final class PromptKey implements Comparable<PromptKey> {

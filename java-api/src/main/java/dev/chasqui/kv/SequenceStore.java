@@ -32,6 +32,8 @@ import org.jspecify.annotations.Nullable;
 /// what is restored is what was saved, bit for bit, and it is used only where all tokens before it are the same, in contexts of the same
 /// model, build and kind of cache.
 ///
+/// {@snippet class="snippets.ModelSnippets" region="sequence-store"}
+///
 /// A context with a store ([dev.chasqui.ContextOptions#withStore]) uses it by itself: a prompt takes over the longest stored prefix, and
 /// what a generation leaves is stored. [#prepare] and [#park] are these two halves, for programs that drive sequences themselves.
 ///

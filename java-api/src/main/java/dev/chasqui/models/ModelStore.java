@@ -19,9 +19,7 @@ import org.jspecify.annotations.Nullable;
 
 /// Turns the name of a model into a file: from the local cache, else downloaded, checked against its sha256 and kept.
 ///
-/// ```java
-/// Path file = ModelStore.standard().get("smollm2-135m");
-/// ```
+/// {@snippet class="snippets.ModelSnippets" region="store"}
 ///
 /// A download goes through the sources of the [ModelCatalog] in their order, and takes up what an earlier attempt, from whatever
 /// source, left behind. A file appears under its final name only when it is complete and its sha256 is right.

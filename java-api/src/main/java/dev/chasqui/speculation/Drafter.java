@@ -2,6 +2,8 @@ package dev.chasqui.speculation;
 
 /// A source of guesses of the caller's own, for example a corpus that answers often quote.
 ///
+/// {@snippet class="snippets.SpeculationSnippets" region="drafter"}
+///
 /// It is asked by the thread that iterates the generation, before each step for which its last proposal has been used up or proved wrong. How far it is
 /// followed depends on how often it was right.
 @FunctionalInterface

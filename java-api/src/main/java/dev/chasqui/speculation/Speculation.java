@@ -7,6 +7,8 @@ import java.util.Set;
 
 /// How an answer is guessed ahead. The text is the same in any case: what the sampler would not have picked is never kept.
 ///
+/// {@snippet class="snippets.SpeculationSnippets" region="speculation"}
+///
 /// Immutable, and safe to share.
 ///
 /// @param sources   where guesses come from; none = one token at a time

@@ -14,6 +14,8 @@ import org.jspecify.annotations.Nullable;
 /// A computation of some tensors, the outputs, that can be run again and again: change the numbers of the tensors that it starts from with
 /// [Tensor#set(float...)] and compute.
 ///
+/// {@snippet class="snippets.TensorSnippets" region="graph"}
+///
 /// A graph starts from stored tensors: those with numbers of their own, and the outputs of graphs made earlier, which are taken as they are.
 /// Its own outputs become stored when it is made, and hold numbers once it has been computed. They outlive it. Intermediate results are not
 /// kept; they share memory, which belongs to the graph.

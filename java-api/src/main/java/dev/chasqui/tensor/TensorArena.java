@@ -26,6 +26,8 @@ import org.jspecify.annotations.Nullable;
 
 /// Memory of tensors, on one device. Tensors and graphs made in an arena die with it.
 ///
+/// {@snippet class="snippets.TensorSnippets" region="arena"}
+///
 /// An expression takes a little memory for each of its operations, which is freed with the arena only. So what is computed again and again
 /// is best kept as a [Graph], and what is computed once in a [#child()] that is closed afterwards: a child uses the stored tensors of the
 /// arena that it was made from beside its own.

@@ -11,13 +11,8 @@ import org.jspecify.annotations.Nullable;
 
 /// A function that a model may call. Immutable.
 ///
-/// ```java
-/// Tool clock = Tool.of("clock", "The time of day", JsonSchema.parse("{\"type\": \"object\", \"properties\": {}}"), arguments -> LocalTime.now().toString());
-///
-/// @Description("Multiplies two numbers")
-/// record Multiply(double a, double b) { }
-/// Tool multiply = Tool.of(Multiply.class, numbers -> numbers.a() * numbers.b());
-/// ```
+/// {@snippet class="snippets.ChatSnippets" region="multiply"}
+/// {@snippet class="snippets.ChatSnippets" region="tools"}
 ///
 /// @param name        letters, digits, `_` and `-`, at most 64
 /// @param description what it does, for the model

@@ -12,6 +12,8 @@ import java.util.stream.IntStream;
 /// Finds the pages that a question is about, before a model sees any of them: of many pictures only the best go into the prompt. A page's score is the mean over
 /// the question's tokens of the largest cosine with any of the page's rows, both centred ([TokenScores#rankParts]); URaG (2025) does the like inside a model.
 ///
+/// {@snippet class="snippets.VisionSnippets" region="pages"}
+///
 /// In which direction scores point depends on the model: with some, rows that fit a text are the less like it. Try it on pages whose order is known, once for each
 /// model, and say so with [Direction].
 public final class PageRanking {

@@ -4,6 +4,8 @@ import java.util.List;
 
 /// Chooses which of an image's tokens the language model gets to see. Fewer tokens make the prompt shorter, at the price of what they showed.
 ///
+/// {@snippet class="snippets.VisionSnippets" region="pruner"}
+///
 /// Write one of your own as a lambda, or take one that is built in: [#herding()] is the one to start with. A pruner must be safe to use from any thread,
 /// and what it gives is checked ([ImageTokens#select]).
 @FunctionalInterface

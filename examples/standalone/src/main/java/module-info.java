@@ -1,0 +1,3 @@
+module sample.rivers {
+    requires dev.chasqui;
+}
