@@ -1,6 +1,7 @@
 package dev.chasqui.examples.swingchat.app;
 
 import dev.chasqui.CancelledException;
+import dev.chasqui.FinishReason;
 import dev.chasqui.examples.swingchat.conversation.AnswerFacts;
 import dev.chasqui.examples.swingchat.conversation.Conversation;
 import dev.chasqui.examples.swingchat.conversation.ConversationFiles;
@@ -60,7 +61,7 @@ public final class ChatController {
     private final Map<String, Conversation> conversations = new LinkedHashMap<>();
     private Conversation shown;
     private Settings settings;
-    private Activity activity = Activity.NO_MODEL;
+    private volatile Activity activity = Activity.NO_MODEL;
     private @Nullable LoadRequest loading;
     private @Nullable Job loadJob;
     private volatile float loadFraction;
@@ -83,7 +84,11 @@ public final class ChatController {
         this.library = new ModelLibrary(store);
         this.downloads = new Downloads(store);
         this.engine = new ChatEngine(folder.sequences());
-        clock.scheduleWithFixedDelay(() -> ui.execute(this::tick), TICK_MILLIS, TICK_MILLIS, TimeUnit.MILLISECONDS);
+        clock.scheduleWithFixedDelay(() -> {
+            if (activity == Activity.LOADING || activity == Activity.ANSWERING) {
+                ui.execute(this::tick);
+            }
+        }, TICK_MILLIS, TICK_MILLIS, TimeUnit.MILLISECONDS);
     }
 
     /// Reads what there is of earlier times. It may take a moment: not on the thread of the user interface.
@@ -99,12 +104,18 @@ public final class ChatController {
 
     // ---- conversations ----------------------------------------------------------------------------------------------
 
-    /// Those that match, the one that changed last first.
-    ///
-    /// @param query words that must all be there; blank = all conversations
-    public List<Conversation> conversations(String query) {
-        return conversations.values().stream().filter(conversation -> query.isBlank() || conversation.matches(query))
-                .sorted(Comparator.comparingLong(Conversation::changed).reversed()).toList();
+    /// All of them, the one that changed last first.
+    public List<Conversation> conversations() {
+        return conversations.values().stream().sorted(Comparator.comparingLong(Conversation::changed).reversed()).toList();
+    }
+
+    /// Looks elsewhere for those that have all words of a query, and hands them over in the order of [#conversations()].
+    public void search(String query, Consumer<List<Conversation>> then) {
+        List<Conversation> all = conversations();
+        Thread.startVirtualThread(() -> {
+            List<Conversation> found = all.stream().filter(conversation -> conversation.matches(query)).toList();
+            ui.execute(() -> then.accept(found));
+        });
     }
 
     /// The one that is shown. A new one is in the list from its first message on.
@@ -216,7 +227,7 @@ public final class ChatController {
         Thread.startVirtualThread(() -> {
             try {
                 BufferedImage image = source.call();
-                Attachment attachment = new Attachment(pictures.add(image), image);
+                Attachment attachment = new Attachment(pictures.add(image), Thumbnails.of(image, Attachment.SIZE));
                 ui.execute(() -> then.accept(attachment));
             } catch (Exception | OutOfMemoryError e) {
                 ui.execute(() -> report(e));
@@ -438,6 +449,9 @@ public final class ChatController {
             boolean said = !state.text().isBlank() || !state.reasoning().isBlank();
             update(said ? conversation.add(Message.assistant(answer.question(), state.text().strip(), state.reasoning().strip(), facts))
                     : conversation.show(answer.question()));
+            if (!said && facts != null && facts.finish() != FinishReason.CANCELLED) {
+                report(new Problem("The model said nothing", "Say it in other words, or choose another model.", "It ended its answer at once."));
+            }
         }
         if (failure != null && !(failure instanceof CancelledException)) {
             report(failure);
@@ -488,7 +502,10 @@ public final class ChatController {
     }
 
     private void report(Throwable failure) {
-        Problem problem = Problem.of(failure);
+        report(Problem.of(failure));
+    }
+
+    private void report(Problem problem) {
         listeners.forEach(listener -> listener.problem(problem));
     }
 

@@ -11,6 +11,7 @@ import java.awt.Insets;
 import java.awt.event.ActionEvent;
 import java.awt.event.KeyEvent;
 import java.awt.image.BufferedImage;
+import java.io.File;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -30,7 +31,6 @@ import javax.swing.filechooser.FileNameExtensionFilter;
 /// Where a message is written: text, pictures, and the button that sends it or stops the answer.
 final class Composer extends JPanel {
 
-    private static final int THUMBNAIL = 56;
     private static final int MAX_ROWS = 10;
 
     /// A share of a picture's tokens.
@@ -132,7 +132,7 @@ final class Composer extends JPanel {
     private void showStrip() {
         strip.removeAll();
         for (Attachment attachment : attachments) {
-            JButton picture = new JButton(new ImageIcon(Thumbnails.of(attachment.image(), THUMBNAIL)));
+            JButton picture = new JButton(new ImageIcon(attachment.small()));
             picture.putClientProperty("JButton.buttonType", "toolBarButton");
             picture.setToolTipText("Remove this picture");
             picture.getAccessibleContext().setAccessibleName("Remove picture");
@@ -174,7 +174,7 @@ final class Composer extends JPanel {
         chooser.setMultiSelectionEnabled(true);
         chooser.setFileFilter(new FileNameExtensionFilter("Pictures", ImageFiles.ENDINGS.toArray(String[]::new)));
         if (chooser.showOpenDialog(this) == JFileChooser.APPROVE_OPTION) {
-            for (java.io.File file : chooser.getSelectedFiles()) {
+            for (File file : chooser.getSelectedFiles()) {
                 attach(file.toPath());
             }
         }

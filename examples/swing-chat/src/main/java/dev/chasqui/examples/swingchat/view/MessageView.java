@@ -17,15 +17,25 @@ import javax.swing.JTextArea;
 /// One message that is complete: what is said, its pictures, and what can be done with it.
 final class MessageView extends JPanel {
 
+    private final transient Message message;
+    private final transient ChatController controller;
+    private final boolean unanswered;
     private final boolean user;
 
     /// @param unanswered whether nothing follows it
     MessageView(Message message, ChatController controller, boolean unanswered) {
         super(new ColumnLayout(6));
+        this.message = message;
+        this.controller = controller;
+        this.unanswered = unanswered;
         this.user = message.isUser();
         setOpaque(false);
         setBorder(user ? BorderFactory.createEmptyBorder(12, 16, 8, 16) : BorderFactory.createEmptyBorder(4, 16, 4, 16));
         getAccessibleContext().setAccessibleName(user ? "Your message" : "Answer");
+        fill();
+    }
+
+    private void fill() {
         if (!message.pictures().isEmpty()) {
             add(new PictureRow(message.pictures(), controller));
         }
@@ -39,17 +49,17 @@ final class MessageView extends JPanel {
         } else if (!message.text().isEmpty()) {
             add(new ReadOnlyText(message.text(), "Text"));
         }
-        add(actions(message, controller, unanswered));
+        add(actions());
     }
 
-    private JPanel actions(Message message, ChatController controller, boolean unanswered) {
+    private JPanel actions() {
         JPanel left = new JPanel(new FlowLayout(FlowLayout.LEFT, 0, 0));
         left.setOpaque(false);
         JButton[] copy = new JButton[1];
         copy[0] = Buttons.icon(Glyph.COPY, user ? "Copy message" : "Copy answer", () -> Clipboard.copy(message.text(), copy[0]));
         left.add(copy[0]);
         if (user) {
-            left.add(Buttons.icon(Glyph.EDIT, "Edit message", () -> edit(message, controller)));
+            left.add(Buttons.icon(Glyph.EDIT, "Edit message", this::edit));
             if (unanswered) {
                 left.add(Buttons.icon(Glyph.AGAIN, "Answer this message", () -> controller.regenerate(message)));
             }
@@ -79,7 +89,7 @@ final class MessageView extends JPanel {
     }
 
     /// Changes the message in place of its text.
-    private void edit(Message message, ChatController controller) {
+    private void edit() {
         removeAll();
         JTextArea editor = new JTextArea(message.text());
         editor.setLineWrap(true);
@@ -89,8 +99,10 @@ final class MessageView extends JPanel {
         JPanel buttons = new JPanel(new FlowLayout(FlowLayout.RIGHT, 6, 0));
         buttons.setOpaque(false);
         buttons.add(Buttons.text("Cancel", () -> {
-            Transcript transcript = (Transcript) javax.swing.SwingUtilities.getAncestorOfClass(Transcript.class, this);
-            transcript.rebuild();
+            removeAll();
+            fill();
+            revalidate();
+            repaint();
         }));
         buttons.add(Buttons.text("Send as a new version", () -> controller.edit(message, editor.getText())));
         add(editor);

@@ -23,6 +23,8 @@ import org.jspecify.annotations.Nullable;
 /// A picture, large, with and without what the model did not see.
 final class PictureDialog extends JDialog {
 
+    private static final int SIZE = 1200;
+
     private final Canvas canvas = new Canvas();
 
     PictureDialog(@Nullable Window owner, Picture picture, ChatController controller) {
@@ -46,7 +48,7 @@ final class PictureDialog extends JDialog {
     }
 
     private void load(ChatController controller, String name) {
-        PictureRow.read(controller.picture(name), canvas::show);
+        PictureRow.read(controller.picture(name), SIZE, canvas::show);
     }
 
     private static final class Canvas extends JPanel {

@@ -1,6 +1,7 @@
 package dev.chasqui.examples.swingchat.view;
 
 import dev.chasqui.examples.swingchat.app.ChatController;
+import dev.chasqui.examples.swingchat.app.Thumbnails;
 import dev.chasqui.examples.swingchat.conversation.Picture;
 import java.awt.FlowLayout;
 import java.awt.image.BufferedImage;
@@ -18,7 +19,7 @@ import javax.swing.SwingUtilities;
 /// The pictures of a message, small, each with what the model saw of it.
 final class PictureRow extends JPanel {
 
-    static final int SIZE = 160;
+    private static final int SIZE = 160;
 
     PictureRow(List<Picture> pictures, ChatController controller) {
         super(new FlowLayout(FlowLayout.LEFT, 8, 4));
@@ -32,7 +33,7 @@ final class PictureRow extends JPanel {
             button.setToolTipText("Show it large");
             button.setIcon(new ImageIcon(new BufferedImage(SIZE, SIZE, BufferedImage.TYPE_INT_ARGB)));
             String small = picture.overlay() == null ? picture.file() : picture.overlay();
-            read(controller.picture(small), image -> button.setIcon(new ImageIcon(Thumbnails.of(image, SIZE))));
+            read(controller.picture(small), SIZE, image -> button.setIcon(new ImageIcon(image)));
             button.addActionListener(_ -> new PictureDialog(SwingUtilities.getWindowAncestor(this), picture, controller).setVisible(true));
             add(button);
         }
@@ -46,10 +47,12 @@ final class PictureRow extends JPanel {
     }
 
     /// Reads a picture elsewhere and hands it over on the event thread; a picture that is gone stays empty.
-    static void read(Path file, Consumer<BufferedImage> then) {
+    ///
+    /// @param size of its longer side
+    static void read(Path file, int size, Consumer<BufferedImage> then) {
         Thread.startVirtualThread(() -> {
             try {
-                BufferedImage image = ImageIO.read(file.toFile());
+                BufferedImage image = Thumbnails.of(ImageIO.read(file.toFile()), size);
                 SwingUtilities.invokeLater(() -> then.accept(image));
             } catch (IOException e) {
                 System.getLogger("dev.chasqui.examples.swingchat").log(System.Logger.Level.WARNING, "cannot read " + file, e);

@@ -103,9 +103,21 @@ final class Sidebar extends JPanel {
     }
 
     void refresh() {
+        String query = search.getText();
+        if (query.isBlank()) {
+            show(controller.conversations());
+        } else {
+            controller.search(query, found -> {
+                if (query.equals(search.getText())) {
+                    show(found);
+                }
+            });
+        }
+    }
+
+    private void show(List<Conversation> wanted) {
         refreshing = true;
         try {
-            List<Conversation> wanted = controller.conversations(search.getText());
             model.clear();
             model.addAll(wanted);
             for (int i = 0; i < wanted.size(); i++) {

@@ -11,10 +11,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import javax.swing.BorderFactory;
+import javax.swing.JButton;
 import javax.swing.JPanel;
 import javax.swing.JScrollBar;
 import javax.swing.JScrollPane;
 import javax.swing.Scrollable;
+import javax.swing.Timer;
 import org.jspecify.annotations.Nullable;
 
 /// The messages of a conversation, and the answer that is being written. It follows the answer as long as its end is in sight.
@@ -23,8 +25,10 @@ final class Transcript extends JScrollPane {
     /// Pixels of a message that are easy to read.
     static final int READING_WIDTH = 820;
     private static final int NEAR_END = 60;
-    /// Messages that are shown at first; making more of them takes longer than anybody should wait.
+    /// Messages that are shown at once; others come one after the other, so that nobody waits for them.
+    private static final int AT_ONCE = 4;
     private static final int SHOWN = 30;
+    private static final int GROWTH_MILLIS = 10;
 
     /// What a view was made of.
     private record Entry(Message message, int versions, boolean unanswered) { }
@@ -39,6 +43,10 @@ final class Transcript extends JScrollPane {
     private int knownVisible;
     /// Index of the first message that is shown.
     private int first;
+    /// How many messages shall be shown.
+    private int goal;
+    private final Timer growth = new Timer(GROWTH_MILLIS, _ -> grow());
+    private final JButton earlier = Buttons.text("Show earlier messages", this::showEarlier);
     private @Nullable AnswerView answer;
     private transient @Nullable RunningAnswer running;
 
@@ -65,8 +73,10 @@ final class Transcript extends JScrollPane {
         if (other) {
             following = true;
             conversation = controller.shown().id();
-            first = Math.max(0, controller.shown().path().size() - SHOWN);
+            first = Math.max(0, controller.shown().path().size() - AT_ONCE);
+            goal = SHOWN;
             clear();
+            growth.restart();
         }
         removeAnswer();
         List<Message> path = controller.shown().path();
@@ -74,17 +84,11 @@ final class Transcript extends JScrollPane {
         List<Message> visible = path.subList(first, path.size());
         List<Entry> wanted = new ArrayList<>();
         for (Message message : visible) {
-            wanted.add(new Entry(message, controller.shown().versions(message).size(), message == path.getLast() && controller.runningHere().isEmpty()));
+            wanted.add(entry(message, path));
         }
         int same = 0;
         while (same < wanted.size() && same < entries.size() && wanted.get(same).equals(entries.get(same))) {
             same++;
-        }
-        if (same == 0) {
-            clear();
-            if (first > 0) {
-                column.add(Buttons.text("Show earlier messages", this::showMore));
-            }
         }
         while (entries.size() > same) {
             entries.removeLast();
@@ -92,7 +96,7 @@ final class Transcript extends JScrollPane {
         }
         for (Entry entry : wanted.subList(same, wanted.size())) {
             entries.add(entry);
-            column.add(new MessageView(entry.message(), controller, entry.unanswered()));
+            column.add(view(entry));
         }
         Optional<RunningAnswer> now = controller.runningHere();
         following |= now.isPresent() && now.get() != running; // somebody has just sent a message
@@ -115,13 +119,44 @@ final class Transcript extends JScrollPane {
 
     /// Makes every view anew, e.g. in other colours.
     void rebuild() {
-        clear();
+        conversation = "";
         refresh();
     }
 
-    private void showMore() {
-        first = Math.max(0, first - SHOWN);
-        rebuild();
+    private Entry entry(Message message, List<Message> path) {
+        return new Entry(message, controller.shown().versions(message).size(), message == path.getLast() && controller.runningHere().isEmpty());
+    }
+
+    private MessageView view(Entry entry) {
+        return new MessageView(entry.message(), controller, entry.unanswered());
+    }
+
+    /// Adds the message before the first one that is shown, and keeps in place what is seen.
+    private void grow() {
+        column.remove(earlier);
+        if (first == 0 || entries.size() >= goal) {
+            growth.stop();
+            if (first > 0) {
+                column.add(earlier, 0);
+            }
+            settle();
+            return;
+        }
+        int before = column.getPreferredSize().height;
+        List<Message> path = controller.shown().path();
+        Entry entry = entry(path.get(--first), path);
+        entries.addFirst(entry);
+        column.add(view(entry), 0);
+        settle();
+        if (!following) {
+            validate();
+            getVerticalScrollBar().setValue(getVerticalScrollBar().getValue() + column.getPreferredSize().height - before);
+        }
+    }
+
+    private void showEarlier() {
+        goal += SHOWN;
+        growth.restart();
     }
 
     private void clear() {

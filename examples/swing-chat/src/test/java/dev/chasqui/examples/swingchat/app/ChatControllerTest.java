@@ -148,9 +148,9 @@ class ChatControllerTest {
         end();
 
         open();
-        assertThat(ui.on(() -> controller.conversations(""))).hasSize(1);
+        assertThat(ui.on(() -> controller.conversations())).hasSize(1);
         load(MODEL);
-        ui.run(() -> controller.open(controller.conversations("").getFirst().id()));
+        ui.run(() -> controller.open(controller.conversations().getFirst().id()));
         Message answer = ask("Where is the square?");
         assertThat(answer.facts().reusedTokens()).isGreaterThanOrEqualTo(before - 1);
     }
@@ -173,7 +173,7 @@ class ChatControllerTest {
     void withoutAModelNothingIsSent() {
         assertThat(ui.on(() -> controller.send("Hello", List.of()))).isFalse();
         assertThat(path()).isEmpty();
-        assertThat(ui.on(() -> controller.conversations(""))).isEmpty();
+        assertThat(ui.on(() -> controller.conversations())).isEmpty();
     }
 
     @Test
@@ -222,6 +222,7 @@ class ChatControllerTest {
         load(alone.toString());
         ui.run(() -> controller.regenerate(controller.shown().path().getLast()));
         ui.waitFor("what was seen", () -> controller.shown().path().getFirst().pictures().getFirst().tokens() == 144);
+        assertThat(problems.getLast().title()).as("the question is none that this model knows").isEqualTo("The model said nothing");
     }
 
     @Test
@@ -234,7 +235,7 @@ class ChatControllerTest {
         });
         ui.run(() -> controller.delete(id));
         ready();
-        assertThat(ui.on(() -> controller.conversations(""))).isEmpty();
+        assertThat(ui.on(() -> controller.conversations())).isEmpty();
         assertThat(path()).isEmpty();
         end();
         assertThat(folder.resolve("data/conversations").resolve(id + ".json")).doesNotExist();

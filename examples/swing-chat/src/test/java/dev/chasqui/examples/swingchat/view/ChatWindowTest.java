@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.List;
 import javax.swing.JList;
 import javax.swing.JTextArea;
+import javax.swing.JTextField;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -47,8 +48,12 @@ class ChatWindowTest {
             assertThat(Gui.on(() -> Gui.all(app.window, AnswerView.class))).isEmpty();
             assertThat(app.label("facts"))
                     .contains(facts.tokens() + " tokens", "tokens/s", "tokens/step", "of " + facts.promptTokens() + " prompt tokens reused");
-            assertThat(Gui.on(() -> app.controller.conversations("rivers"))).hasSize(1);
-            assertThat(Gui.on(() -> app.controller.conversations("rivers zeppelin"))).isEmpty();
+            JTextField search = Gui.on(() -> Gui.find(app.window, JTextField.class, "Search"));
+            JList<?> list = Gui.on(() -> Gui.find(app.window, JList.class, "Conversations"));
+            Gui.run(() -> search.setText("rivers zeppelin"));
+            Gui.waitFor("nothing", () -> list.getModel().getSize() == 0);
+            Gui.run(() -> search.setText("RIVERS peru"));
+            Gui.waitFor("the conversation", () -> list.getModel().getSize() == 1);
         }
     }
 
@@ -111,7 +116,7 @@ class ChatWindowTest {
             Gui.click(app.window, "Go on from here in a new conversation");
             assertThat(Gui.on(() -> app.controller.shown().id())).isNotEqualTo(conversation);
             assertThat(app.path()).hasSize(2);
-            assertThat(Gui.on(() -> app.controller.conversations(""))).hasSize(2);
+            assertThat(Gui.on(() -> app.controller.conversations())).hasSize(2);
         }
     }
 
@@ -142,7 +147,7 @@ class ChatWindowTest {
             text = Gui.on(() -> app.controller.running().orElseThrow().state().text());
         }
         try (App app = App.open(folder)) {
-            Gui.run(() -> app.controller.open(app.controller.conversations("").getFirst().id()));
+            Gui.run(() -> app.controller.open(app.controller.conversations().getFirst().id()));
             assertThat(app.path()).hasSize(2);
             assertThat(app.path().getLast().text()).startsWith(text.strip());
             assertThat(app.path().getLast().facts().finish()).isEqualTo(FinishReason.CANCELLED);

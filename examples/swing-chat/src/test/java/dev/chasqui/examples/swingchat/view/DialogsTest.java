@@ -5,6 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.formdev.flatlaf.FlatLaf;
 import dev.chasqui.examples.swingchat.app.Activity;
 import dev.chasqui.examples.swingchat.app.ModelServer;
+import dev.chasqui.examples.swingchat.conversation.Conversation;
+import dev.chasqui.examples.swingchat.conversation.ConversationFiles;
+import dev.chasqui.examples.swingchat.conversation.Message;
 import dev.chasqui.examples.swingchat.settings.ThemeChoice;
 import java.awt.Color;
 import java.awt.Component;
@@ -187,6 +190,29 @@ class DialogsTest {
                     return context.getAccessibleName() == null || context.getAccessibleName().isBlank();
                 })
                 .toList();
+    }
+
+    @Test
+    void aLongConversationIsOpenedInSmallSteps() throws Exception {
+        String answer = "# Heading\n\n" + "Some **bold** words and `code` that fill a paragraph. ".repeat(12) + "\n\n- one\n- two\n\n```java\n" + "int x = 1;\n".repeat(20) + "```\n";
+        for (int i = 0; i < 2; i++) {
+            Conversation conversation = Conversation.begin("");
+            for (int j = 0; j < 60; j++) {
+                conversation = conversation.add(Message.user(conversation.leaf(), "Question " + j, List.of()));
+                conversation = conversation.add(Message.assistant(conversation.leaf(), answer, "", null));
+            }
+            new ConversationFiles(folder.resolve("conversations")).write(conversation);
+        }
+        try (App app = App.open(folder)) {
+            JList<?> list = Gui.on(() -> Gui.find(app.window, JList.class, "Conversations"));
+            Gui.run(() -> list.setSelectedIndex(0)); // classes are loaded the first time
+            Gui.waitFor("the last message", () -> Gui.all(app.window, MessageView.class).size() >= 20);
+            try (EventThreadWatch watch = EventThreadWatch.start()) {
+                Gui.run(() -> list.setSelectedIndex(1));
+                Gui.waitFor("the messages", () -> Gui.all(app.window, MessageView.class).size() >= 20);
+                assertThat(Gui.on(watch::slowestMillis)).as(watch::describe).isLessThan(50);
+            }
+        }
     }
 
     @Test

@@ -1,16 +1,16 @@
-package dev.chasqui.examples.swingchat.view;
+package dev.chasqui.examples.swingchat.app;
 
 import java.awt.Graphics2D;
 import java.awt.RenderingHints;
 import java.awt.image.BufferedImage;
 
-/// Makes pictures small.
-final class Thumbnails {
+/// Makes pictures as large as they are shown. It takes a moment for large ones: not for the thread of the user interface.
+public final class Thumbnails {
 
     private Thumbnails() {}
 
-    /// A copy that is at most so wide and high.
-    static BufferedImage of(BufferedImage image, int size) {
+    /// A copy whose longer side has so many pixels.
+    public static BufferedImage of(BufferedImage image, int size) {
         double scale = Math.min((double) size / image.getWidth(), (double) size / image.getHeight());
         int width = Math.max(1, (int) (image.getWidth() * scale));
         int height = Math.max(1, (int) (image.getHeight() * scale));
