@@ -28,6 +28,11 @@ final class TypedChat {
         keys.flush();
     }
 
+    /// As a terminal hands over what is pasted: without a look at each character.
+    void paste(String text) throws IOException {
+        type("\u001b[200~" + text + "\u001b[201~");
+    }
+
     /// Waits until something comes after what was waited for last.
     void waitForMore() throws InterruptedException {
         while (screen.get().substring(seen).isBlank()) {
