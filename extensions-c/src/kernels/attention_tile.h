@@ -18,6 +18,7 @@ struct attention_kernel {
     static constexpr int CHUNK  = LANES == 16 ? 4 : 2; // vectors that are summed side by side
     static constexpr int ROWS   = LANES == 16 ? 6 : 4; // query rows that are summed side by side
     static constexpr int KEYS   = ATTENTION_KEYS;
+    static constexpr int FEW    = 8;                   // keys of a tile that are not worth turning it
 
     // sums[r][c * LANES ..] = sum over i of a[r][i] * b[i][c * LANES ..], added to what is there if `add`
     template <int R, int C>
@@ -137,6 +138,68 @@ struct attention_kernel {
         return sum;
     }
 
+    // How many keys of a tile a row sees.
+    static int visible(const uint16_t * mask, int count) {
+        uint16_t n = 0;
+        if (count == KEYS) {
+            for (int i = 0; i < KEYS; i++) {
+                n = (uint16_t) (n + (mask[i] != MINUS_INFINITY));
+            }
+        } else {
+            for (int i = 0; i < count; i++) {
+                n = (uint16_t) (n + (mask[i] != MINUS_INFINITY));
+            }
+        }
+        return n;
+    }
+
+    // What at most FEW visible keys of a tile add to a row.
+    static void add_few(const attention_job & k, int r, int64_t key, int count, const float * q, float * sums, float & most, float & total) {
+        float scores[FEW];
+        int   at[FEW];
+        int   n = 0;
+        float largest = most;
+        for (int i = 0; i < count; i++) {
+            const uint16_t bias = k.mask[r][key + i];
+            if (bias == MINUS_INFINITY) {
+                continue;
+            }
+            const uint16_t * row = (const uint16_t *) (k.keys + (size_t) (key + i) * k.key_stride);
+            real products = I::all(0);
+            for (int c = 0; c < k.d; c += LANES) {
+                products = I::fma(I::reals(q + c), I::halves(row + c), products);
+            }
+            float lanes[LANES];
+            I::put(lanes, products);
+            float score = from_half(bias);
+            for (float lane : lanes) {
+                score += lane;
+            }
+            largest   = score > largest ? score : largest;
+            scores[n] = score;
+            at[n++]   = i;
+        }
+        if (largest == -std::numeric_limits<float>::infinity()) {
+            return; // scores that are none
+        }
+        if (most != largest) {
+            const float fade = std::exp(most - largest);
+            total *= fade;
+            for (int c = 0; c < k.dv; c++) {
+                sums[c] *= fade;
+            }
+            most = largest;
+        }
+        for (int j = 0; j < n; j++) {
+            const float weight = std::exp(scores[j] - largest);
+            total += weight;
+            const uint16_t * row = (const uint16_t *) (k.values + (size_t) (key + at[j]) * k.value_stride);
+            for (int c = 0; c < k.dv; c += LANES) {
+                I::put(sums + c, I::fma(I::all(weight), I::halves(row + c), I::reals(sums + c)));
+            }
+        }
+    }
+
     static void attend(const attention_job & k) {
         // scratch, all of it on cache lines
         float * const q      = k.scratch;                                 // [rows][d], scaled
@@ -157,14 +220,18 @@ struct attention_kernel {
 
         for (int64_t key = 0; key < k.n_keys; key += KEYS) {
             const int count = (int) (k.n_keys - key < KEYS ? k.n_keys - key : KEYS);
-            // what the mask leaves of this tile
-            bool any = false;
+            // what the mask leaves of this tile: nothing, a few keys that are taken one by one, or as many as make the whole tile worth while. It is for each row by itself to
+            // say, so that its result does not depend on the rows beside it.
+            int  seen[ATTENTION_ROWS];
+            bool many = false;
             for (int r = 0; r < k.rows; r++) {
-                for (int i = 0; i < count && !any; i++) {
-                    any = k.mask[r][key + i] != MINUS_INFINITY;
+                seen[r] = r > 0 && k.mask[r] == k.mask[r - 1] ? seen[r - 1] : visible(k.mask[r] + key, count);
+                many |= seen[r] > FEW;
+                if (seen[r] > 0 && seen[r] <= FEW) {
+                    add_few(k, r, key, count, q + r * k.d, sums + r * k.dv, most[r], total[r]);
                 }
             }
-            if (!any) {
+            if (!many) {
                 continue;
             }
             turn(k.keys + (size_t) key * k.key_stride, k.key_stride, count, k.d, keys);
@@ -175,6 +242,10 @@ struct attention_kernel {
             }
             for (int r = 0; r < k.rows; r++) {
                 float * const s = scores + r * KEYS;
+                if (seen[r] <= FEW) {
+                    memset(s, 0, sizeof(float) * KEYS);
+                    continue;
+                }
                 float bias[KEYS];
                 for (int i = 0; i + LANES <= count; i += LANES) {
                     I::put(bias + i, I::halves(k.mask[r] + key + i));
@@ -188,7 +259,7 @@ struct attention_kernel {
                     largest = s[i] > largest ? s[i] : largest;
                 }
                 if (largest == -std::numeric_limits<float>::infinity()) {
-                    memset(s, 0, sizeof(float) * KEYS); // nothing seen so far
+                    memset(s, 0, sizeof(float) * KEYS); // scores that are none
                     continue;
                 }
                 const float fade = most[r] == largest ? 1 : std::exp(most[r] - largest);
