@@ -105,7 +105,7 @@ struct fixture {
     }
 
     chosen choose(const policy & how, int threads, uint64_t turn = 1) {
-        known.shape(digest_of(how.by), all.heads, all.d, (all.cells + CHUNK - 1) / CHUNK);
+        shape_for(how.by, all.view(), group, all.cells, known);
         chooser choosing;
         choosing.grow(all.heads * group, all.d, all.cells, (int64_t) cells.always.size(), threads);
         thread_barrier barrier;

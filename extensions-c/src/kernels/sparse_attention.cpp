@@ -123,12 +123,6 @@ int layer_number(const ggml_tensor * keys) {
     return strncmp(keys->name, NAME, sizeof(NAME) - 1) == 0 ? atoi(keys->name + sizeof(NAME) - 1) : -1;
 }
 
-float parameter(const ggml_tensor * op, int i) {
-    float value;
-    memcpy(&value, (const float *) op->op_params + i, sizeof(value));
-    return value;
-}
-
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 size_t head_bytes(const ggml_tensor * t) { return ggml_row_size(t->type, t->ne[0]); }
@@ -184,7 +178,7 @@ bool is_sparse_attention(const ggml_tensor * op) {
     const ggml_tensor * k    = op->src[1];
     const ggml_tensor * v    = op->src[2];
     const ggml_tensor * mask = op->src[3];
-    const float max_bias = parameter(op, 1);
+    const float max_bias = attention_parameter(op, 1);
     return q->ne[1] == 1 && q->ne[3] == 1 && k->ne[3] == 1 && v->ne[3] == 1 && q->type == GGML_TYPE_F32 && q->nb[0] == sizeof(float)
         && mask && mask->type == GGML_TYPE_F16 && mask->nb[0] == 2 && mask->ne[2] == 1 && max_bias == 0
         && k->ne[0] % 16 == 0 && k->ne[0] <= WIDEST && k->ne[2] == v->ne[2] && q->ne[2] % k->ne[2] == 0 && q->ne[2] <= MOST_HEADS
@@ -266,7 +260,7 @@ bool attend_sparsely(const cpu_attention & cpu, const ggml_compute_params * para
             try {
                 layer & l = s.layers[root];
                 l.written.resize((size_t) root->ne[1]);
-                l.known.shape(digest_of(s.how.by), s.how.by == FASA ? heads : all.heads, all.d, (root->ne[1] + CHUNK - 1) / CHUNK);
+                shape_for(s.how.by, all, group, root->ne[1], l.known);
                 l.shaped_for = s.how.by;
                 if (!w) {
                     s.views.erase(std::remove_if(s.views.begin(), s.views.end(), [&](const view & old) { return old.step != s.step; }), s.views.end());
@@ -340,7 +334,7 @@ bool attend_sparsely(const cpu_attention & cpu, const ggml_compute_params * para
             rows[h] = (const float *) ((const char *) q->data + (size_t) h * q->nb[2]);
         }
         const uint64_t turn = (uint64_t) s.step << 16 ^ (uint64_t) layer_number(root);
-        s.choosing.choose(by, best_lanes(), s.how, all, own.known, cells, rows, group, parameter(op, 0), turn, own.choice);
+        s.choosing.choose(by, best_lanes(), s.how, all, own.known, cells, rows, group, attention_parameter(op, 0), turn, own.choice);
     }
     if (by.index == 0) {
         if (!reuses) {

@@ -8,7 +8,7 @@
 
 namespace chq::sparse {
 
-digest::kind digest_of(selector by) {
+static digest::kind digest_of(selector by) {
     switch (by) {
         case SKETCH: return digest::CODES;
         case BOX:
@@ -17,6 +17,11 @@ digest::kind digest_of(selector by) {
         case FASA:   return digest::PAIRS;
         default:     return digest::NOTHING;
     }
+}
+
+void shape_for(selector by, const keys & all, int group, int64_t n_cells, digest & known) {
+    const digest::kind kind = digest_of(by);
+    known.shape(kind, kind == digest::PAIRS ? all.heads * group : all.heads, all.d, (n_cells + CHUNK - 1) / CHUNK);
 }
 
 bool is_global(selector by, const digest & known) {

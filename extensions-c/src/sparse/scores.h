@@ -13,8 +13,8 @@ struct queries {
     int           group = 0;
 };
 
-// What a selector wants to know of keys.
-digest::kind digest_of(selector by);
+// Makes a digest one of what a selector wants to know of keys; what it knows stays if it is one already. group: query heads of a key head.
+void shape_for(selector by, const keys & all, int group, int64_t n_cells, digest & known);
 
 // Whether the scores of some cells depend on those of others, so that the first thread has to compute all of them.
 bool is_global(selector by, const digest & known);
