@@ -225,6 +225,29 @@ TEST(choices_that_are_kept_or_shared_stay_whole) {
     }
 }
 
+TEST(a_step_that_tries_both_ways_is_exact) {
+    tiny_model model(wide());
+    tiny_context context(model, with<GGML_TYPE_Q8_0, 2>);
+    prompt(context.context, LONG);
+    const std::vector<float> dense = step(context.context, 270);
+    CHECK_OK(chq_seq_remove(context.context, 0, LONG, -1));
+    chq_sparse_params few = of(CHQ_SPARSE_SKETCH, 0.05f);
+    few.always = false;
+    CHECK_OK(chq_context_set_sparse(context.context, &few));
+    CHECK(step(context.context, 270) == dense);
+    chq_sparse_stats seen = stats(context.context);
+    CHECK_EQ(seen.sparse_steps, 0);
+    CHECK(seen.dense_seconds > 0 && seen.sparse_seconds > 0);
+    // from then on it is one way or the other, until the text has grown
+    const double tried = seen.dense_seconds;
+    for (int i = 0; i < 20; ++i) {
+        step(context.context, 271);
+    }
+    seen = stats(context.context);
+    CHECK(seen.sparse_steps == 0 || seen.sparse_steps == 20);
+    CHECK_EQ(seen.dense_seconds, tried);
+}
+
 TEST(wrong_settings_are_refused) {
     tiny_model model(wide());
     tiny_context context(model, with<GGML_TYPE_F16, 1>);

@@ -105,7 +105,7 @@ struct fixture {
     }
 
     chosen choose(const policy & how, int threads, uint64_t turn = 1) {
-        known.shape(digest_of(how.by), all.heads, all.d, (all.cells + CHUNK - 1) / CHUNK);
+        shape_for(how.by, all.view(), group, all.cells, known);
         chooser choosing;
         choosing.grow(all.heads * group, all.d, all.cells, (int64_t) cells.always.size(), threads);
         thread_barrier barrier;
@@ -442,6 +442,158 @@ TEST(box_chooses_by_the_bound_of_each_chunk) {
         }));
         for (int threads : { 1, 3 }) {
             check_largest(f, totals, f.choose(of(BOX, 0.2f), threads), share_of(f, 0.2f), 1e-3);
+        }
+    }
+}
+
+TEST(leoam_ends_with_the_halves_that_halving_leaves) {
+    std::mt19937 random(10);
+    for (int round = 0; round < 8; ++round) {
+        fixture f(random, 2, 1 + round % 3, 32, 900, 8, 40, round % 2 ? 0.3 : 0);
+        const int64_t n = share_of(f, 0.1f);
+        // cells of each run of so many, by its first cell
+        std::vector<std::pair<int64_t, int64_t>> runs;
+        for (int64_t at = f.cells.first_chunk * CHUNK; at < f.cells.end_chunk * CHUNK; at += 128) {
+            runs.push_back({ at, std::min(at + 128, f.cells.end_chunk * CHUNK) });
+        }
+        const auto candidates = [&](int64_t begin, int64_t end) {
+            return std::count_if(f.cells.candidates.begin(), f.cells.candidates.end(), [&](int32_t cell) { return cell >= begin && cell < end; });
+        };
+        const auto bound = [&](int h, int64_t begin, int64_t end) {
+            double sum = 0;
+            for (int c = 0; c < f.all.d; ++c) {
+                double best = -1e300;
+                for (int32_t cell : f.cells.candidates) {
+                    if (cell >= begin && cell < end) {
+                        best = std::max(best, (double) f.scale * f.queries[(size_t) (h * f.all.d + c)] * f.all.at(cell, h / f.group, c));
+                    }
+                }
+                sum += best;
+            }
+            return sum;
+        };
+        for (int64_t length = 128; length > 16; length /= 2) {
+            runs.erase(std::remove_if(runs.begin(), runs.end(), [&](const auto & r) { return candidates(r.first, r.second) == 0; }), runs.end());
+            std::vector<double> weights(runs.size());
+            for (int h = 0; h < f.all.heads * f.group; ++h) {
+                std::vector<double> e;
+                double sum = 0;
+                for (const auto & [begin, end] : runs) {
+                    e.push_back((double) candidates(begin, end) * std::exp(bound(h, begin, end)));
+                    sum += e.back();
+                }
+                for (size_t i = 0; i < e.size(); ++i) {
+                    weights[i] += e[i] / sum;
+                }
+            }
+            std::vector<size_t> order(runs.size());
+            std::iota(order.begin(), order.end(), (size_t) 0);
+            std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return weights[a] > weights[b]; });
+            std::vector<std::pair<int64_t, int64_t>> halves;
+            int64_t taken = 0;
+            for (size_t i = 0; i < order.size() && taken < n; ++i) {
+                const auto [begin, end] = runs[order[i]];
+                taken += candidates(begin, end);
+                halves.push_back({ begin, std::min(end, begin + length / 2) });
+                if (begin + length / 2 < end) {
+                    halves.push_back({ begin + length / 2, end });
+                }
+            }
+            runs = halves;
+        }
+        const chosen out = f.choose(of(LEOAM, 0.1f), 1 + round % 3);
+        CHECK_EQ((int64_t) out.cells.size(), n);
+        for (int32_t cell : out.cells) {
+            CHECK(std::any_of(runs.begin(), runs.end(), [&](const auto & r) { return cell >= r.first && cell < r.second; }));
+        }
+    }
+}
+
+TEST(hisa_chooses_tokens_in_the_chunks_of_the_best_means) {
+    std::mt19937 random(11);
+    for (int round = 0; round < 8; ++round) {
+        fixture f(random, 2, 1 + round % 3, 32, 900, 8, 40, round % 2 ? 0.3 : 0);
+        const int64_t n = share_of(f, 0.05f);
+        std::vector<double>  weights(f.cells.wanted.size());
+        std::vector<int64_t> sizes(f.cells.wanted.size());
+        for (int h = 0; h < f.all.heads * f.group; ++h) {
+            std::vector<double> e(f.cells.wanted.size());
+            for (size_t chunk = 0; chunk < e.size(); ++chunk) {
+                sizes[chunk] = 0;
+                double sum = 0;
+                for (int32_t cell : f.cells.candidates) {
+                    if (cell / CHUNK == (int32_t) chunk) {
+                        ++sizes[chunk];
+                        sum += f.scale * f.all.product(cell, h / f.group, f.queries.data() + h * f.all.d);
+                    }
+                }
+                e[chunk] = sizes[chunk] ? (double) sizes[chunk] * std::exp(sum / (double) sizes[chunk]) : 0;
+            }
+            const double all = std::accumulate(e.begin(), e.end(), 0.0);
+            for (size_t chunk = 0; chunk < e.size(); ++chunk) {
+                weights[chunk] += e[chunk] / all;
+            }
+        }
+        std::vector<size_t> order(weights.size());
+        std::iota(order.begin(), order.end(), (size_t) 0);
+        std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return weights[a] > weights[b]; });
+        std::vector<bool> open(weights.size());
+        int64_t taken = 0;
+        for (size_t i = 0; i < order.size() && taken < 4 * n; ++i) {
+            open[order[i]] = true;
+            taken += sizes[order[i]];
+        }
+        auto scores = f.scores([&](const float * q, int head, int64_t cell) { return open[(size_t) (cell / CHUNK)] ? f.all.product(cell, head, q) : -1e30; });
+        const auto totals = f.totals(scores);
+        const chosen out  = f.choose(of(HISA, 0.05f), 1 + round % 3);
+        check_largest(f, totals, out, n, 1e-3);
+    }
+}
+
+TEST(fasa_learns_the_pairs_that_matter_and_then_asks_only_them) {
+    std::mt19937 random(12);
+    for (bool split : { false, true }) {
+        fixture f(random, 1, 2, 32, 900);
+        // all products come from three pairs
+        const int pairs[] = { 1, 6, 13 };
+        std::vector<bool> matters(32);
+        for (int pair : pairs) {
+            matters[(size_t) (split ? pair : 2 * pair)] = matters[(size_t) (split ? pair + 16 : 2 * pair + 1)] = true;
+        }
+        for (int64_t i = 0; i < 900 * 32; ++i) {
+            if (!matters[(size_t) (i % 32)]) {
+                f.all.halves[(size_t) i] = chq::kernels::to_half(1e-3f * chq::kernels::from_half(f.all.halves[(size_t) i]));
+            }
+        }
+        policy how = of(FASA, 0.1f);
+        how.split_halves = split;
+        for (int query = 0; query < digest::QUERIES; ++query) {
+            CHECK(!f.known.knows_pairs());
+            f.choose(how, 1 + query % 3);
+        }
+        CHECK(f.known.knows_pairs());
+        std::vector<std::vector<double>> scores;
+        bool clear = true; // which four are the best
+        for (int h = 0; h < 2; ++h) {
+            std::vector<int> order(16);
+            std::iota(order.begin(), order.end(), 0);
+            std::sort(order.begin(), order.end(), [&](int a, int b) { return f.known.hits(h)[a] > f.known.hits(h)[b]; });
+            CHECK(std::find(std::begin(pairs), std::end(pairs), order[0]) != std::end(pairs));
+            clear = clear && f.known.hits(h)[order[3]] > f.known.hits(h)[order[4]];
+            std::vector<bool> asked(32);
+            for (int i = 0; i < 4; ++i) {
+                const int pair = order[(size_t) i];
+                asked[(size_t) (split ? pair : 2 * pair)] = asked[(size_t) (split ? pair + 16 : 2 * pair + 1)] = true;
+            }
+            scores.emplace_back(900);
+            for (int32_t cell : f.cells.candidates) {
+                for (int c = 0; c < 32; ++c) {
+                    scores.back()[(size_t) cell] += asked[(size_t) c] ? (double) f.scale * f.queries[(size_t) (h * 32 + c)] * f.all.at(cell, 0, c) : 0;
+                }
+            }
+        }
+        if (clear) {
+            check_largest(f, f.totals(scores), f.choose(how, 2), share_of(f, 0.1f), 1e-3);
         }
     }
 }

@@ -5,7 +5,7 @@
 
 namespace chq::kernels {
 
-static float parameter(const ggml_tensor * op, int i) {
+float attention_parameter(const ggml_tensor * op, int i) {
     float value;
     memcpy(&value, (const float *) op->op_params + i, sizeof(value));
     return value;
@@ -19,8 +19,8 @@ bool is_attention(const ggml_tensor * op) {
     const ggml_tensor * k    = op->src[1];
     const ggml_tensor * v    = op->src[2];
     const ggml_tensor * mask = op->src[3];
-    const float max_bias = parameter(op, 1);
-    const float soft_cap = parameter(op, 2);
+    const float max_bias = attention_parameter(op, 1);
+    const float soft_cap = attention_parameter(op, 2);
     const auto fits = [](int64_t width) { return width % 16 == 0 && width <= ATTENTION_WIDTH; };
     return q->type == GGML_TYPE_F32 && k->type == GGML_TYPE_F16 && v->type == GGML_TYPE_F16 && op->type == GGML_TYPE_F32
         && mask && mask->type == GGML_TYPE_F16 && !op->src[4] && max_bias == 0 && soft_cap == 0
@@ -53,7 +53,7 @@ void attend(const kernel_set & kernels, int index, int count, ggml_tensor * op) 
         job.d            = (int) k->ne[0];
         job.dv           = (int) v->ne[0];
         job.n_keys       = k->ne[1];
-        job.scale        = parameter(op, 0);
+        job.scale        = attention_parameter(op, 0);
         job.keys         = (const uint8_t *) k->data + head * k->nb[2];
         job.values       = (const uint8_t *) v->data + head * v->nb[2];
         job.key_stride   = k->nb[1];

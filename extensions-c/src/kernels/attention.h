@@ -6,6 +6,9 @@
 
 namespace chq::kernels {
 
+// Of FLASH_ATTN_EXT: scale, the largest bias of ALiBi, the soft cap.
+float attention_parameter(const ggml_tensor * op, int i);
+
 // Whether attend() can compute this operation.
 bool is_attention(const ggml_tensor * op);
 

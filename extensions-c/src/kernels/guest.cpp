@@ -27,6 +27,8 @@ void (*cpu_chunk_set)(ggml_threadpool *, int);
 int  (*cpu_chunk_add)(ggml_threadpool *, int);
 cpu_attention cpu_attends;
 
+void wait_in(void * pool) { cpu_barrier((ggml_threadpool *) pool); }
+
 struct guest : ggml::cpu::extra_buffer_type, ggml::cpu::tensor_traits {
     bool supports_op(ggml_backend_dev_t, const ggml_tensor * op) override {
         return is_product(op) && is_packed(op->src[0]) && (!is_question(op->src[0]) || offered(format_of(op->src[0]->type)));
@@ -72,7 +74,7 @@ struct guest : ggml::cpu::extra_buffer_type, ggml::cpu::tensor_traits {
         team.count     = params->nth;
         team.scratch   = params->wdata;
         team.pool      = params->threadpool;
-        team.barrier   = [](void * pool) { cpu_barrier((ggml_threadpool *) pool); };
+        team.barrier   = wait_in;
         team.set_next  = [](void * pool, int item) { cpu_chunk_set((ggml_threadpool *) pool, item); };
         team.take_next = [](void * pool, int n) { return cpu_chunk_add((ggml_threadpool *) pool, n); };
         product(best_kernels(), team, op);
@@ -109,7 +111,7 @@ bool join_cpu_backend(ggml_backend_buffer_type_t type) {
     cpu_barrier   = (void (*)(ggml_threadpool *)) dlsym(library, "ggml_barrier");
     cpu_chunk_set = (void (*)(ggml_threadpool *, int)) dlsym(library, "ggml_threadpool_chunk_set");
     cpu_chunk_add = (int (*)(ggml_threadpool *, int)) dlsym(library, "ggml_threadpool_chunk_add");
-    cpu_attends   = { (void (*)(const ggml_compute_params *, ggml_tensor *)) dlsym(library, "ggml_compute_forward_flash_attn_ext"), cpu_barrier };
+    cpu_attends   = { (void (*)(const ggml_compute_params *, ggml_tensor *)) dlsym(library, "ggml_compute_forward_flash_attn_ext"), wait_in };
     dlclose(library); // it stays loaded, the backend is in use
     if (!list || !cpu_barrier || !cpu_chunk_set || !cpu_chunk_add || !cpu_attends.compute) {
         return false;

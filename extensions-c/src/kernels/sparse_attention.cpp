@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <new>
 #include <unordered_map>
 
@@ -21,7 +22,9 @@ namespace chq::sparse {
 // A layer's keys, by the tensor that holds them.
 struct layer {
     std::vector<int32_t> written;              // by cell: when, 0 = before anybody looked
+    int32_t              writes = 0;
     digest               known;
+    selector             shaped_for = SELECTORS;
     chosen               choice;
     int64_t              choice_step = -1;     // -1 = none
     size_t               choice_candidates = 0; // that there were
@@ -36,15 +39,50 @@ struct view {
     int32_t      shared = 0;       // layers that have it
 };
 
+// Whether sparse attention is faster than full attention here. Both are computed in one step now and then, full attention last, so that such a step is exact.
+class trial {
+public:
+    enum verdict { UNKNOWN, PAYS, COSTS };
+
+    void forget() { *this = trial(); }
+
+    // At the beginning of a step with so many cells.
+    void begin(int64_t n) {
+        if (runs_) {
+            std::sort(ratios_.begin(), ratios_.end());
+            verdict_ = ratios_.empty() ? UNKNOWN : ratios_[ratios_.size() / 2] < GAIN ? PAYS : COSTS;
+            ratios_.clear();
+        }
+        runs_ = verdict_ == UNKNOWN || n < at_ / 2 || n > at_ + (verdict_ == PAYS ? at_ / 2 : MORE);
+        at_   = runs_ ? n : at_;
+    }
+
+    bool runs() const { return runs_; }
+    bool pays() const { return verdict_ == PAYS; }
+    void record(double sparse, double full) { ratios_.push_back(sparse / full); }
+
+private:
+    static constexpr double  GAIN = 0.97;
+    static constexpr int64_t MORE = 256;
+
+    verdict             verdict_ = UNKNOWN;
+    bool                runs_    = false;
+    int64_t             at_      = 0; // cells of the last trial
+    std::vector<double> ratios_;      // of the layers' times
+};
+
 struct state {
     policy  how;
     bool    on        = false;
     bool    one_token = false;
     int64_t step      = 0;
-    int32_t writes    = 0;
     bool    failed    = false; // no memory
     counts  seen;
     int64_t last_sparse_step = -1;
+    trial   tried;
+    int64_t tried_step = -1; // that it has begun
+    double  started    = 0;  // seconds
+    double  between    = 0;
 
     std::unordered_map<const ggml_tensor *, layer> layers;
     std::vector<view>     views;
@@ -85,11 +123,7 @@ int layer_number(const ggml_tensor * keys) {
     return strncmp(keys->name, NAME, sizeof(NAME) - 1) == 0 ? atoi(keys->name + sizeof(NAME) - 1) : -1;
 }
 
-float parameter(const ggml_tensor * op, int i) {
-    float value;
-    memcpy(&value, (const float *) op->op_params + i, sizeof(value));
-    return value;
-}
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 size_t head_bytes(const ggml_tensor * t) { return ggml_row_size(t->type, t->ne[0]); }
 
@@ -144,7 +178,7 @@ bool is_sparse_attention(const ggml_tensor * op) {
     const ggml_tensor * k    = op->src[1];
     const ggml_tensor * v    = op->src[2];
     const ggml_tensor * mask = op->src[3];
-    const float max_bias = parameter(op, 1);
+    const float max_bias = attention_parameter(op, 1);
     return q->ne[1] == 1 && q->ne[3] == 1 && k->ne[3] == 1 && v->ne[3] == 1 && q->type == GGML_TYPE_F32 && q->nb[0] == sizeof(float)
         && mask && mask->type == GGML_TYPE_F16 && mask->nb[0] == 2 && mask->ne[2] == 1 && max_bias == 0
         && k->ne[0] % 16 == 0 && k->ne[0] <= WIDEST && k->ne[2] == v->ne[2] && q->ne[2] % k->ne[2] == 0 && q->ne[2] <= MOST_HEADS
@@ -170,7 +204,7 @@ void note_key_write(const ggml_compute_params * params, const ggml_tensor * op) 
         for (int64_t i = 0; i < op->src[1]->ne[0]; ++i) {
             const int64_t cell = cells[i];
             if (cell >= 0 && cell < (int64_t) l.written.size()) {
-                l.written[(size_t) cell] = ++s->writes;
+                l.written[(size_t) cell] = ++l.writes;
                 l.known.lose(cell);
             }
         }
@@ -190,16 +224,14 @@ bool attend_sparsely(const cpu_attention & cpu, const ggml_compute_params * para
     ggml_tensor * const v    = op->src[2];
     ggml_tensor * const mask = op->src[3];
     const ggml_tensor * const root = root_of(k);
-    if (layer_number(root) < s.how.dense_layers) {
+    if (layer_number(root) < s.how.dense_layers || root->ne[2] != 1) { // nor several streams in one tensor
         return false;
     }
     sparse::team by;
     by.index   = params->ith;
     by.count   = params->nth;
     by.pool    = params->threadpool;
-    static thread_local void (*barrier)(ggml_threadpool *);
-    barrier    = cpu.barrier;
-    by.barrier = [](void * pool) { barrier((ggml_threadpool *) pool); };
+    by.barrier = cpu.barrier;
 
     const keys   all        = keys_of(k);
     const int    heads      = (int) q->ne[2];
@@ -218,8 +250,8 @@ bool attend_sparsely(const cpu_attention & cpu, const ggml_compute_params * para
     };
     const auto known_layer = s.layers.find(root);
     view * w = view_of();
-    const auto most_cells = [&](const view & w) { return w.cells.always.size() + (size_t) chooser::most_of(s.how, w.cells) + (size_t) (s.how.refresh * 2); };
-    const bool ready = w && w->step == s.step && known_layer != s.layers.end()
+    const auto most_cells = [&](const view & w) { return w.cells.always.size() + (size_t) chooser::most_of(s.how, w.cells) + (size_t) (s.how.refresh + CHUNK); };
+    const bool ready = w && w->step == s.step && known_layer != s.layers.end() && known_layer->second.shaped_for == s.how.by
         && s.choosing.fits(heads, all.d, k->ne[1], (int64_t) w->cells.always.size(), by.count)
         && s.key_bytes.size() >= most_cells(*w) * key_row && s.value_bytes.size() >= most_cells(*w) * value_row;
     if (!ready) {
@@ -228,6 +260,8 @@ bool attend_sparsely(const cpu_attention & cpu, const ggml_compute_params * para
             try {
                 layer & l = s.layers[root];
                 l.written.resize((size_t) root->ne[1]);
+                shape_for(s.how.by, all, group, root->ne[1], l.known);
+                l.shaped_for = s.how.by;
                 if (!w) {
                     s.views.erase(std::remove_if(s.views.begin(), s.views.end(), [&](const view & old) { return old.step != s.step; }), s.views.end());
                     s.views.emplace_back();
@@ -238,6 +272,10 @@ bool attend_sparsely(const cpu_attention & cpu, const ggml_compute_params * para
                     w->cells.make((const uint16_t *) mask->data, k->ne[1], l.written.data(), s.how.sinks, s.how.window);
                     w->step   = s.step;
                     w->leader = nullptr;
+                }
+                if (s.tried_step != s.step) {
+                    s.tried_step = s.step;
+                    s.tried.begin(w->cells.n_visible);
                 }
                 s.choosing.grow(heads, all.d, root->ne[1], (int64_t) w->cells.always.size() + 2 * CHUNK, by.count);
                 const size_t room = most_cells(*w) + 512;
@@ -261,25 +299,42 @@ bool attend_sparsely(const cpu_attention & cpu, const ggml_compute_params * para
         return false;
     }
 
+    const bool tries = !s.how.always && s.tried.runs();
+    if (!s.how.always && !tries && !s.tried.pays()) {
+        return false;
+    }
+    const auto compute = [&](ggml_tensor * attention) {
+        if (is_attention(attention) && heads >= by.count && attends_on(params->threadpool, 1)) {
+            attend(best_kernels(), by.index, by.count, attention);
+        } else {
+            cpu.compute(params, attention);
+        }
+    };
+
     // a choice of an earlier layer or step, or a new one
     const auto usable = [&](const layer & l) {
         return l.choice_step >= 0 && l.choice_candidates <= cells.candidates.size()
             && (int64_t) (cells.candidates.size() - l.choice_candidates) < s.how.refresh + CHUNK
             && std::all_of(l.choice.cells.begin(), l.choice.cells.end(), [&](int32_t cell) { return cells.penalty[(size_t) cell] == 0; });
     };
-    const bool   shares = w->leader && w->shared < s.how.layers && usable(*w->leader);
+    const bool   shares = !tries && w->leader && w->shared < s.how.layers && usable(*w->leader);
     layer      & source = shares ? *w->leader : own;
-    const bool   reuses = shares || (usable(own) && s.step - own.choice_step < s.how.refresh);
+    const bool   reuses = shares || (!tries && usable(own) && s.step - own.choice_step < s.how.refresh);
+    by.wait();
     if (!reuses) {
-        const digest::kind kind = digest_of(s.how.by);
-        own.known.shape(kind, all.heads, all.d, (root->ne[1] + CHUNK - 1) / CHUNK);
         chooser::learn(by, best_lanes(), all, own.known, cells);
+        if (tries) {
+            by.wait();
+            if (by.index == 0) {
+                s.started = now();
+            }
+        }
         const float * rows[MOST_HEADS];
         for (int h = 0; h < heads; ++h) {
             rows[h] = (const float *) ((const char *) q->data + (size_t) h * q->nb[2]);
         }
         const uint64_t turn = (uint64_t) s.step << 16 ^ (uint64_t) layer_number(root);
-        s.choosing.choose(by, best_lanes(), s.how, all, own.known, cells, rows, group, parameter(op, 0), turn, own.choice);
+        s.choosing.choose(by, best_lanes(), s.how, all, own.known, cells, rows, group, attention_parameter(op, 0), turn, own.choice);
     }
     if (by.index == 0) {
         if (!reuses) {
@@ -293,19 +348,22 @@ bool attend_sparsely(const cpu_attention & cpu, const ggml_compute_params * para
         w->shared++;
         // what was no candidate yet when the choice was made was attended to anyway, and still is
         std::vector<int32_t> & to = s.cells;
-        to.assign(source.choice.cells.begin(), source.choice.cells.end());
-        to.insert(to.end(), cells.candidates.begin() + (int64_t) source.choice_candidates, cells.candidates.end());
-        to.insert(to.end(), cells.always.begin(), cells.always.end());
-        std::sort(to.begin(), to.end());
-        to.erase(std::unique(to.begin(), to.end()), to.end());
-        s.seen.choices++;
-        s.seen.cells   += (double) to.size();
-        s.seen.visible += (double) cells.n_visible;
+        to.clear();
+        std::merge(cells.always.begin(), cells.always.end(), source.choice.cells.begin(), source.choice.cells.end(), std::back_inserter(to));
+        if (source.choice_candidates < cells.candidates.size()) {
+            to.insert(to.end(), cells.candidates.begin() + (int64_t) source.choice_candidates, cells.candidates.end());
+            std::sort(to.begin(), to.end());
+            to.erase(std::unique(to.begin(), to.end()), to.end());
+        }
+        if (!tries) {
+            s.seen.cells   += (double) to.size();
+            s.seen.visible += (double) cells.n_visible;
+        }
         if (!reuses && own.choice.missing >= 0) {
             s.seen.gauged++;
             s.seen.missing += own.choice.missing;
         }
-        if (s.last_sparse_step != s.step) {
+        if (!tries && s.last_sparse_step != s.step) {
             s.last_sparse_step = s.step;
             s.seen.sparse_steps++;
         }
@@ -327,10 +385,21 @@ bool attend_sparsely(const cpu_attention & cpu, const ggml_compute_params * para
     some.src[1] = &some_keys;
     some.src[2] = &some_values;
     some.src[3] = &no_mask;
-    if (is_attention(&some) && heads >= by.count && attends_on(params->threadpool, 1)) {
-        attend(best_kernels(), by.index, by.count, &some);
-    } else {
-        cpu.compute(params, &some);
+    compute(&some);
+    if (tries) {
+        by.wait();
+        if (by.index == 0) {
+            s.between = now();
+        }
+        compute(op);
+        by.wait();
+        if (by.index == 0) {
+            const double sparse = s.between - s.started;
+            const double full   = now() - s.between;
+            s.tried.record(sparse, full);
+            s.seen.sparse_time += sparse;
+            s.seen.dense_time  += full;
+        }
     }
     return true;
 }
@@ -354,6 +423,7 @@ static void set(state * s, const policy * how) {
     s->failed = false;
     s->seen   = {};
     s->how    = how ? *how : policy();
+    s->tried.forget();
     for (auto & [tensor, l] : s->layers) {
         l.choice_step = -1;
     }

@@ -17,7 +17,7 @@ bool is_key_write(const ggml_tensor * op);
 // What there is to know of the CPU backend for it.
 struct cpu_attention {
     void (*compute)(const ggml_compute_params *, ggml_tensor *);
-    void (*barrier)(ggml_threadpool *);
+    void (*barrier)(void * pool);
 };
 
 // Each thread of the pool calls it. false: nothing was done, attention is to be dense.

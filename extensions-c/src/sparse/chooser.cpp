@@ -57,7 +57,7 @@ static void choose_blindly(const policy & how, const plan & cells, int64_t n, ui
 }
 
 void chooser::learn(const team & by, const lanes & loops, const keys & all, digest & known, const plan & cells) {
-    if (known.empty()) {
+    if (!known.reads_chunks()) {
         return;
     }
     int64_t n_new = 0;
@@ -82,7 +82,7 @@ int64_t chooser::most_of(const policy & how, const plan & cells) {
     return std::min<int64_t>((int64_t) cells.candidates.size(), (int64_t) std::ceil((double) how.most * (double) cells.n_visible));
 }
 
-void chooser::choose(const team & by, const lanes & loops, const policy & how, const keys & all, const digest & known, const plan & cells,
+void chooser::choose(const team & by, const lanes & loops, const policy & how, const keys & all, digest & known, const plan & cells,
         const float * const * q, int group, float scale, uint64_t turn, chosen & out) {
     const int     heads = all.heads * group;
     const int     d     = all.d;
@@ -103,14 +103,14 @@ void chooser::choose(const team & by, const lanes & loops, const policy & how, c
         }
     }
     const int64_t n_chunks = cells.end_chunk - cells.first_chunk;
-    const bool    global   = is_global(how.by);
+    const bool    global   = is_global(how.by, known);
     const auto    part     = [&](int64_t of, int i) { return of * i / by.count; };
     const int64_t begin    = cells.first_chunk + (global ? (by.index == 0 ? 0 : n_chunks) : part(n_chunks, by.index));
     const int64_t end      = cells.first_chunk + (global ? n_chunks : part(n_chunks, by.index + 1));
     const size_t  stride   = (size_t) n_cells_;
     const int64_t from     = begin * CHUNK;
     const int64_t n        = (end - begin) * CHUNK;
-    score(how.by, loops, all, known, cells, { mine.q.data(), group }, begin, end, most, scores_.data(), stride);
+    score(how, loops, all, known, cells, { mine.q.data(), group }, begin, end, most, scores_.data(), stride);
 
     const int64_t first_anyway = part((int64_t) cells.always.size(), by.index);
     const int64_t n_anyway     = part((int64_t) cells.always.size(), by.index + 1) - first_anyway;
@@ -145,6 +145,9 @@ void chooser::choose(const team & by, const lanes & loops, const policy & how, c
         }
     }
     by.wait();
+    if (by.index == 0 && how.by == FASA && !known.knows_pairs()) {
+        known.count_query();
+    }
 
     // totals of this thread's part
     float * const totals = totals_.data() + from;

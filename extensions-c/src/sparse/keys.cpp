@@ -15,6 +15,8 @@ void digest::shape(kind what, int heads, int d, int64_t chunks) {
     chunks_ = chunks;
     known_.assign((size_t) chunks, 0);
     codes_.assign(what == CODES ? (size_t) heads * (size_t) chunks * block_bytes(d) : 0, 0);
+    hits_.assign(what == PAIRS ? (size_t) heads * (size_t) d / 2 : 0, 0);
+    queries_ = 0;
     boxes_.assign(what == BOXES ? (size_t) heads * (size_t) chunks * 2 * 3 * (size_t) d : 0, 0);
 }
 

@@ -28,16 +28,18 @@ struct keys {
     }
 };
 
-// What a selector keeps of a chunk of cells and a head: the sketch, or the smallest, largest and mean key of each half of the chunk.
+// What a selector keeps of a chunk of cells and a head: the sketch, or the smallest, largest and mean key of each half of the chunk. Or, of a query head, how
+// often each rotated pair of channels alone would have found the keys that matter most.
 class digest {
 public:
-    enum kind { NOTHING, CODES, BOXES };
+    enum kind { NOTHING, CODES, BOXES, PAIRS };
 
-    // Forgets everything if it is of another kind or size.
+    // Forgets everything if it is of another kind or size. heads: those of keys, of queries for PAIRS.
     void shape(kind what, int heads, int d, int64_t chunks);
     void forget();
 
-    bool empty() const { return kind_ == NOTHING; }
+    // Whether there is something to know of chunks.
+    bool reads_chunks() const { return kind_ == CODES || kind_ == BOXES; }
 
     // Cells of a chunk that it knows.
     uint32_t known(int64_t chunk) const { return known_[(size_t) chunk]; }
@@ -58,7 +60,14 @@ public:
         return boxes_.data() + (((size_t) head * (size_t) chunks_ * 2 + (size_t) half_chunk) * 3 + which) * (size_t) d_;
     }
 
-    int64_t bytes() const { return (int64_t) (codes_.size() + boxes_.size() * sizeof(float)); }
+    // Pairs are known once enough queries have been seen.
+    static constexpr int QUERIES = 8;
+    bool          knows_pairs() const { return queries_ >= QUERIES; }
+    void          count_query() { queries_++; }
+    float       * hits(int query_head)       { return hits_.data() + (size_t) query_head * (size_t) d_ / 2; }
+    const float * hits(int query_head) const { return hits_.data() + (size_t) query_head * (size_t) d_ / 2; }
+
+    int64_t bytes() const { return (int64_t) (codes_.size() + (boxes_.size() + hits_.size()) * sizeof(float)); }
 
 private:
     kind    kind_   = NOTHING;
@@ -68,6 +77,8 @@ private:
     std::vector<uint32_t> known_;
     std::vector<uint8_t>  codes_;
     std::vector<float>    boxes_;
+    std::vector<float>    hits_;
+    int                   queries_ = 0;
 };
 
 } // namespace chq::sparse

@@ -39,8 +39,7 @@ struct policy {
 struct counts {
     int64_t steps        = 0; // of one token, with sparse attention asked for
     int64_t sparse_steps = 0; // of these, with sparse attention in some layer
-    int64_t choices      = 0; // layers of steps that attended to chosen cells
-    double  cells        = 0; // that these attended to
+    double  cells        = 0; // that their layers attended to
     double  visible      = 0; // that dense attention would have
     int64_t gauged       = 0; // choices whose missing mass was estimated
     double  missing      = 0; // sum of the estimates

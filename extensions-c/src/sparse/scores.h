@@ -13,15 +13,15 @@ struct queries {
     int           group = 0;
 };
 
-// What a selector wants to know of keys.
-digest::kind digest_of(selector by);
+// Makes a digest one of what a selector wants to know of keys; what it knows stays if it is one already. group: query heads of a key head.
+void shape_for(selector by, const keys & all, int group, int64_t n_cells, digest & known);
 
-// Whether the scores of some cells depend on those of others, so that one thread has to compute all of them.
-bool is_global(selector by);
+// Whether the scores of some cells depend on those of others, so that the first thread has to compute all of them.
+bool is_global(selector by, const digest & known);
 
 // scores[head * stride + cell] = about q . key, for the cells of the chunks [begin, end); what is written for others than candidates does not matter.
-// n_wanted: cells that will be chosen. begin and end are those of the plan for selectors that are global.
-void score(selector by, const lanes & loops, const keys & all, const digest & known, const plan & cells, const queries & q, int64_t begin, int64_t end,
+// Minus infinity for what cannot be chosen. n_wanted: cells that will be chosen at most. begin and end are those of the plan for selectors that are global.
+void score(const policy & how, const lanes & loops, const keys & all, digest & known, const plan & cells, const queries & q, int64_t begin, int64_t end,
     int64_t n_wanted, float * scores, size_t stride);
 
 } // namespace chq::sparse

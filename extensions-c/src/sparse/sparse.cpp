@@ -66,7 +66,7 @@ static void check_number(int32_t value, int32_t least, int32_t most, const char 
 }
 
 static sparse::policy checked(const chq_context * context, const chq_sparse_params & params) {
-    constexpr int32_t MANY = 1 << 30;
+    constexpr int32_t MANY = INT32_MAX;
     check_enum(params.selector, CHQ_SPARSE_SKETCH, CHQ_SPARSE_WINDOW, "selector");
     check_share(params.share,     0, 1, "share");
     check_share(params.max_share, params.share, 1, "max_share");

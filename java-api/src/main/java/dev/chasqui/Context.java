@@ -49,6 +49,7 @@ public final class Context implements AutoCloseable {
     private final @Nullable SequenceStore store;
     private final ContextAdapters adapters = new ContextAdapters();
     private long stateFit;
+    private @Nullable SparseAttention sparse;
     private long measuredTokens;
     private long measuredNanos;
     private int nextCell;
@@ -223,16 +224,18 @@ public final class Context implements AutoCloseable {
     }
 
     /// From now on tokens that are computed one at a time attend to a part of what is before them, null for everything. What the KV cache holds stays.
-    /// It holds for the whole context; a generation of [GenerationOptions#sparseAttention()] sets it for as long as it runs.
+    /// It holds for the whole context, whose answers are not guessed ahead meanwhile; a generation of [GenerationOptions#sparseAttention()] has another one for
+    /// as long as it runs.
     ///
     /// @throws UnsupportedFeatureException if Chasqui's kernels are not in use here, or the KV cache is not on the CPU
     public void setSparseAttention(@Nullable SparseAttention wanted) {
-        MemorySegment address = enter();
-        try {
-            SparseCalls.set(address, wanted);
-        } finally {
-            exit();
-        }
+        useSparseAttention(wanted);
+        sparse = wanted;
+    }
+
+    /// What [#setSparseAttention] has set.
+    public Optional<SparseAttention> sparseAttention() {
+        return Optional.ofNullable(sparse);
     }
 
     /// What sparse attention did since it was set last.
@@ -245,11 +248,21 @@ public final class Context implements AutoCloseable {
         }
     }
 
-    /// Back to full attention, if the context is still of use.
+    /// For a while.
+    void useSparseAttention(@Nullable SparseAttention wanted) {
+        MemorySegment address = enter();
+        try {
+            SparseCalls.set(address, wanted);
+        } finally {
+            exit();
+        }
+    }
+
+    /// Back to what the context has, if it is still of use.
     KvStats endSparseAttention() {
         try {
             KvStats stats = sparseStats();
-            setSparseAttention(null);
+            useSparseAttention(sparse);
             return stats;
         } catch (ChasquiException | IllegalStateException e) {
             return KvStats.NONE;

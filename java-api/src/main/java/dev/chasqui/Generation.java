@@ -215,9 +215,9 @@ public final class Generation implements Iterable<String>, AutoCloseable {
                 cachedTokens = sequence.length();
             }
             promptTokens = sequence.length();
-            if (options.sparseAttention().isPresent()) {
-                context.setSparseAttention(options.sparseAttention().get());
-                sparsely = true;
+            sparsely = options.sparseAttention().or(context::sparseAttention).isPresent();
+            if (sparsely) {
+                context.useSparseAttention(options.sparseAttention().or(context::sparseAttention).get());
             }
         } catch (CancelledException e) {
             end(FinishReason.CANCELLED);

@@ -4,6 +4,8 @@ import static dev.chasqui.TestModels.greedy;
 import static dev.chasqui.TestModels.small;
 import static dev.chasqui.TestModels.tokens;
 
+import dev.chasqui.kv.CellSelector;
+import dev.chasqui.kv.SparseAttention;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -463,6 +465,26 @@ final class Torture {
             generation.text();
             generation.text();
         }, IllegalStateException.class);
+        add("sparse attention in every kind of context", () -> {
+            for (CellSelector selector : CellSelector.values()) {
+                for (ContextOptions kind : List.of(small(), small().withFlashAttention(FlashAttention.OFF), small().withKvTypes(KvType.Q8_0, KvType.F16))) {
+                    try (Context own = model.newContext(kind.withMaxSequences(3)); Sequence one = own.newSequence()) {
+                        own.setSparseAttention(SparseAttention.sketch().withSelector(selector).withShare(0.01).withSinks(0).withWindow(1).withRefresh(64)
+                                .withLayersPerChoice(Integer.MAX_VALUE).withAlways(true));
+                        one.append(tokens(200, 1));
+                        greedy(one, 3);
+                        try (Sequence two = one.fork()) {
+                            one.rewind(20);
+                            greedy(two, 3);
+                            greedy(one, 3);
+                        }
+                        one.rewind(0);
+                        one.append(5);
+                        greedy(one, 50);
+                    }
+                }
+            }
+        });
         add("stats before the end", () -> sequence.generate(options()).stats(), IllegalStateException.class);
     }
 

@@ -326,6 +326,26 @@ class CommandsTest {
     }
 
     @Test
+    void benchKvComparesWithFullAttention() throws IOException {
+        Path text = Files.writeString(directory.resolve("text.txt"), "The river rises in the mountains and reaches the sea. ".repeat(60));
+        List<Map<String, Object>> rows = Cli.run("bench", "kv", "-f", text.toString(), "-c", "560", "-n", "20", "--selector", "sketch,window", "--share", "0.05,1").json();
+        assertThat(rows.stream().map(row -> row.get("selector"))).containsExactly("sketch", "sketch", "window", "window");
+        for (Map<String, Object> row : rows) {
+            assertThat(row).containsEntry("tokens", 20L).containsEntry("context", 560L);
+            if ((double) row.get("share") == 1) {
+                assertThat(row).containsEntry("kl", 0.0).containsEntry("agreement", 1.0);
+            } else {
+                assertThat((double) row.get("kl")).isPositive();
+                assertThat((double) row.get("cells")).isBetween(0.5, 0.75);
+            }
+        }
+        rows = Cli.run("bench", "kv", "-f", text.toString(), "-c", "560", "-n", "3", "-r", "1", "--share", "0.05", "--speed").json();
+        assertThat(rows).hasSize(1);
+        assertThat((double) rows.getFirst().get("speedup")).isPositive();
+        assertThat(Cli.run("bench", "kv", "-f", text.toString(), "-c", "100000").status()).isEqualTo(1);
+    }
+
+    @Test
     void infoNamesTheDevices() {
         Map<String, Object> info = only(Cli.run("info", "--json"));
         assertThat((List<?>) info.get("devices")).isNotEmpty();

@@ -1,4 +1,5 @@
-/// Sequences that outlive the KV cache: a [SequenceStore] keeps what was computed in memory and on disk, for the next prompt that begins alike.
+/// What is done with the KV cache: a [SequenceStore] keeps what was computed in memory and on disk, for the next prompt that begins alike;
+/// [SparseAttention] reads a part of it only.
 @NullMarked
 package dev.chasqui.kv;
 
