@@ -1,6 +1,6 @@
 #!/bin/sh
 # llama.cpp's own speculation (its n-gram drafters and, with a draft model, that) and ours on the same prompts, one set after the other: each against plain
-# decoding in its own process, llama.cpp's with its kernels and with ours. Prints tables, appends the rows to results/llama-speculation.jsonl.
+# decoding in its own process, llama.cpp's with its kernels and with ours. Prints a table, appends the rows to results/llama-speculation.jsonl.
 #
 #   jmh/compare-llama-speculation.sh [MODEL] [PROMPTS] [TOKENS] [DRAFT_MODEL] [OPTIONS...]
 #
@@ -21,7 +21,7 @@ file=$(file_of "$model")
 [ -z "$draft" ] || set -- --draft-model "$(file_of "$draft")" "$@"
 "$root/native/build.sh" native bench_llama_speculation >&2
 bin=$root/build/native/bin
-rows=$root/jmh/results/llama-speculation.jsonl
+rows=$(mktemp "$root/build/llama-speculation.XXXXXX")
 for set in code edit summarization rag math chat qa translation; do
     sets=$root/jmh/prompts/$set.jsonl
     "$root/chasqui" bench speculation -m "$file" --prompts "$sets" --limit "$prompts" -n "$tokens" --stock 48 >>"$rows"
@@ -29,3 +29,6 @@ for set in code edit summarization rag math chat qa translation; do
     GGML_BACKEND_PATH=$bin/libggml-chasqui.so \
         "$bin/bench/bench_llama_speculation" "$file" --prompts "$sets" --limit "$prompts" -n "$tokens" "$@" >>"$rows"
 done
+"$root/jmh/java.sh" dev.chasqui.jmh.LlamaSpeculationTable "$rows"
+cat "$rows" >>"$root/jmh/results/llama-speculation.jsonl"
+rm -f "$rows"

@@ -37,6 +37,10 @@ CHQ_API struct chq_speculation_params chq_speculation_default_params(void);
 CHQ_API chq_status chq_speculation_create(struct chq_context * context, const struct chq_speculation_params * params, struct chq_speculation ** out);
 CHQ_API chq_status chq_speculation_free(struct chq_speculation * speculation); // NULL is ignored
 
+// What passes of the model cost is measured as it computes, and kept in a small file of this folder (UTF-8; made when it is needed, at most 64 files) for the next
+// program with the same model, build and processor. NULL = no longer kept. A file that cannot be used is as good as none.
+CHQ_API chq_status chq_pass_costs_keep(struct chq_model * model, const char * folder);
+
 // How the guesses of a draft model grow.
 enum chq_draft_shape {
     CHQ_SHAPE_CHAIN    = 0, // one token after the other, for as long as the draft model gives its best one a probability of `stop`

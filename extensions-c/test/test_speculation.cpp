@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <functional>
+#include <iterator>
+#include <random>
 
 namespace {
 
@@ -340,6 +343,34 @@ TEST(a_draft_model_that_does_not_fit_is_refused) {
     params.width = 0;
     CHECK_STATUS(chq_speculation_set_draft_model(spec.it, draft.context, &params), CHQ_STATUS_ARGUMENT);
     CHECK_OK(chq_speculation_set_draft_model(spec.it, draft.context, nullptr));
+}
+
+TEST(what_passes_cost_is_kept_in_a_folder) {
+    const std::filesystem::path folder = std::filesystem::temp_directory_path() / ("chq-costs-" + std::to_string(std::random_device()()));
+    const auto files = [&] {
+        return std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator());
+    };
+    chq_speculation_stats stats;
+    tiny_model model;
+    CHECK_OK(chq_pass_costs_keep(model.model, folder.u8string().c_str()));
+    CHECK(!std::filesystem::exists(folder)); // until there is something to keep
+    speculative(model, some_tokens(30, 1), 20, 16, greedy, stats);
+    CHECK_EQ(files(), 1);
+    tiny_model same;
+    CHECK_OK(chq_pass_costs_keep(same.model, folder.u8string().c_str()));
+    speculative(same, some_tokens(30, 1), 20, 16, greedy, stats);
+    CHECK_EQ(files(), 1);
+    tiny_options options;
+    options.n_embd = 128;
+    tiny_model other(options);
+    CHECK_OK(chq_pass_costs_keep(other.model, folder.u8string().c_str()));
+    speculative(other, some_tokens(30, 1), 20, 16, greedy, stats);
+    CHECK_EQ(files(), 2);
+    std::filesystem::remove_all(folder);
+    CHECK_OK(chq_pass_costs_keep(model.model, nullptr));
+    speculative(model, some_tokens(30, 1), 20, 16, greedy, stats);
+    CHECK(!std::filesystem::exists(folder));
+    CHECK_STATUS(chq_pass_costs_keep(nullptr, nullptr), CHQ_STATUS_ARGUMENT);
 }
 
 TEST(a_window_that_slides_is_no_obstacle_while_the_cache_keeps_all) {

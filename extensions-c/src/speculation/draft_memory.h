@@ -2,10 +2,13 @@
 #pragma once
 
 #include "draft/recycling.h"
+#include "speculation/cost_folder.h"
 #include "speculation/foresight.h"
 #include "speculation/pass_cost.h"
 
+#include <chrono>
 #include <map>
+#include <memory>
 #include <mutex>
 
 struct chq_model;
@@ -20,6 +23,10 @@ struct draft_memory {
     experience rates;
 
     std::map<int32_t, pass_cost> costs; // by the number of threads
+
+    std::unique_ptr<cost_folder>          folder; // of these costs, NULL = none
+    bool                                  is_read = false; // what it had
+    std::chrono::steady_clock::time_point saved; // to it
 };
 
 // The model's; made when it is first asked for.

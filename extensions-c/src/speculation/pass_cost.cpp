@@ -27,6 +27,13 @@ void pass_cost::record(int rows, double seconds) {
     count[rows]++;
 }
 
+void pass_cost::assume(int rows, double seconds) {
+    if (seconds > 0 && seconds < 1e6 && count[rows] == 0) {
+        weights[rows] = seconds / level;
+        count[rows]   = NEEDED;
+    }
+}
+
 double pass_cost::weight(int rows) const {
     int below = rows;
     while (below > 0 && count[below] == 0) {

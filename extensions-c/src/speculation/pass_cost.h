@@ -16,6 +16,11 @@ public:
     // until one is made. 0 before the first record.
     double of(int rows) const;
 
+    // Seconds of a pass that was measured, 0 if none was; and a pass of that cost from an earlier program, where nothing was measured: it counts as measured if it
+    // is a time.
+    double measured(int rows) const { return count[rows] > 0 ? level * weights[rows] : 0; }
+    void   assume(int rows, double seconds);
+
 private:
     double weight(int rows) const;
 

@@ -1,7 +1,9 @@
 #include "chasqui_speculation.h"
+#include "chasqui_runtime.h"
 
 #include "context/context.h"
 #include "draft/draft_model.h"
+#include "model/xxh64.h"
 #include "rows/rows.h"
 #include "sampler/grammar_tree.h"
 #include "sampler/sampler.h"
@@ -255,6 +257,43 @@ int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go
 
 using namespace chq;
 
+// Now and then: after the first answer, and later when there may be news.
+static void save_costs(draft_memory & memory) {
+    const auto now = std::chrono::steady_clock::now();
+    if (memory.folder && (memory.saved == std::chrono::steady_clock::time_point() || now - memory.saved > std::chrono::minutes(1))) {
+        memory.saved = now;
+        try {
+            memory.folder->save(memory.costs);
+        } catch (const std::exception &) {
+            // the next program measures anew
+        }
+    }
+}
+
+// Of all that the costs of passes depend on.
+static uint64_t cost_key(const chq_model * model) {
+    char   features[1024] = "";
+    size_t length = 0;
+    chq_cpu_features(features, sizeof(features), &length);
+    const ggml_backend_dev_t cpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+    const std::string all = std::to_string(model->fingerprint) + '\n' + std::to_string(model->n_bytes_packed) + '\n' + (model->offloads ? "offloads" : "") + '\n'
+        + features + '\n' + (cpu ? ggml_backend_dev_description(cpu) : "") + '\n' + chq_version() + '\n' + chq_llama_tree();
+    return xxh64((const uint8_t *) all.data(), all.size(), 0);
+}
+
+chq_status chq_pass_costs_keep(struct chq_model * model, const char * folder) {
+    return guarded([&] {
+        check_model(model);
+        const uint64_t key = cost_key(model);
+        draft_memory & memory = drafts_of(model);
+        const std::lock_guard<std::mutex> lock(memory.mutex);
+        memory.folder  = folder ? std::make_unique<cost_folder>(std::filesystem::u8path(folder), key) : nullptr;
+        memory.is_read = false;
+        memory.saved   = {};
+        return CHQ_STATUS_OK;
+    });
+}
+
 struct chq_draft_model_params chq_draft_model_default_params(void) { return { CHQ_SHAPE_CHAIN, 7, 7, 4, 0.0f, 0.4f, 0 }; }
 
 chq_status chq_speculation_set_draft_model(struct chq_speculation * speculation, struct chq_context * draft, const struct chq_draft_model_params * params) {
@@ -310,6 +349,10 @@ chq_status chq_speculation_create(struct chq_context * context, const struct chq
             // what passes cost in another context is a better guess than none
             draft_memory & memory = drafts_of(context->model);
             const std::lock_guard<std::mutex> lock(memory.mutex);
+            if (memory.folder && !memory.is_read) {
+                memory.is_read = true;
+                memory.folder->load(memory.costs);
+            }
             context->pass_cost = memory.costs[context->n_threads];
         }
         *out = s.release();
@@ -325,6 +368,7 @@ chq_status chq_speculation_free(struct chq_speculation * speculation) {
             const std::lock_guard<std::mutex> lock(memory.mutex);
             if (speculation->context->pass_cost.known()) {
                 memory.costs[speculation->context->n_threads] = speculation->context->pass_cost;
+                save_costs(memory);
             }
             speculation->kind = KIND_FREED;
             delete speculation;

@@ -2,6 +2,7 @@ package dev.chasqui;
 
 import static dev.chasqui.bindings.Chq.*;
 
+import dev.chasqui.bindings.NativeLoader;
 import dev.chasqui.bindings.chq_model_info;
 import dev.chasqui.bindings.chq_placement;
 import java.lang.foreign.Arena;
@@ -21,6 +22,9 @@ import org.jspecify.annotations.Nullable;
 /// Thread-safe: any number of contexts on any number of threads may share it. The weights are freed when the model and
 /// everything made of it is closed.
 public final class Model implements AutoCloseable {
+
+    /// What passes of smaller ones cost is measured anew before it would be read.
+    private static final long LEAST_BYTES_WITH_COSTS = 32L << 20;
 
     private final Path path;
     private final NativeOwner handle;
@@ -56,6 +60,10 @@ public final class Model implements AutoCloseable {
                     chq_model_info.vocab_only(raw));
             this.vocabulary = new Vocabulary(handle, raw);
             this.devices = new ModelDevices(parts(address, arena), Optional.ofNullable(cpuReason));
+            if (info.sizeInBytes() >= LEAST_BYTES_WITH_COSTS && !info.vocabularyOnly()) {
+                Path costs = NativeLoader.cacheFolder().resolve("costs");
+                Status.check(chq_pass_costs_keep(address, Native.cString(arena, "costs", costs.toString())));
+            }
         }
         this.recyclingTable = new RecyclingTable(handle);
     }

@@ -10860,6 +10860,67 @@ public class Chq extends Chq$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class chq_pass_costs_keep {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_pass_costs_keep");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_pass_costs_keep(struct chq_model *model, const char *folder)
+     * }
+     */
+    public static FunctionDescriptor chq_pass_costs_keep$descriptor() {
+        return chq_pass_costs_keep.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_pass_costs_keep(struct chq_model *model, const char *folder)
+     * }
+     */
+    public static MethodHandle chq_pass_costs_keep$handle() {
+        return chq_pass_costs_keep.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_pass_costs_keep(struct chq_model *model, const char *folder)
+     * }
+     */
+    public static MemorySegment chq_pass_costs_keep$address() {
+        return chq_pass_costs_keep.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_pass_costs_keep(struct chq_model *model, const char *folder)
+     * }
+     */
+    public static int chq_pass_costs_keep(MemorySegment model, MemorySegment folder) {
+        var mh$ = chq_pass_costs_keep.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_pass_costs_keep", model, folder);
+            }
+            return (int)mh$.invokeExact(model, folder);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     private static final int CHQ_SHAPE_CHAIN = (int)0L;
     /**
      * {@snippet lang=c :
