@@ -23,7 +23,7 @@ done
 # jpackage makes the Java with jlink, from the modules that the app needs.
 "$(dirname "$java")/jpackage" --type app-image --name chasqui-chat --dest "$out" \
     --module-path "$app" --module dev.chasqui.examples.swingchat/dev.chasqui.examples.swingchat.SwingChat \
-    --add-modules java.desktop,jdk.crypto.ec,jdk.zipfs --jlink-options "--strip-debug --no-header-files --no-man-pages" \
+    --add-modules jdk.accessibility \
     --app-content "$natives" \
     --java-options --enable-native-access=dev.chasqui.bindings \
     --java-options '-Dchasqui.library.path=$APPDIR/../natives'

@@ -322,6 +322,7 @@ public final class ChatController {
         }
         loading = request;
         loadFraction = 0;
+        activity = Activity.LOADING; // the end of one before it may have said otherwise
         loadJob = engine.load(request, new LoadListener() {
             @Override
             public void progress(float fraction) {

@@ -32,7 +32,8 @@ import org.jspecify.annotations.Nullable;
 public final class ChatEngine implements AutoCloseable {
 
     private static final System.Logger LOG = System.getLogger("dev.chasqui.examples.swingchat");
-    private static final long STORE_BYTES = 4L << 30;
+    private static final long STORE_RAM_BYTES = 512L << 20;
+    private static final long STORE_DISK_BYTES = 4L << 30;
     private static final int BATCH = 256; // also the steps in which the progress of a prompt is known
     private static final int LEAST_ROOM = 64;
 
@@ -141,7 +142,7 @@ public final class ChatEngine implements AutoCloseable {
             model = fresh;
             loaded = request;
             listener.loaded(new LoadedModel(request, fresh.info().description(), fresh.info().trainedContext(), pictures != null));
-        } catch (Exception | OutOfMemoryError e) {
+        } catch (Throwable e) { // a missing library is an Error, and the user has to hear of it
             unload();
             if (fresh != null) {
                 fresh.close();
@@ -179,7 +180,7 @@ public final class ChatEngine implements AutoCloseable {
         AnswerFacts facts;
         try {
             facts = answer(job, session(request.settings()), request, listener);
-        } catch (Exception | OutOfMemoryError e) {
+        } catch (Throwable e) {
             closeSession(); // its context may be in no state to go on
             listener.failed(e);
             return;
@@ -268,7 +269,7 @@ public final class ChatEngine implements AutoCloseable {
     private @Nullable SequenceStore store() {
         if (store == null) {
             try {
-                store = SequenceStore.open(SequenceStoreOptions.in(storeFolder).withDiskBytes(STORE_BYTES));
+                store = SequenceStore.open(SequenceStoreOptions.in(storeFolder).withRamBytes(STORE_RAM_BYTES).withDiskBytes(STORE_DISK_BYTES));
             } catch (SequenceStoreException e) {
                 LOG.log(System.Logger.Level.WARNING, "conversations will be computed again when they are opened", e);
             }

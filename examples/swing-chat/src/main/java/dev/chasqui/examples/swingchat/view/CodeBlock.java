@@ -45,7 +45,12 @@ final class CodeBlock extends JPanel {
         scroll.addMouseWheelListener(this::scroll);
         add(head, BorderLayout.NORTH);
         add(scroll, BorderLayout.CENTER);
-        style();
+        Font font = UIManager.getFont("Label.font");
+        text.setFont(new Font(Font.MONOSPACED, Font.PLAIN, font.getSize()));
+        language.setForeground(Colors.faint());
+        setOpaque(false);
+        setBackground(Colors.codeBackground());
+        setBorder(new RoundBorder(new Insets(2, 1, 1, 1)));
     }
 
     void show(Code code) {
@@ -56,23 +61,6 @@ final class CodeBlock extends JPanel {
         } else {
             text.setText(code.text());
         }
-    }
-
-    @Override
-    public void updateUI() {
-        super.updateUI();
-        if (text != null) {
-            style();
-        }
-    }
-
-    private void style() {
-        Font font = UIManager.getFont("Label.font");
-        text.setFont(new Font(Font.MONOSPACED, Font.PLAIN, font.getSize()));
-        language.setForeground(Colors.faint());
-        setOpaque(false);
-        setBackground(Colors.codeBackground());
-        setBorder(new RoundBorder(new Insets(2, 1, 1, 1)));
     }
 
     @Override

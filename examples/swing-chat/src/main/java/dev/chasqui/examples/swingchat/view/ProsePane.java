@@ -82,16 +82,6 @@ final class ProsePane extends JTextPane {
         }
     }
 
-    @Override
-    public void updateUI() {
-        super.updateUI();
-        if (shown != null && !shown.isEmpty()) { // the colours and sizes are in the text
-            List<Paragraph> all = List.copyOf(shown);
-            show(List.of());
-            show(all);
-        }
-    }
-
     private void append(StyledDocument document, Paragraph paragraph) throws BadLocationException {
         if (!shown.isEmpty()) {
             document.insertString(document.getLength(), "\n", null);

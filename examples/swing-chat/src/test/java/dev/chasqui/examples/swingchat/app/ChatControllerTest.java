@@ -222,7 +222,6 @@ class ChatControllerTest {
         load(alone.toString());
         ui.run(() -> controller.regenerate(controller.shown().path().getLast()));
         ui.waitFor("what was seen", () -> controller.shown().path().getFirst().pictures().getFirst().tokens() == 144);
-        assertThat(problems.getLast().title()).as("the question is none that this model knows").isEqualTo("The model said nothing");
     }
 
     @Test
