@@ -7,6 +7,7 @@ import dev.chasqui.Routing;
 import dev.chasqui.speculation.DraftSource;
 import dev.chasqui.speculation.Drafter;
 import dev.chasqui.speculation.Speculation;
+import java.util.Arrays;
 import java.util.Set;
 
 /// Code that the documentation of speculation shows.
@@ -26,7 +27,7 @@ final class SpeculationSnippets {
         Drafter quotes = text -> { // goes on with the poem where the text's last token is in it
             for (int i = 0; i + 8 < poem.length; i++) {
                 if (poem[i] == text.token(text.length() - 1)) {
-                    return java.util.Arrays.copyOfRange(poem, i + 1, i + 8);
+                    return Arrays.copyOfRange(poem, i + 1, i + 8);
                 }
             }
             return new int[0];

@@ -33,6 +33,9 @@ import org.jspecify.annotations.Nullable;
 /// its view. An error ends the work on a line, never the chat.
 final class Conversation implements AutoCloseable {
 
+    /// Tokens of the context that are kept free for an answer, of a large one.
+    private static final int ANSWER_RESERVE = 512;
+
     /// A picture that waits for the next message.
     private record Shown(Path file, EncodedImage picture) { }
 
@@ -315,8 +318,11 @@ final class Conversation implements AutoCloseable {
 
     // ------------------------------------------------------------------------------------------------------------------
 
+    /// From now on answers have some room, however long the conversation is.
     private ChatSession open(Model opened) {
-        return opened.chat(contextOptions, options);
+        ChatSession fresh = opened.chat(contextOptions, options);
+        options = options.withAnswerReserve(Math.min(ANSWER_RESERVE, fresh.contextInfo().sequenceSize() / 4));
+        return fresh;
     }
 
     private void replace(List<ChatMessage> messages) {
