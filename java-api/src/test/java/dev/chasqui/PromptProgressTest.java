@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
@@ -29,11 +30,11 @@ class PromptProgressTest {
                 if (now.total() > 0 && (seen.isEmpty() || !seen.getLast().equals(now))) {
                     seen.add(now);
                 }
-                Thread.onSpinWait();
+                LockSupport.parkNanos(200_000); // the threads that compute need the processor
             }
             computing.join();
 
-            assertThat(seen).hasSizeGreaterThan(5).isSortedAccordingTo((a, b) -> Integer.compare(a.computed(), b.computed()))
+            assertThat(seen).hasSizeGreaterThan(2).isSortedAccordingTo((a, b) -> Integer.compare(a.computed(), b.computed()))
                     .allSatisfy(progress -> {
                         assertThat(progress.total()).isEqualTo(LENGTH);
                         assertThat(progress.computed() % BATCH).isZero();

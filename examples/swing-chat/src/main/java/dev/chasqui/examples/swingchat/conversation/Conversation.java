@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
@@ -45,10 +44,6 @@ public record Conversation(String id, String title, long created, long changed, 
     public static Conversation begin(String system) {
         long now = System.currentTimeMillis();
         return new Conversation(UUID.randomUUID().toString(), "", now, now, system, List.of(), null);
-    }
-
-    public Optional<Message> message(@Nullable String wanted) {
-        return messages.stream().filter(message -> message.id().equals(wanted)).findFirst();
     }
 
     /// The messages that are shown, from the first to the last.

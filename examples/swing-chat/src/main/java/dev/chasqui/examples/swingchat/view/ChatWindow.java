@@ -136,7 +136,7 @@ public final class ChatWindow extends JFrame implements ChatListener {
         model.setText(controller.model().map(loaded -> loaded.request().name())
                 .orElseGet(() -> controller.loading().map(request -> "Loading " + request.name() + " …").orElse("Choose a model")));
         model.getAccessibleContext().setAccessibleName("Model: " + model.getText());
-        model.setToolTipText(controller.model().map(loaded -> loaded.description()).orElse("Choose a model"));
+        model.setToolTipText(controller.model().map(loaded -> "%s, trained for %,d tokens".formatted(loaded.description(), loaded.trainedContext())).orElse("Choose a model"));
         composer.refresh();
         status.refresh();
         empty.refresh();

@@ -13,13 +13,9 @@ final class Clipboard {
 
     private Clipboard() {}
 
-    static void copy(String text) {
-        Toolkit.getDefaultToolkit().getSystemClipboard().setContents(new StringSelection(text), null);
-    }
-
     /// A copy that the button confirms for a moment.
     static void copy(String text, JButton button) {
-        copy(text);
+        Toolkit.getDefaultToolkit().getSystemClipboard().setContents(new StringSelection(text), null);
         Icon icon = button.getIcon();
         button.setIcon(null);
         button.setText("Copied");

@@ -7,6 +7,7 @@ import java.awt.Graphics;
 import java.awt.Graphics2D;
 import java.awt.RenderingHints;
 import java.awt.geom.AffineTransform;
+import java.awt.geom.Arc2D;
 import java.awt.geom.Path2D;
 import java.util.Locale;
 import java.util.Scanner;
@@ -27,8 +28,7 @@ enum Glyph implements Icon {
     PREVIOUS("M10 3.5 L5.5 8 L10 12.5"),
     NEXT("M6 3.5 L10.5 8 L6 12.5"),
     DOWN("M3.5 6 L8 10.5 L12.5 6"),
-    CLOSE("M4 4 L12 12 M12 4 L4 12"),
-    SIDE("M2.5 3.5 L13.5 3.5 L13.5 12.5 L2.5 12.5 Z M6 3.5 L6 12.5");
+    CLOSE("M4 4 L12 12 M12 4 L4 12");
 
     private static final int SIZE = 16;
 
@@ -41,7 +41,7 @@ enum Glyph implements Icon {
                 case "M" -> path.moveTo(words.nextDouble(), words.nextDouble());
                 case "L" -> path.lineTo(words.nextDouble(), words.nextDouble());
                 case "A" -> { // most of a circle around the middle
-                    path.append(new java.awt.geom.Arc2D.Double(3, 3, 10, 10, 30, 300, java.awt.geom.Arc2D.OPEN), false);
+                    path.append(new Arc2D.Double(3, 3, 10, 10, 30, 300, Arc2D.OPEN), false);
                     path.moveTo(12.5, 5.5);
                 }
                 default -> path.closePath();

@@ -61,6 +61,7 @@ final class StatusBar extends JPanel {
         }
         progress.setVisible(done >= 0);
         progress.setValue((int) (done * 1000));
+        facts.setToolTipText(controller.lastFacts().map(last -> "The first token came after %.2f seconds".formatted(last.secondsToFirst())).orElse(null));
         facts.setText(controller.running().map(StatusBar::live).orElseGet(() -> controller.lastFacts().map(StatusBar::describe).orElse("")));
     }
 

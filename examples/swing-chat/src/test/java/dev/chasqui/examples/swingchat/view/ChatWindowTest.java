@@ -9,6 +9,7 @@ import dev.chasqui.examples.swingchat.conversation.Message;
 import java.nio.file.Path;
 import java.util.List;
 import javax.swing.JList;
+import javax.swing.JScrollBar;
 import javax.swing.JTextArea;
 import javax.swing.JTextField;
 import org.junit.jupiter.api.BeforeAll;
@@ -171,6 +172,8 @@ class ChatWindowTest {
                 app.load(MODEL);
                 app.ask("Write a long story about a river, with headings and lists. " + LONG.substring(0, 4000));
                 app.ask("Go on.");
+                JScrollBar bar = Gui.on(() -> Gui.all(app.window, Transcript.class).getFirst().getVerticalScrollBar());
+                Gui.run(() -> assertThat(bar.getMaximum() - bar.getVisibleAmount() - bar.getValue()).as("the end is in sight").isLessThan(5));
                 assertThat(watch.waitedMillis()).as(watch::describe).isLessThan(50);
                 assertThat(Gui.on(watch::slowestMillis)).as(watch::describe).isLessThan(50);
                 assertThat(Gui.on(watch::events)).isGreaterThan(50);

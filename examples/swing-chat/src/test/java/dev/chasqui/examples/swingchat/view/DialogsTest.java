@@ -23,6 +23,7 @@ import javax.swing.JComboBox;
 import javax.swing.JLabel;
 import javax.swing.JList;
 import javax.swing.JProgressBar;
+import javax.swing.JScrollBar;
 import javax.swing.JSpinner;
 import javax.swing.JTextArea;
 import javax.swing.TransferHandler;
@@ -181,7 +182,7 @@ class DialogsTest {
 
     private static List<Component> nameless(Window window) {
         return Gui.all(window, Component.class).stream()
-                .filter(component -> component instanceof AbstractButton button && !(button.getParent() instanceof JSpinner) && !(button.getParent() instanceof javax.swing.JScrollBar)
+                .filter(component -> component instanceof AbstractButton button && !(button.getParent() instanceof JSpinner) && !(button.getParent() instanceof JScrollBar)
                         && !(button.getParent() instanceof JComboBox)
                         || component instanceof JTextComponent text && !(text.getParent().getParent() instanceof JSpinner)
                         || component instanceof JList || component instanceof JSpinner || component instanceof JComboBox || component instanceof JProgressBar)
@@ -212,7 +213,20 @@ class DialogsTest {
                 Gui.waitFor("the messages", () -> Gui.all(app.window, MessageView.class).size() >= 20);
                 assertThat(Gui.on(watch::slowestMillis)).as(watch::describe).isLessThan(50);
             }
+            Gui.waitFor("all that is shown at first", () -> Gui.all(app.window, MessageView.class).size() == 30);
+            Transcript transcript = Gui.all(app.window, Transcript.class).getFirst();
+            Gui.run(() -> assertThat(fromEnd(transcript)).as("the end is in sight").isLessThan(5));
+
+            Gui.run(() -> transcript.getVerticalScrollBar().setValue(0));
+            Gui.click(app.window, "Show earlier messages");
+            Gui.waitFor("more messages", () -> Gui.all(app.window, MessageView.class).size() == 60);
+            Gui.run(() -> assertThat(transcript.getVerticalScrollBar().getValue()).as("what was seen stays where it was").isGreaterThan(1000));
         }
+    }
+
+    private static int fromEnd(Transcript transcript) {
+        JScrollBar bar = transcript.getVerticalScrollBar();
+        return bar.getMaximum() - bar.getVisibleAmount() - bar.getValue();
     }
 
     @Test
