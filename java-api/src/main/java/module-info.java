@@ -1,7 +1,7 @@
 /// Language models inside a Java program, on top of llama.cpp. Start with [dev.chasqui.Model].
 module dev.chasqui {
     requires dev.chasqui.bindings;
-    requires static transitive org.jspecify;
+    requires static org.jspecify; // not transitive: who compiles against this need not have it
     requires java.net.http;
     requires static transitive java.desktop; // pictures; only dev.chasqui.vision touches it
 
