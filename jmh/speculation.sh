@@ -19,7 +19,7 @@ for set in code edit summarization rag math chat qa translation; do
     files=$files${files:+,}$root/jmh/prompts/$set.jsonl
 done
 rows=$(mktemp "$root/build/speculation.XXXXXX")
+trap 'rm -f "$rows"' EXIT
 "$root/chasqui" bench speculation -m "$model" --prompts "$files" --limit "$prompts" -n "$tokens" --stock 48 "$@" | tee "$rows"
 cat "$rows" >>"$root/jmh/results/speculation.jsonl"
 "$root/jmh/java.sh" dev.chasqui.jmh.PlotSpeculation "$rows" "$root/docs/images/speculation.svg" "$(basename "$model"), $tokens tokens: auto over off"
-rm -f "$rows"
