@@ -325,8 +325,9 @@ TEST(attention_agrees_with_sums_in_double) {
                     job.scratch      = (float *) scratch.data;
                     for (int r = 0; r < rows; r++) {
                         for (int i = 0; i < n_keys; i++) {
-                            // row 2 sees nothing, row 3 nothing before key 100; some keys are only made less likely
-                            const bool hidden = r == 2 || (r == 3 && i < 100) || random() % 4 == 0;
+                            // row 2 sees nothing, row 3 nothing before key 100, row 4 a key here and there, row 5 about as many as are still taken one by one; some keys are
+                            // only made less likely
+                            const bool hidden = r == 2 || (r == 3 && i < 100) || (r == 4 && i % 40 != 3) || (r == 5 && random() % 8 != 0) || random() % 4 == 0;
                             mask[r * n_keys + i] = hidden ? 0xfc00 : half(random() % 5 == 0 ? -2.0f : 0.0f);
                         }
                         job.q[r]    = q.data() + r * d;
@@ -334,6 +335,16 @@ TEST(attention_agrees_with_sums_in_double) {
                         job.outs[r] = out.data() + r * dv;
                     }
                     kernel_sets()[s]->attend(job);
+                    const std::vector<float> together = out;
+                    for (int r = 0; r < rows; r++) {
+                        attention_job alone = job;
+                        alone.rows    = 1;
+                        alone.q[0]    = job.q[r];
+                        alone.mask[0] = job.mask[r];
+                        alone.outs[0] = job.outs[r];
+                        kernel_sets()[s]->attend(alone);
+                    }
+                    CHECK(out == together);
                     for (int r = 0; r < rows; r++) {
                         std::vector<double> weight(n_keys);
                         double most = -INFINITY;
