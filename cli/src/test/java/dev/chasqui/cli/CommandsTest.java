@@ -145,7 +145,8 @@ class CommandsTest {
 
     @Test
     void runStreamsTheSameText() {
-        String[] options = {"run", "--temp", "0", "-n", "16", "What is the capital of France?"};
+        // guesses may order cells otherwise the second time, which rounds differently
+        String[] options = {"run", "--temp", "0", "-n", "16", "--speculation", "off", "What is the capital of France?"};
         Cli streamed = Cli.run(options);
         assertThat(streamed.status()).isZero();
         assertThat(streamed.out()).isNotBlank();

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.FutureTask;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
 import javax.swing.AbstractButton;
 
 /// Uses windows as a person with a screen reader does: by the names of what is in them.
@@ -74,11 +75,17 @@ final class Gui {
 
     /// The last visible component of a type whose accessible name begins like that.
     static <T extends Component> T find(Container root, Class<T> type, String name) {
-        return all(root, type).stream().filter(component -> String.valueOf(component.getAccessibleContext().getAccessibleName()).startsWith(name))
-                .reduce((first, second) -> second).orElseThrow(() -> new AssertionError("there is no " + type.getSimpleName() + " named " + name));
+        return named(root, type, name).reduce((first, second) -> second)
+                .orElseThrow(() -> new AssertionError("there is no " + type.getSimpleName() + " named " + name));
     }
 
+    private static <T extends Component> Stream<T> named(Container root, Class<T> type, String name) {
+        return all(root, type).stream().filter(component -> String.valueOf(component.getAccessibleContext().getAccessibleName()).startsWith(name));
+    }
+
+    /// Clicks a button once it is there.
     static void click(Container root, String name) {
+        waitFor("a button named " + name, () -> named(root, AbstractButton.class, name).findAny().isPresent());
         run(() -> find(root, AbstractButton.class, name).doClick(0));
     }
 
