@@ -15,6 +15,9 @@ import org.junit.platform.launcher.LauncherSessionListener;
 /// Starts Xvfb before the first test, if it is installed, and sends all windows there. Without it the tests that need a display are skipped.
 public final class VirtualDisplay implements LauncherSessionListener {
 
+    /// Xvfb for as long as this process lives: it ends when the pipe to the shell does. Ended any earlier, it takes the process along with an error.
+    private static final String SERVER = "Xvfb -displayfd 1 -screen 0 1280x900x24 -nolisten tcp & exec > /dev/null; cat; kill $!";
+
     private static boolean asked;
     private static boolean there;
 
@@ -42,9 +45,7 @@ public final class VirtualDisplay implements LauncherSessionListener {
 
     private static boolean startServer() {
         try {
-            Process server = new ProcessBuilder("Xvfb", "-displayfd", "1", "-screen", "0", "1280x900x24", "-nolisten", "tcp")
-                    .redirectError(ProcessBuilder.Redirect.DISCARD).start();
-            Runtime.getRuntime().addShutdownHook(new Thread(server::destroy));
+            Process server = new ProcessBuilder("sh", "-c", SERVER).redirectError(ProcessBuilder.Redirect.DISCARD).start();
             BufferedReader out = server.inputReader();
             String number = out.readLine();
             if (number == null) {
@@ -53,7 +54,7 @@ public final class VirtualDisplay implements LauncherSessionListener {
             setEnvironment("DISPLAY", ":" + number.strip());
             return true;
         } catch (IOException e) {
-            return false; // not installed
+            return false; // no shell
         }
     }
 
