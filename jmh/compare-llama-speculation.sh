@@ -22,6 +22,7 @@ file=$(file_of "$model")
 "$root/native/build.sh" native bench_llama_speculation >&2
 bin=$root/build/native/bin
 rows=$(mktemp "$root/build/llama-speculation.XXXXXX")
+trap 'rm -f "$rows"' EXIT
 for set in code edit summarization rag math chat qa translation; do
     sets=$root/jmh/prompts/$set.jsonl
     "$root/chasqui" bench speculation -m "$file" --prompts "$sets" --limit "$prompts" -n "$tokens" --stock 48 >>"$rows"
@@ -31,4 +32,3 @@ for set in code edit summarization rag math chat qa translation; do
 done
 "$root/jmh/java.sh" dev.chasqui.jmh.LlamaSpeculationTable "$rows"
 cat "$rows" >>"$root/jmh/results/llama-speculation.jsonl"
-rm -f "$rows"

@@ -15,10 +15,10 @@ tokens=${3:-128}
 shift $(($# < 3 ? $# : 3))
 
 rows=$(mktemp "$root/build/lossless.XXXXXX")
+trap 'rm -f "$rows"' EXIT
 status=0
 "$root/chasqui" bench lossless -m "$model" --prompts "$root/jmh/prompts/code.jsonl,$root/jmh/prompts/math.jsonl,$root/jmh/prompts/chat.jsonl" \
     --limit "$prompts" -n "$tokens" "$@" >"$rows" || status=$?
 cat "$rows"
 cat "$rows" >>"$root/jmh/results/lossless.jsonl"
-rm -f "$rows"
 exit "$status"

@@ -3,6 +3,7 @@
 // calculation for softmax", 2018; Dao et al., "FlashAttention", 2022).
 #pragma once
 
+#include "exponentials.h"
 #include "kernels.h"
 
 #include <cmath>
@@ -102,35 +103,10 @@ struct attention_kernel {
         }
     }
 
-    // x = exp(x - most) for KEYS values, none above `most`; gives their sum. Relative error below 2e-7; a compiler vectorises it.
-    static float exponentials(float * x, float most) {
+    // x = exp(x - most) for KEYS values, none above `most`; gives their sum.
+    static float weights(float * x, float most) {
         float lanes[16] = {};
-        for (int i = 0; i < KEYS; i += 16) {
-            for (int j = 0; j < 16; j++) {
-                const float low = x[i + j] - most;
-                const float y   = low < -87.0f ? -87.0f : low;            // minus infinity as well
-                const float n   = y * 1.44269504f + 0x1.8p23f;            // the low bits are the nearest power of two
-                const float k   = n - 0x1.8p23f;
-                const float r   = (y - k * 0.693359375f) + k * 2.12194440e-4f;
-                float p = 1.0f / 720;
-                p = p * r + 1.0f / 120;
-                p = p * r + 1.0f / 24;
-                p = p * r + 1.0f / 6;
-                p = p * r + 0.5f;
-                p = p * r + 1.0f;
-                p = p * r + 1.0f;
-                int32_t bits;
-                int32_t power;
-                memcpy(&bits, &p, 4);
-                memcpy(&power, &n, 4);
-                bits += (int32_t) ((uint32_t) power << 23);
-                float e;
-                memcpy(&e, &bits, 4);
-                e = low < -87.0f ? 0.0f : e;
-                x[i + j] = e;
-                lanes[j] += e;
-            }
-        }
+        exponentials(x, KEYS, most, lanes);
         float sum = 0;
         for (float lane : lanes) {
             sum += lane;
@@ -264,7 +240,7 @@ struct attention_kernel {
                 }
                 const float fade = most[r] == largest ? 1 : std::exp(most[r] - largest);
                 most[r]  = largest;
-                total[r] = total[r] * fade + exponentials(s, largest);
+                total[r] = total[r] * fade + weights(s, largest);
                 if (fade != 1) {
                     for (int i = 0; i < k.dv; i++) {
                         sums[r * k.dv + i] *= fade;

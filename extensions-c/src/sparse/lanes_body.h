@@ -2,6 +2,7 @@
 
 #include "sparse/lanes.h"
 
+#include "kernels/exponentials.h"
 #include "kernels/format.h"
 
 #include <cmath>
@@ -241,35 +242,9 @@ float largest(const float * x, int64_t n) {
     return top;
 }
 
-// Relative error below 2e-7.
 float exponentials(float * x, int64_t n, float most) {
     float sums[16] = {};
-    for (int64_t i = 0; i < n; i += 16) {
-        for (int j = 0; j < 16; j++) {
-            const float low = x[i + j] - most;
-            const float y   = low < -87.0f ? -87.0f : low;
-            const float k   = y * 1.44269504f + 0x1.8p23f; // the low bits are the nearest power of two
-            const float w   = k - 0x1.8p23f;
-            const float r   = (y - w * 0.693359375f) + w * 2.12194440e-4f;
-            float p = 1.0f / 720;
-            p = p * r + 1.0f / 120;
-            p = p * r + 1.0f / 24;
-            p = p * r + 1.0f / 6;
-            p = p * r + 0.5f;
-            p = p * r + 1.0f;
-            p = p * r + 1.0f;
-            int32_t bits;
-            int32_t power;
-            memcpy(&bits, &p, 4);
-            memcpy(&power, &k, 4);
-            bits += (int32_t) ((uint32_t) power << 23);
-            float e;
-            memcpy(&e, &bits, 4);
-            e = low < -87.0f ? 0.0f : e;
-            x[i + j] = e;
-            sums[j] += e;
-        }
-    }
+    kernels::exponentials(x, n, most, sums);
     return sum_of(sums);
 }
 

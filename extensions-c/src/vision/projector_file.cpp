@@ -209,9 +209,9 @@ projector_facts check_projector(const char * path) {
     if (facts.type.empty()) {
         facts.type = meta.text("clip.projector_type");
     }
-    facts.image_size = (int32_t) meta.number("clip.vision.image_size").value_or(0);
-    facts.patch_size = (int32_t) meta.number("clip.vision.patch_size").value_or(0);
-    facts.n_head     = (int32_t) meta.number("clip.vision.attention.head_count").value_or(0);
+    facts.image_size  = (int32_t) meta.number("clip.vision.image_size").value_or(0);
+    facts.patch_size  = (int32_t) meta.number("clip.vision.patch_size").value_or(0);
+    facts.n_head      = (int32_t) meta.number("clip.vision.attention.head_count").value_or(0);
     facts.class_token = gguf_find_tensor(gguf.get(), "v.class_embd") >= 0;
     if (gguf_find_key(gguf.get(), "clip.vision.image_size") >= 0) {
         meta.check_present({ "v.patch_embd.weight" });

@@ -1,6 +1,8 @@
 package dev.chasqui.cli;
 
+import dev.chasqui.vision.RelevanceCheck;
 import java.util.stream.DoubleStream;
+import java.util.stream.IntStream;
 
 /// Mean, median and spread of samples.
 final class Statistics {
@@ -18,22 +20,14 @@ final class Statistics {
         return sorted.length == 0 ? 0 : (sorted[(sorted.length - 1) / 2] + sorted[sorted.length / 2]) / 2;
     }
 
-    /// The probability of a difference at least as large between two runs over the same items that are equally good: McNemar's test, exact, two-sided.
+    /// The probability of a difference at least as large between two runs over the same items that are equally good: McNemar's test, exact, two-sided,
+    /// which is the sign test of right answers.
     static double mcNemar(boolean[] a, boolean[] b) {
-        int onlyA = 0;
-        int onlyB = 0;
-        for (int i = 0; i < a.length; i++) {
-            onlyA += a[i] && !b[i] ? 1 : 0;
-            onlyB += b[i] && !a[i] ? 1 : 0;
-        }
-        int n = onlyA + onlyB;
-        double tail = 0;
-        double term = -n * Math.log(2); // of choosing none of n
-        for (int k = 0; k <= Math.min(onlyA, onlyB); k++) {
-            tail += Math.exp(term);
-            term += Math.log((double) (n - k) / (k + 1));
-        }
-        return Math.min(1, 2 * tail);
+        return RelevanceCheck.signTest(numbers(a), numbers(b));
+    }
+
+    private static double[] numbers(boolean[] right) {
+        return IntStream.range(0, right.length).mapToDouble(i -> right[i] ? 1 : 0).toArray();
     }
 
     /// Standard deviation of the sample, 0 for fewer than two.

@@ -109,7 +109,10 @@ public record RelevanceCheck(int samples, double like, double unlike, double cha
     }
 
     /// The probability that of so many pairs which differ so few, or so many, are better on one side by chance: exact, two-sided.
-    static double signTest(double[] a, double[] b) {
+    ///
+    /// @param a values of one side
+    /// @param b as many of the other
+    public static double signTest(double[] a, double[] b) {
         int better = 0;
         int worse = 0;
         for (int i = 0; i < a.length; i++) {
