@@ -1,11 +1,13 @@
 package dev.chasqui;
 
 import dev.chasqui.kv.KvStats;
+import dev.chasqui.kv.SparseAttention;
 import dev.chasqui.speculation.SpeculationStats;
 import java.time.Duration;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Spliterator;
 import java.util.Spliterators;
 import java.util.concurrent.Flow;
@@ -215,10 +217,9 @@ public final class Generation implements Iterable<String>, AutoCloseable {
                 cachedTokens = sequence.length();
             }
             promptTokens = sequence.length();
-            sparsely = options.sparseAttention().or(context::sparseAttention).isPresent();
-            if (sparsely) {
-                context.useSparseAttention(options.sparseAttention().or(context::sparseAttention).get());
-            }
+            Optional<SparseAttention> wanted = options.sparseAttention().or(context::sparseAttention);
+            sparsely = wanted.isPresent();
+            wanted.ifPresent(context::useSparseAttention);
         } catch (CancelledException e) {
             end(FinishReason.CANCELLED);
             return;
