@@ -1,6 +1,8 @@
 #include "kernels.h"
 
 #ifdef CHQ_KERNELS_X86
+#    include "x86.h"
+
 #    include <cpuid.h>
 #endif
 #ifdef CHQ_KERNELS_ARM
@@ -19,15 +21,6 @@ extern const kernel_set scalar_kernels;
 extern const kernel_set avx512_kernels;
 extern const kernel_set avxvnni_kernels;
 extern const kernel_set avx2_kernels;
-
-static bool has_avx2() {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-}
-
-static bool has_avx512() {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
-        && __builtin_cpu_supports("avx512vnni");
-}
 
 static bool has_avxvnni() {
     unsigned a = 0;
