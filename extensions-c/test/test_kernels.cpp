@@ -381,4 +381,73 @@ TEST(attention_agrees_with_sums_in_double) {
     }
 }
 
+// Wherever the keys of a row lie, beside whatever others: its result is, bit for bit, the one of keys that lie side by side.
+TEST(attention_does_not_depend_on_where_the_keys_lie) {
+    std::mt19937 random(11);
+    std::normal_distribution<float> normal(0, 1);
+    aligned_bytes scratch(ATTENTION_SCRATCH * sizeof(float), 64);
+    for (int s = 0; kernel_sets()[s]; s++) {
+        for (int round = 0; round < 300; round++) {
+            const int d = 16 << random() % 4, dv = d, n_keys = 1 + (int) (random() % 400), shared = 1 + (int) (random() % 3), tokens = 1 + (int) (random() % 8);
+            std::vector<uint16_t> keys(n_keys * d), values(n_keys * dv);
+            for (auto & x : keys)   { x = half(normal(random)); }
+            for (auto & x : values) { x = half(normal(random)); }
+            std::vector<float> q(tokens * shared * d), out(tokens * shared * dv), expected(shared * dv);
+            for (auto & x : q) { x = normal(random); }
+            std::vector<std::vector<uint16_t>> masks(tokens, std::vector<uint16_t>(n_keys, 0xfc00));
+            attention_job job;
+            job.rows       = tokens * shared;
+            job.d          = d;
+            job.dv         = dv;
+            job.n_keys     = n_keys;
+            job.scale      = 1 / std::sqrt((float) d);
+            job.keys       = (const uint8_t *) keys.data();
+            job.values     = (const uint8_t *) values.data();
+            job.key_stride = job.value_stride = d * 2;
+            job.scratch    = (float *) scratch.data;
+            for (int token = 0; token < tokens; token++) {
+                // as in a tree: all of a beginning, then some; or from somewhere on, each with a probability
+                const int first = random() % 3 ? 0 : (int) (random() % n_keys), whole = first + (int) (random() % n_keys), rare = 1 + (int) (random() % 12);
+                for (int i = first; i < n_keys; i++) {
+                    if (i < whole || random() % rare == 0) {
+                        masks[token][i] = half(random() % 9 == 0 ? -1.0f : 0.0f);
+                    }
+                }
+                for (int h = 0; h < shared; h++) {
+                    const int r = token * shared + h;
+                    job.q[r]    = q.data() + r * d;
+                    job.mask[r] = masks[token].data();
+                    job.outs[r] = out.data() + r * dv;
+                }
+            }
+            kernel_sets()[s]->attend(job);
+            for (int token = 0; token < tokens; token++) {
+                std::vector<uint16_t> near_keys(keys.size()), near_values(values.size()), mask(n_keys, 0xfc00);
+                int to = 0;
+                while (to < n_keys && masks[token][to] == 0xfc00) {
+                    to++;
+                }
+                for (int i = to; i < n_keys; i++) {
+                    if (masks[token][i] != 0xfc00) {
+                        std::copy_n(keys.data() + i * d, d, near_keys.data() + to * d);
+                        std::copy_n(values.data() + i * dv, dv, near_values.data() + to * dv);
+                        mask[to++] = masks[token][i];
+                    }
+                }
+                attention_job near = job;
+                near.rows   = shared;
+                near.keys   = (const uint8_t *) near_keys.data();
+                near.values = (const uint8_t *) near_values.data();
+                for (int h = 0; h < shared; h++) {
+                    near.q[h]    = job.q[token * shared + h];
+                    near.mask[h] = mask.data();
+                    near.outs[h] = expected.data() + h * dv;
+                }
+                kernel_sets()[s]->attend(near);
+                CHECK(std::equal(expected.begin(), expected.end(), out.begin() + token * shared * dv));
+            }
+        }
+    }
+}
+
 MAIN

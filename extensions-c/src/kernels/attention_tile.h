@@ -6,6 +6,7 @@
 #include "exponentials.h"
 #include "kernels.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -87,13 +88,23 @@ struct attention_kernel {
         }
     }
 
-    // to[i][j] = element i of row j, for KEYS rows of which those from `count` on are zero. width: a multiple of 16
-    static void turn(const uint8_t * rows, size_t stride, int count, int width, float * to) {
+    // Up to KEYS keys and their values that are taken together; where there is none, nullptr and a bias of minus infinity.
+    struct tile {
+        const uint16_t * keys[KEYS];
+        const uint16_t * values[KEYS];
+        float            bias[KEYS];
+        int              count; // slots in use, the last one holds a key
+    };
+
+    CHQ_INLINE const uint16_t * cell_at(const uint8_t * rows, size_t stride, int64_t i) { return (const uint16_t *) (rows + (size_t) i * stride); }
+
+    // to[i][j] = element i of the key in slot j, 0 where there is none. width: a multiple of 16
+    static void turn(const tile & t, int width, float * to) {
         for (int j = 0; j < KEYS; j += LANES) {
             for (int i = 0; i < width; i += LANES) {
                 real block[LANES];
                 CHQ_UNROLL for (int l = 0; l < LANES; l++) {
-                    block[l] = j + l < count ? I::halves((const uint16_t *) (rows + (size_t) (j + l) * stride) + i) : I::all(0);
+                    block[l] = j + l < t.count && t.keys[j + l] ? I::halves(t.keys[j + l] + i) : I::all(0);
                 }
                 I::transpose(block);
                 CHQ_UNROLL for (int l = 0; l < LANES; l++) {
@@ -129,25 +140,42 @@ struct attention_kernel {
         return n;
     }
 
-    // What at most FEW visible keys of a tile add to a row.
-    static void add_few(const attention_job & k, int r, int64_t key, int count, const float * q, float * sums, float & most, float & total) {
+    // What the softmax of a row knows so far.
+    struct row_state {
+        float   most  = -std::numeric_limits<float>::infinity(); // of its scores
+        float   total = 0;                                       // of the weights, given `most`
+        int64_t joint = 0;                                       // see joint_end
+        int     seen  = 0;                                       // keys of the tile at hand
+    };
+
+    static void fade(const attention_job & k, float * sums, row_state & row, float most) {
+        if (row.most != most) {
+            const float by = std::exp(row.most - most);
+            row.total *= by;
+            for (int c = 0; c < k.dv; c++) {
+                sums[c] *= by;
+            }
+            row.most = most;
+        }
+    }
+
+    // What a tile with at most FEW keys adds to a row.
+    static void add_few(const attention_job & k, const tile & t, const float * q, float * sums, row_state & row) {
         float scores[FEW];
         int   at[FEW];
         int   n = 0;
-        float largest = most;
-        for (int i = 0; i < count; i++) {
-            const uint16_t bias = k.mask[r][key + i];
-            if (bias == MINUS_INFINITY) {
+        float largest = row.most;
+        for (int i = 0; i < t.count; i++) {
+            if (t.bias[i] == -std::numeric_limits<float>::infinity()) {
                 continue;
             }
-            const uint16_t * row = (const uint16_t *) (k.keys + (size_t) (key + i) * k.key_stride);
             real products = I::all(0);
             for (int c = 0; c < k.d; c += LANES) {
-                products = I::fma(I::reals(q + c), I::halves(row + c), products);
+                products = I::fma(I::reals(q + c), I::halves(t.keys[i] + c), products);
             }
             float lanes[LANES];
             I::put(lanes, products);
-            float score = from_half(bias);
+            float score = t.bias[i];
             for (float lane : lanes) {
                 score += lane;
             }
@@ -158,21 +186,66 @@ struct attention_kernel {
         if (largest == -std::numeric_limits<float>::infinity()) {
             return; // scores that are none
         }
-        if (most != largest) {
-            const float fade = std::exp(most - largest);
-            total *= fade;
-            for (int c = 0; c < k.dv; c++) {
-                sums[c] *= fade;
-            }
-            most = largest;
-        }
+        fade(k, sums, row, largest);
         for (int j = 0; j < n; j++) {
             const float weight = std::exp(scores[j] - largest);
-            total += weight;
-            const uint16_t * row = (const uint16_t *) (k.values + (size_t) (key + at[j]) * k.value_stride);
+            row.total += weight;
             for (int c = 0; c < k.dv; c += LANES) {
-                I::put(sums + c, I::fma(I::all(weight), I::halves(row + c), I::reals(sums + c)));
+                I::put(sums + c, I::fma(I::all(weight), I::halves(t.values[at[j]] + c), I::reals(sums + c)));
             }
+        }
+    }
+
+    // The scores s of a row become the weights of its keys.
+    static void weigh(const attention_job & k, const float * bias, float * s, float * sums, row_state & row) {
+        float largest = row.most;
+        for (int i = 0; i < KEYS; i++) {
+            s[i] += bias[i];
+            largest = s[i] > largest ? s[i] : largest;
+        }
+        if (largest == -std::numeric_limits<float>::infinity()) {
+            memset(s, 0, sizeof(float) * KEYS); // scores that are none
+            return;
+        }
+        fade(k, sums, row, largest);
+        row.total += weights(s, largest);
+    }
+
+    // The keys of a row are numbered one after another from the first one that it sees on, which keeps its own number: that says which of them are taken together. So
+    // its result is the same bit for bit wherever its keys lie, beside the branches of a tree as in a cache of its own. This gives where the tiles of the cache end that
+    // are the row's as they are: behind the last of them keys lie apart that belong together.
+    static int64_t joint_end(const uint16_t * mask, int64_t n_keys) {
+        enum { BEFORE, AMONG, BEHIND } at = BEFORE;
+        int64_t end = 0; // of the keys seen
+        for (int64_t key = 0; key < n_keys; key += KEYS) {
+            const int count = (int) (n_keys - key < KEYS ? n_keys - key : KEYS);
+            const int n     = visible(mask + key, count);
+            if (n == (at == AMONG ? count : 0)) {
+                continue;
+            }
+            for (int i = 0; i < count; i++) {
+                const bool sees = mask[key + i] != MINUS_INFINITY;
+                if (sees && at == BEHIND) {
+                    return end / KEYS * KEYS;
+                }
+                if (sees) {
+                    at = AMONG;
+                } else if (at == AMONG) {
+                    at  = BEHIND;
+                    end = key + i;
+                }
+            }
+        }
+        return n_keys;
+    }
+
+    static void read_bias(const uint16_t * mask, int count, float * bias) {
+        int i = 0;
+        for (; i + LANES <= count; i += LANES) {
+            I::put(bias + i, I::halves(mask + i));
+        }
+        for (; i < KEYS; i++) {
+            bias[i] = i < count ? from_half(mask[i]) : -std::numeric_limits<float>::infinity();
         }
     }
 
@@ -183,77 +256,134 @@ struct attention_kernel {
         float * const scores = sums + ATTENTION_ROWS * k.dv;              // [rows][KEYS]
         float * const keys   = scores + ATTENTION_ROWS * KEYS;            // [d][KEYS]
         float * const values = keys;                                      // [KEYS][dv]
-        float most[ATTENTION_ROWS];
-        float total[ATTENTION_ROWS];
+        row_state rows[ATTENTION_ROWS];
+        int64_t   end = 0;
         for (int r = 0; r < k.rows; r++) {
             for (int i = 0; i < k.d; i++) {
                 q[r * k.d + i] = k.q[r][i] * k.scale;
             }
-            most[r]  = -std::numeric_limits<float>::infinity();
-            total[r] = 0;
+            rows[r].joint = r > 0 && k.mask[r] == k.mask[r - 1] ? rows[r - 1].joint : joint_end(k.mask[r], k.n_keys);
+            end = rows[r].joint > end ? rows[r].joint : end;
         }
         memset(sums, 0, sizeof(float) * (size_t) k.rows * (size_t) k.dv);
 
-        for (int64_t key = 0; key < k.n_keys; key += KEYS) {
-            const int count = (int) (k.n_keys - key < KEYS ? k.n_keys - key : KEYS);
+        tile t;
+        for (int64_t key = 0; key < end; key += KEYS) {
+            t.count = (int) (k.n_keys - key < KEYS ? k.n_keys - key : KEYS);
+            for (int i = 0; i < t.count; i++) {
+                t.keys[i]   = cell_at(k.keys, k.key_stride, key + i);
+                t.values[i] = cell_at(k.values, k.value_stride, key + i);
+            }
             // what the mask leaves of this tile: nothing, a few keys that are taken one by one, or as many as make the whole tile worth while. It is for each row by itself to
             // say, so that its result does not depend on the rows beside it.
-            int  seen[ATTENTION_ROWS];
             bool many = false;
             for (int r = 0; r < k.rows; r++) {
-                seen[r] = r > 0 && k.mask[r] == k.mask[r - 1] ? seen[r - 1] : visible(k.mask[r] + key, count);
-                many |= seen[r] > FEW;
-                if (seen[r] > 0 && seen[r] <= FEW) {
-                    add_few(k, r, key, count, q + r * k.d, sums + r * k.dv, most[r], total[r]);
+                const bool again = r > 0 && k.mask[r] == k.mask[r - 1];
+                rows[r].seen = again ? rows[r - 1].seen : key < rows[r].joint ? visible(k.mask[r] + key, t.count) : 0;
+                many |= rows[r].seen > FEW;
+                if (rows[r].seen > 0 && rows[r].seen <= FEW) {
+                    if (!again) {
+                        read_bias(k.mask[r] + key, t.count, t.bias);
+                    }
+                    add_few(k, t, q + r * k.d, sums + r * k.dv, rows[r]);
                 }
             }
             if (!many) {
                 continue;
             }
-            turn(k.keys + (size_t) key * k.key_stride, k.key_stride, count, k.d, keys);
+            turn(t, k.d, keys);
             multiply(q, k.d, keys, KEYS, k.d, scores, KEYS, k.rows, KEYS, false);
-
-            for (int i = 0; i < count; i++) {
-                convert((const uint16_t *) (k.values + (size_t) (key + i) * k.value_stride), k.dv, values + i * k.dv);
-            }
             for (int r = 0; r < k.rows; r++) {
-                float * const s = scores + r * KEYS;
-                if (seen[r] <= FEW) {
-                    memset(s, 0, sizeof(float) * KEYS);
+                if (rows[r].seen <= FEW) {
+                    memset(scores + r * KEYS, 0, sizeof(float) * KEYS);
                     continue;
                 }
-                float bias[KEYS];
-                for (int i = 0; i + LANES <= count; i += LANES) {
-                    I::put(bias + i, I::halves(k.mask[r] + key + i));
+                if (r == 0 || k.mask[r] != k.mask[r - 1]) {
+                    read_bias(k.mask[r] + key, t.count, t.bias);
                 }
-                for (int i = count / LANES * LANES; i < KEYS; i++) {
-                    bias[i] = i < count ? from_half(k.mask[r][key + i]) : -std::numeric_limits<float>::infinity();
-                }
-                float largest = most[r];
-                for (int i = 0; i < KEYS; i++) {
-                    s[i] += bias[i];
-                    largest = s[i] > largest ? s[i] : largest;
-                }
-                if (largest == -std::numeric_limits<float>::infinity()) {
-                    memset(s, 0, sizeof(float) * KEYS); // scores that are none
-                    continue;
-                }
-                const float fade = most[r] == largest ? 1 : std::exp(most[r] - largest);
-                most[r]  = largest;
-                total[r] = total[r] * fade + weights(s, largest);
-                if (fade != 1) {
-                    for (int i = 0; i < k.dv; i++) {
-                        sums[r * k.dv + i] *= fade;
-                    }
-                }
+                weigh(k, t.bias, scores + r * KEYS, sums + r * k.dv, rows[r]);
             }
-            multiply(scores, KEYS, values, k.dv, count, sums, k.dv, k.rows, k.dv, true);
+            for (int i = 0; i < t.count; i++) {
+                convert(t.values[i], k.dv, values + i * k.dv);
+            }
+            multiply(scores, KEYS, values, k.dv, t.count, sums, k.dv, k.rows, k.dv, true);
+        }
+        for (int r0 = 0, r1; r0 < k.rows; r0 = r1) {
+            for (r1 = r0 + 1; r1 < k.rows && k.mask[r1] == k.mask[r0]; r1++) {
+            }
+            if (rows[r0].joint < k.n_keys) {
+                attend_apart(k, r0, r1, q, sums, scores, keys, rows);
+            }
         }
         for (int r = 0; r < k.rows; r++) {
-            const float inverse = total[r] == 0 ? 0 : 1 / total[r];
+            const float inverse = rows[r].total == 0 ? 0 : 1 / rows[r].total;
             for (int i = 0; i < k.dv; i++) {
                 k.outs[r][i] = sums[r * k.dv + i] * inverse;
             }
+        }
+    }
+
+    // A tile for the rows [r0, r1), which see all of its keys.
+    static void add_tile(const attention_job & k, const tile & t, int seen, int r0, int r1, const float * q, float * sums, float * scores, float * keys, row_state * rows) {
+        if (seen <= FEW) {
+            for (int r = r0; r < r1; r++) {
+                add_few(k, t, q + r * k.d, sums + r * k.dv, rows[r]);
+            }
+            return;
+        }
+        turn(t, k.d, keys);
+        multiply(q + r0 * k.d, k.d, keys, KEYS, k.d, scores, KEYS, r1 - r0, KEYS, false);
+        for (int r = r0; r < r1; r++) {
+            weigh(k, t.bias, scores + (r - r0) * KEYS, sums + r * k.dv, rows[r]);
+        }
+        float * const values = keys;
+        for (int i = 0; i < t.count; i++) {
+            if (t.values[i]) {
+                convert(t.values[i], k.dv, values + i * k.dv);
+            } else {
+                memset(values + i * k.dv, 0, sizeof(float) * (size_t) k.dv);
+            }
+        }
+        multiply(scores, KEYS, values, k.dv, t.count, sums + r0 * k.dv, k.dv, r1 - r0, k.dv, true);
+    }
+
+    // The keys behind the joint tiles, gathered for the rows [r0, r1) that share a mask.
+    static void attend_apart(const attention_job & k, int r0, int r1, const float * q, float * sums, float * scores, float * keys, row_state * rows) {
+        const uint16_t * const mask  = k.mask[r0];
+        const int64_t          joint = rows[r0].joint;
+        bool first = joint == 0 || mask[joint - 1] == MINUS_INFINITY; // no key came yet
+        int  seen  = 0;
+        tile t;
+        t.count = 0;
+        for (int64_t key = joint; key < k.n_keys; key += KEYS) {
+            const int count = (int) (k.n_keys - key < KEYS ? k.n_keys - key : KEYS);
+            if (visible(mask + key, count) == 0) {
+                continue;
+            }
+            for (int i = 0; i < count; i++) {
+                if (mask[key + i] == MINUS_INFINITY) {
+                    if (first) {
+                        t.keys[t.count]   = nullptr;
+                        t.values[t.count] = nullptr;
+                        t.bias[t.count++] = -std::numeric_limits<float>::infinity();
+                    }
+                    continue;
+                }
+                first = false;
+                t.keys[t.count]   = cell_at(k.keys, k.key_stride, key + i);
+                t.values[t.count] = cell_at(k.values, k.value_stride, key + i);
+                t.bias[t.count++] = from_half(mask[key + i]);
+                seen++;
+                if (t.count == KEYS) {
+                    add_tile(k, t, seen, r0, r1, q, sums, scores, keys, rows);
+                    t.count = 0;
+                    seen    = 0;
+                }
+            }
+        }
+        if (seen > 0) {
+            std::fill(t.bias + t.count, t.bias + KEYS, -std::numeric_limits<float>::infinity());
+            add_tile(k, t, seen, r0, r1, q, sums, scores, keys, rows);
         }
     }
 

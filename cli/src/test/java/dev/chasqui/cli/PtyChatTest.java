@@ -88,6 +88,6 @@ class PtyChatTest {
         typed.waitFor(PROMPT);
         typed.type(CTRL_D);
         assertThat(script.waitFor(60, TimeUnit.SECONDS)).isTrue();
-        assertThat(script.exitValue()).isZero();
+        assertThat(script.exitValue()).as(screen.toString()).isZero();
     }
 }
