@@ -9,6 +9,7 @@ namespace chq {
 int32_t branches_for(const chq_model * model, const llama_context_params & params, const char ** reason) {
     *reason = nullptr;
     const int64_t n_seq_max = params.n_seq_max;
+    const int64_t others    = n_seq_max + 1; // and the spare id
     if (model->recurrent || model->hybrid) {
         *reason = "the model's state cannot branch";
     } else if (llama_model_n_swa(model->llama) > 0 && !params.swa_full) {
@@ -24,9 +25,9 @@ int32_t branches_for(const chq_model * model, const llama_context_params & param
         return 0;
     }
     const int64_t n_outputs = params.n_outputs_max == 0 ? params.n_batch : params.n_outputs_max;
-    const int64_t room = std::min<int64_t>({ branches::MOST, n_outputs - n_seq_max, params.n_ubatch - n_seq_max, (int64_t) llama_max_parallel_sequences() - n_seq_max });
+    const int64_t room = std::min<int64_t>({ branches::MOST, n_outputs - others, params.n_ubatch - others, (int64_t) llama_max_parallel_sequences() - others });
     if (room < 1) {
-        *reason = n_seq_max == (int64_t) llama_max_parallel_sequences() ? "every sequence id is the caller's" : "the context keeps the logits of too few tokens";
+        *reason = others >= (int64_t) llama_max_parallel_sequences() ? "every sequence id is the caller's" : "the context keeps the logits of too few tokens";
         return 0;
     }
     return (int32_t) room;

@@ -17,13 +17,14 @@ struct branches {
     static constexpr int32_t MOST = 15;
 
     int32_t              first = 0;  // id of the first one
+    int32_t              spare = 0;  // an id that holds nothing between calls
     int32_t              trunk = -1; // the sequence whose cells they hold
     std::vector<int32_t> end;        // of each: up to this position
 
     int32_t count() const { return (int32_t) end.size(); }
 };
 
-// How many a context of this model should have, 0 with the reason where branches are not possible.
+// How many a context of this model should have, beside the spare id; 0 with the reason where branches are not possible.
 int32_t branches_for(const chq_model * model, const llama_context_params & params, const char ** reason);
 
 // Makes branch b hold all of the sequence. Gives its id.

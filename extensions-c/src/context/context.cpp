@@ -279,14 +279,14 @@ static uint64_t settings_of(const chq_model * model, const llama_context_params 
     return xxh64((const uint8_t *) &settings, sizeof(settings), 0);
 }
 
-static void read_constants(chq_context * context, const llama_context_params & params, int32_t n_branches) {
+static void read_constants(chq_context * context, const llama_context_params & params, int32_t n_branches, int32_t n_own) {
     llama_context * l = context->llama;
     context->memory        = llama_get_memory(l);
     context->n_vocab       = context->model->n_vocab;
     context->n_ctx_seq     = (int32_t) llama_n_ctx_seq(l);
     context->n_batch       = (int32_t) llama_n_batch(l);
     context->n_ubatch      = (int32_t) llama_n_ubatch(l);
-    context->n_seq_max     = (int32_t) llama_n_seq_max(l) - n_branches;
+    context->n_seq_max     = (int32_t) llama_n_seq_max(l) - n_own;
     context->n_outputs_max = params.n_outputs_max == 0 ? context->n_batch : std::min((int32_t) params.n_outputs_max, context->n_batch);
     context->kv_unified    = params.kv_unified;
     context->causal        = params.attention_type == LLAMA_ATTENTION_TYPE_UNSPECIFIED ? context->model->causal : params.attention_type == LLAMA_ATTENTION_TYPE_CAUSAL;
@@ -303,6 +303,7 @@ static void read_constants(chq_context * context, const llama_context_params & p
     context->batch_seq   .assign(context->n_batch, &context->batch_seq_id);
     context->batch_output.resize(context->n_batch);
     context->branches.first = context->n_seq_max;
+    context->branches.spare = context->n_seq_max + n_branches;
     context->branches.end.assign((size_t) n_branches, 0);
     context->n_holes     .assign(context->n_seq_max, 0);
     context->spans       .assign(context->n_seq_max, {});
@@ -324,7 +325,8 @@ std::unique_ptr<chq_context> make_context(chq_model * model, llama_context_param
     params.abort_callback      = on_compute_poll;
     params.abort_callback_data = context.get();
     const int32_t n_branches = branches_for(model, params, &context->no_branches);
-    params.n_seq_max += (uint32_t) n_branches;
+    const int32_t n_own = n_branches > 0 ? n_branches + 1 : 0;
+    params.n_seq_max += (uint32_t) n_own;
     params.kv_unified = params.kv_unified || n_branches > 0;
 
     forget_captured_errors();
@@ -343,7 +345,7 @@ std::unique_ptr<chq_context> make_context(chq_model * model, llama_context_param
         const bool memory = strstr(reason, "alloc") != nullptr;
         fail(memory ? CHQ_STATUS_MEMORY : CHQ_STATUS_UNSUPPORTED, "no context could be made: %s", reason[0] ? reason : "llama.cpp gave no reason");
     }
-    read_constants(context.get(), params, n_branches);
+    read_constants(context.get(), params, n_branches, n_own);
     attach_pools(context.get(), params.n_threads, params.n_threads_batch);
     owner.release();
     model->n_contexts.fetch_add(1);

@@ -59,6 +59,7 @@ struct tree_in_flight {
     int32_t           base       = 0; // position of the root
     int32_t           n_branches = 0;
     std::vector<node> nodes;
+    std::vector<uint8_t> cells; // those of a path on their way to other places
 };
 
 } // namespace chq

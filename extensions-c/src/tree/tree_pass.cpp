@@ -28,6 +28,35 @@ void undo(chq_context * context, const tree_in_flight & flight) {
     }
 }
 
+// Whether the path to a node lies in the first cells that the tree took.
+bool lies_first(const tree_in_flight & flight, int32_t node) { return node == flight.nodes[node].depth; }
+
+// The cells of [base, end) go where plain decoding would have put them: into the first free ones, in the order of their positions. Sums over the cells are rounded in
+// their order, so only then the next logits are those of plain decoding to the last bit.
+void close_ranks(chq_context * context, int32_t seq_id, int32_t base, int32_t end) {
+    const llama_seq_id spare = context->branches.spare;
+    llama_memory_seq_cp(context->memory, seq_id, spare, base, end);
+    std::vector<uint8_t> & cells = context->flight.cells;
+    try {
+        cells.resize(llama_state_seq_get_size(context->llama, spare));
+    } catch (const std::bad_alloc &) {
+        llama_memory_seq_rm(context->memory, spare, -1, -1);
+        return; // the tokens are good where they are
+    }
+    const size_t read = llama_state_seq_get_data(context->llama, cells.data(), cells.size(), spare);
+    if (read != cells.size()) {
+        llama_memory_seq_rm(context->memory, spare, -1, -1);
+        return;
+    }
+    llama_memory_seq_rm(context->memory, spare, -1, -1);
+    llama_memory_seq_rm(context->memory, seq_id, base, -1);
+    if (llama_state_seq_set_data(context->llama, cells.data(), cells.size(), spare) == 0) {
+        fail(CHQ_STATUS_STATE, "cells that were just freed could not be used: the sequence ends at %d", base);
+    }
+    llama_memory_seq_cp(context->memory, spare, seq_id, base, end);
+    llama_memory_seq_rm(context->memory, spare, -1, -1);
+}
+
 } // namespace
 
 void decode_tree(chq_context * context, int32_t seq_id, const chq_tree & tree) {
@@ -136,6 +165,9 @@ void commit_tree(chq_context * context, int32_t node) {
     }
     for (int32_t b = 0; b < flight.n_branches; ++b) {
         cut_branch(context, b, flight.base);
+    }
+    if (!lies_first(flight, node)) {
+        close_ranks(context, flight.seq_id, flight.base, end);
     }
 }
 
