@@ -5,9 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.EnumSet;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.function.BooleanSupplier;
 import org.jline.keymap.KeyMap;
 import org.jline.reader.Completer;
@@ -35,7 +33,6 @@ final class TerminalInput implements ChatInput {
 
     private final Terminal terminal;
     private final LineReader reader;
-    private final Map<String, Object> signals = new HashMap<>();
 
     /// @param history where lines are kept for the next chat, null = nowhere
     TerminalInput(Terminal terminal, Completer completer, @Nullable Path history) throws IOException {
@@ -61,14 +58,11 @@ final class TerminalInput implements ChatInput {
         if (terminal.getSize().getColumns() == 0) { // some pseudo-terminals do not say how large they are
             terminal.setSize(Size.of(80, 24));
         }
-        TerminalInput input = new TerminalInput(terminal, completer, history);
+        // until the process ends: Ctrl-C between the last line and the end is no reason to end otherwise
         for (Terminal.Signal signal : List.of(Terminal.Signal.INT, Terminal.Signal.WINCH, Terminal.Signal.CONT)) {
-            Object before = Signals.register(signal.name(), () -> terminal.raise(signal));
-            if (before != null) {
-                input.signals.put(signal.name(), before);
-            }
+            Signals.register(signal.name(), () -> terminal.raise(signal));
         }
-        return input;
+        return new TerminalInput(terminal, completer, history);
     }
 
     ChatView view() {
@@ -109,7 +103,6 @@ final class TerminalInput implements ChatInput {
 
     @Override
     public void close() {
-        signals.forEach(Signals::unregister);
         try {
             terminal.close();
         } catch (IOException e) {

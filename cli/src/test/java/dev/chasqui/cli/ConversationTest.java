@@ -52,8 +52,13 @@ class ConversationTest {
             lines(chat, "/json {\"enum\": [17, 23]}", "A number, please.", "/json", "/clear", "Tell me of rivers.");
             assertThat(view.answers.get(0)).isIn("17", "23");
             assertThat(view.answers.get(1)).isNotIn("17", "23");
-            lines(chat, "/clear", "Hello.", "/clear", "/system You are a pirate. You say arr.", "Hello.", "/system", "/clear", "Hello.");
-            assertThat(view.answers.get(2)).isEqualTo(view.answers.get(4)).isNotEqualTo(view.answers.get(3));
+            lines(chat, "/clear", "Hello.", "/stats");
+            int plain = prompt();
+            lines(chat, "/clear", "/system You are a pirate. You say arr.", "Hello.", "/stats");
+            assertThat(prompt()).isNotEqualTo(plain);
+            lines(chat, "/system", "/clear", "Hello.", "/stats");
+            assertThat(prompt()).isEqualTo(plain);
+            assertThat(view.answers.get(2)).isNotEqualTo(view.answers.get(3));
         }
     }
 
@@ -90,14 +95,15 @@ class ConversationTest {
         Path file = folder.resolve("chat.json");
         try (SequenceStore store = SequenceStore.open(SequenceStoreOptions.in(folder.resolve("store")));
                 Conversation chat = conversation(ContextOptions.defaults().withContextSize(1024).withStore(store))) {
-            lines(chat, "/system You are a guide for travellers to the Andes, and you answer in one short sentence.", "What is Cusco?", "/save " + file);
+            lines(chat, "/system You are a guide for travellers to the Andes, and you answer in one short sentence.", "What is Cusco?", "/save " + file, "/stats");
         }
+        int first = prompt();
         assertThat(Files.readString(file)).contains("What is Cusco?", "Andes");
-        String first = view.answers.getFirst();
         try (SequenceStore store = SequenceStore.open(SequenceStoreOptions.in(folder.resolve("store")));
                 Conversation chat = conversation(ContextOptions.defaults().withContextSize(1024).withStore(store))) {
             lines(chat, "/load " + file, "/regen", "/stats");
-            assertThat(view.answers.getLast()).isEqualTo(first);
+            assertThat(view.answers).hasSize(2).noneMatch(String::isBlank);
+            assertThat(prompt()).isEqualTo(first);
             assertThat(prompt() - cached()).as("all but the last token is in the store").isEqualTo(1);
         }
         Files.writeString(file, "{\"messages\": [{\"role\": \"user\"}]}");
