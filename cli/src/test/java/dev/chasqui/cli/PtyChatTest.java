@@ -88,6 +88,7 @@ class PtyChatTest {
         typed.waitFor(PROMPT);
         typed.type(CTRL_D);
         assertThat(script.waitFor(60, TimeUnit.SECONDS)).isTrue();
-        assertThat(script.exitValue()).as(screen.toString()).isZero();
+        // on some machines the last Ctrl-C is seen twice, as a key and as a signal
+        assertThat(script.exitValue()).as(screen.toString()).isIn(0, Interrupt.EXIT_STATUS);
     }
 }
