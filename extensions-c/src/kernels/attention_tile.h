@@ -82,34 +82,62 @@ struct attention_kernel {
         }
     }
 
-    CHQ_INLINE void convert(const uint16_t * from, int n, float * to) {
-        for (int i = 0; i < n; i += LANES) {
-            I::put(to + i, I::halves(from + i));
-        }
-    }
-
-    // Up to KEYS keys and their values that are taken together; where there is none, nullptr and a bias of minus infinity.
+    // Up to KEYS keys and their values that are taken together; where there is none, zeros and a bias of minus infinity.
     struct tile {
         const uint16_t * keys[KEYS];
         const uint16_t * values[KEYS];
         float            bias[KEYS];
         int              count; // slots in use, the last one holds a key
+        size_t           keys_ahead   = 0; // bytes from a key to the one in its slot of the next tile
+        size_t           values_ahead = 0;
+
+        void put(int slot, const uint16_t * key, const uint16_t * value) {
+            keys  [slot] = key;
+            values[slot] = value;
+        }
+
+        void close() {
+            for (int i = count; i < KEYS; i++) {
+                keys[i] = ATTENTION_NOTHING;
+            }
+        }
     };
 
     CHQ_INLINE const uint16_t * cell_at(const uint8_t * rows, size_t stride, int64_t i) { return (const uint16_t *) (rows + (size_t) i * stride); }
 
-    // to[i][j] = element i of the key in slot j, 0 where there is none. width: a multiple of 16
+    // Into the second-level cache: between the cells of one head lie those of the others, which the processor does not see through by itself, and the first level has
+    // too few misses at a time for them.
+    CHQ_INLINE void ask_for(const uint16_t * cell, size_t ahead, int width) {
+        for (int c = 0; c < width; c += 32) {
+            I::prefetch_far((const uint8_t *) (cell + c) + ahead);
+        }
+    }
+
+    // to[i][j] = element i of the key in slot j. width: a multiple of 16
     static void turn(const tile & t, int width, float * to) {
         for (int j = 0; j < KEYS; j += LANES) {
+            for (int l = 0; l < LANES; l++) {
+                ask_for(t.keys[j + l], t.keys_ahead, width);
+            }
             for (int i = 0; i < width; i += LANES) {
                 real block[LANES];
                 CHQ_UNROLL for (int l = 0; l < LANES; l++) {
-                    block[l] = j + l < t.count && t.keys[j + l] ? I::halves(t.keys[j + l] + i) : I::all(0);
+                    block[l] = I::halves(t.keys[j + l] + i);
                 }
                 I::transpose(block);
                 CHQ_UNROLL for (int l = 0; l < LANES; l++) {
                     I::put(to + (i + l) * KEYS + j, block[l]);
                 }
+            }
+        }
+    }
+
+    // to[i] = the value in slot i
+    static void unpack(const tile & t, int width, float * to) {
+        for (int i = 0; i < t.count; i++) {
+            ask_for(t.values[i], t.values_ahead, width);
+            for (int c = 0; c < width; c += LANES) {
+                I::put(to + i * width + c, I::halves(t.values[i] + c));
             }
         }
     }
@@ -268,12 +296,14 @@ struct attention_kernel {
         memset(sums, 0, sizeof(float) * (size_t) k.rows * (size_t) k.dv);
 
         tile t;
+        t.keys_ahead   = KEYS * k.key_stride;
+        t.values_ahead = KEYS * k.value_stride;
         for (int64_t key = 0; key < end; key += KEYS) {
             t.count = (int) (k.n_keys - key < KEYS ? k.n_keys - key : KEYS);
             for (int i = 0; i < t.count; i++) {
-                t.keys[i]   = cell_at(k.keys, k.key_stride, key + i);
-                t.values[i] = cell_at(k.values, k.value_stride, key + i);
+                t.put(i, cell_at(k.keys, k.key_stride, key + i), cell_at(k.values, k.value_stride, key + i));
             }
+            t.close();
             // what the mask leaves of this tile: nothing, a few keys that are taken one by one, or as many as make the whole tile worth while. It is for each row by itself to
             // say, so that its result does not depend on the rows beside it.
             bool many = false;
@@ -303,9 +333,7 @@ struct attention_kernel {
                 }
                 weigh(k, t.bias, scores + r * KEYS, sums + r * k.dv, rows[r]);
             }
-            for (int i = 0; i < t.count; i++) {
-                convert(t.values[i], k.dv, values + i * k.dv);
-            }
+            unpack(t, k.dv, values);
             multiply(scores, KEYS, values, k.dv, t.count, sums, k.dv, k.rows, k.dv, true);
         }
         for (int r0 = 0, r1; r0 < k.rows; r0 = r1) {
@@ -337,13 +365,7 @@ struct attention_kernel {
             weigh(k, t.bias, scores + (r - r0) * KEYS, sums + r * k.dv, rows[r]);
         }
         float * const values = keys;
-        for (int i = 0; i < t.count; i++) {
-            if (t.values[i]) {
-                convert(t.values[i], k.dv, values + i * k.dv);
-            } else {
-                memset(values + i * k.dv, 0, sizeof(float) * (size_t) k.dv);
-            }
-        }
+        unpack(t, k.dv, values);
         multiply(scores, KEYS, values, k.dv, t.count, sums + r0 * k.dv, k.dv, r1 - r0, k.dv, true);
     }
 
@@ -363,15 +385,13 @@ struct attention_kernel {
             for (int i = 0; i < count; i++) {
                 if (mask[key + i] == MINUS_INFINITY) {
                     if (first) {
-                        t.keys[t.count]   = nullptr;
-                        t.values[t.count] = nullptr;
+                        t.put(t.count, ATTENTION_NOTHING, ATTENTION_NOTHING);
                         t.bias[t.count++] = -std::numeric_limits<float>::infinity();
                     }
                     continue;
                 }
                 first = false;
-                t.keys[t.count]   = cell_at(k.keys, k.key_stride, key + i);
-                t.values[t.count] = cell_at(k.values, k.value_stride, key + i);
+                t.put(t.count, cell_at(k.keys, k.key_stride, key + i), cell_at(k.values, k.value_stride, key + i));
                 t.bias[t.count++] = from_half(mask[key + i]);
                 seen++;
                 if (t.count == KEYS) {
@@ -383,6 +403,7 @@ struct attention_kernel {
         }
         if (seen > 0) {
             std::fill(t.bias + t.count, t.bias + KEYS, -std::numeric_limits<float>::infinity());
+            t.close();
             add_tile(k, t, seen, r0, r1, q, sums, scores, keys, rows);
         }
     }

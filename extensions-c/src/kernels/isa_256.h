@@ -20,6 +20,7 @@ struct bits_256 {
     CHQ_INLINE bytes load(const uint8_t * p)            { return _mm256_load_si256((const __m256i *) p); }
     CHQ_INLINE void  store(uint8_t * p, bytes v)        { _mm256_store_si256((__m256i *) p, v); }
     CHQ_INLINE void  prefetch(const uint8_t * p)        { _mm_prefetch((const char *) p, _MM_HINT_T0); }
+    CHQ_INLINE void  prefetch_far(const uint8_t * p)    { _mm_prefetch((const char *) p, _MM_HINT_T1); }
     CHQ_INLINE void  prefetch_write(const float * p)    { __builtin_prefetch(p, 1); }
     CHQ_INLINE bytes low_nibbles(bytes v)               { return _mm256_and_si256(v, _mm256_set1_epi8(15)); }
     CHQ_INLINE bytes high_nibbles(bytes v)              { return _mm256_and_si256(_mm256_srli_epi16(v, 4), _mm256_set1_epi8(15)); }

@@ -25,6 +25,7 @@ struct avx512 {
     CHQ_INLINE bytes load(const uint8_t * p)            { return _mm512_load_si512(p); }
     CHQ_INLINE void  store(uint8_t * p, bytes v)        { _mm512_store_si512(p, v); }
     CHQ_INLINE void  prefetch(const uint8_t * p)        { _mm_prefetch((const char *) p, _MM_HINT_T0); }
+    CHQ_INLINE void  prefetch_far(const uint8_t * p)    { _mm_prefetch((const char *) p, _MM_HINT_T1); }
     CHQ_INLINE void  prefetch_write(const float * p)    { __builtin_prefetch(p, 1); }
     CHQ_INLINE bytes low_nibbles(bytes v)               { return _mm512_and_si512(v, _mm512_set1_epi8(15)); }
     CHQ_INLINE bytes high_nibbles(bytes v)              { return _mm512_and_si512(_mm512_srli_epi16(v, 4), _mm512_set1_epi8(15)); }

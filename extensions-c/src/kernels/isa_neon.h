@@ -24,6 +24,7 @@ struct neon {
     CHQ_INLINE bytes load(const uint8_t * p)            { return vreinterpretq_s8_u8(vld1q_u8(p)); }
     CHQ_INLINE void  store(uint8_t * p, bytes v)        { vst1q_u8(p, vreinterpretq_u8_s8(v)); }
     CHQ_INLINE void  prefetch(const uint8_t * p)        { __builtin_prefetch(p); }
+    CHQ_INLINE void  prefetch_far(const uint8_t * p)    { __builtin_prefetch(p, 0, 2); }
     CHQ_INLINE void  prefetch_write(const float * p)    { __builtin_prefetch(p, 1); }
     CHQ_INLINE bytes low_nibbles(bytes v)               { return vandq_s8(v, vdupq_n_s8(15)); }
     CHQ_INLINE bytes high_nibbles(bytes v)              { return shifted(v, -4); }

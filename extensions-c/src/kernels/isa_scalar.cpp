@@ -36,6 +36,7 @@ struct scalar {
         }
     }
     static void  prefetch(const uint8_t *)          {}
+    static void  prefetch_far(const uint8_t *)      {}
     static void  prefetch_write(const float *)      {}
     static bytes low_nibbles(const bytes & v)       { return each<bytes>([&](int i) { return (int16_t) (v.at[i] & 15); }); }
     static bytes high_nibbles(const bytes & v)      { return each<bytes>([&](int i) { return (int16_t) (v.at[i] >> 4 & 15); }); }

@@ -9,6 +9,7 @@ namespace chq::kernels {
 constexpr int ATTENTION_ROWS  = 32;  // of queries at most
 constexpr int ATTENTION_KEYS  = 64;  // in a tile
 constexpr int ATTENTION_WIDTH = 256; // of a head at most, a multiple of 16
+inline constexpr uint16_t ATTENTION_NOTHING[ATTENTION_WIDTH] = {}; // the key that is none
 constexpr size_t ATTENTION_SCRATCH = (size_t) ATTENTION_ROWS * (2 * ATTENTION_WIDTH + ATTENTION_KEYS) + (size_t) ATTENTION_KEYS * ATTENTION_WIDTH;
 
 // outs[r] = the mean of the values, weighted by softmax(scale * q[r] . keys + mask[r])
