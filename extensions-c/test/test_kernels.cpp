@@ -388,7 +388,7 @@ TEST(attention_does_not_depend_on_where_the_keys_lie) {
     aligned_bytes scratch(ATTENTION_SCRATCH * sizeof(float), 64);
     for (int s = 0; kernel_sets()[s]; s++) {
         for (int round = 0; round < 300; round++) {
-            const int d = 16 << random() % 4, dv = d, n_keys = 1 + (int) (random() % 400), shared = 1 + (int) (random() % 3), tokens = 1 + (int) (random() % 8);
+            const int d = 16 << random() % 4, dv = d, n_keys = 1 + (int) (random() % 900), shared = 1 + (int) (random() % 3), tokens = 1 + (int) (random() % 8);
             std::vector<uint16_t> keys(n_keys * d), values(n_keys * dv);
             for (auto & x : keys)   { x = half(normal(random)); }
             for (auto & x : values) { x = half(normal(random)); }
@@ -444,6 +444,23 @@ TEST(attention_does_not_depend_on_where_the_keys_lie) {
                     near.outs[h] = expected.data() + h * dv;
                 }
                 kernel_sets()[s]->attend(near);
+                // part by part, as threads share them
+                const size_t  floats  = attention_part_floats(dv);
+                const int64_t n_parts = (n_keys + ATTENTION_PART - 1) / ATTENTION_PART;
+                std::vector<float> parts(floats * shared * n_parts), shares(expected.size());
+                attention_job part = near;
+                part.part_stride = floats * shared;
+                for (int h = 0; h < shared; h++) {
+                    part.outs[h] = parts.data() + floats * h;
+                }
+                for (part.part0 = n_parts - 1; part.part0 >= 0; part.part0--) {
+                    part.part1 = part.part0 + 1;
+                    kernel_sets()[s]->attend(part);
+                }
+                for (int h = 0; h < shared; h++) {
+                    kernel_sets()[s]->attend_parts(parts.data() + floats * h, part.part_stride, n_parts, dv, shares.data() + h * dv);
+                }
+                CHECK(shares == expected);
                 CHECK(std::equal(expected.begin(), expected.end(), out.begin() + token * shared * dv));
             }
         }

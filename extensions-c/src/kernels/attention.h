@@ -12,6 +12,14 @@ float attention_parameter(const ggml_tensor * op, int i);
 // Whether attend() can compute this operation.
 bool is_attention(const ggml_tensor * op);
 
-void attend(const kernel_set & kernels, int index, int count, ggml_tensor * op);
+// Threads that compute one operation together.
+struct attention_team {
+    void * pool;                 // what the function gets
+    void (*barrier)(void * pool);
+    void * shared;               // of all of them, room for a pointer
+};
+
+// team: NULL if the threads cannot wait for each other; the result is the same.
+void attend(const kernel_set & kernels, int index, int count, ggml_tensor * op, const attention_team * team);
 
 } // namespace chq::kernels

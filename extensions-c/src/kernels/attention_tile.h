@@ -90,6 +90,7 @@ struct attention_kernel {
         int              count; // slots in use, the last one holds a key
         size_t           keys_ahead   = 0; // bytes from a key to the one in its slot of the next tile
         size_t           values_ahead = 0;
+        size_t           ahead        = 0; // bytes to ask for there
 
         void put(int slot, const uint16_t * key, const uint16_t * value) {
             keys  [slot] = key;
@@ -107,9 +108,9 @@ struct attention_kernel {
 
     // Into the second-level cache: between the cells of one head lie those of the others, which the processor does not see through by itself, and the first level has
     // too few misses at a time for them.
-    CHQ_INLINE void ask_for(const uint16_t * cell, size_t ahead, int width) {
-        for (int c = 0; c < width; c += 32) {
-            I::prefetch_far((const uint8_t *) (cell + c) + ahead);
+    CHQ_INLINE void ask_for(const uint16_t * cell, size_t ahead, size_t bytes) {
+        for (size_t b = 0; b < bytes; b += 64) {
+            I::prefetch_far((const uint8_t *) cell + ahead + b);
         }
     }
 
@@ -117,7 +118,7 @@ struct attention_kernel {
     static void turn(const tile & t, int width, float * to) {
         for (int j = 0; j < KEYS; j += LANES) {
             for (int l = 0; l < LANES; l++) {
-                ask_for(t.keys[j + l], t.keys_ahead, width);
+                ask_for(t.keys[j + l], t.keys_ahead, t.ahead);
             }
             for (int i = 0; i < width; i += LANES) {
                 real block[LANES];
@@ -135,7 +136,7 @@ struct attention_kernel {
     // to[i] = the value in slot i
     static void unpack(const tile & t, int width, float * to) {
         for (int i = 0; i < t.count; i++) {
-            ask_for(t.values[i], t.values_ahead, width);
+            ask_for(t.values[i], t.values_ahead, t.ahead);
             for (int c = 0; c < width; c += LANES) {
                 I::put(to + i * width + c, I::halves(t.values[i] + c));
             }
@@ -277,106 +278,205 @@ struct attention_kernel {
         }
     }
 
+    // A job on its way. Sums are rounded part by part of the keys as a row numbers them, and the parts then added in their order: so several threads can share the keys
+    // of a row without a trace.
+    struct state {
+        float *   q;      // [rows][d], scaled
+        float *   sums;   // [rows][dv], of the part at hand
+        float *   wholes; // [rows][dv], of the parts before
+        float *   scores; // [rows][KEYS]
+        float *   keys;   // [d][KEYS], and [KEYS][dv] for values
+        row_state rows[ATTENTION_ROWS];  // of the part at hand
+        row_state whole[ATTENTION_ROWS]; // of the parts before
+    };
+
+    static void scale(int n, float by, float * x) {
+        for (int c = 0; c < n; c += LANES) {
+            I::put(x + c, I::fma(I::reals(x + c), I::all(by), I::all(0)));
+        }
+    }
+
+    // The whole of some parts and one more.
+    static void merge(int dv, float most, float total, const float * sums, row_state & whole, float * wholes) {
+        if (most == -std::numeric_limits<float>::infinity()) {
+            return;
+        }
+        if (whole.most == -std::numeric_limits<float>::infinity()) {
+            whole.most  = most;
+            whole.total = total;
+            memcpy(wholes, sums, sizeof(float) * (size_t) dv);
+            return;
+        }
+        const float largest = most > whole.most ? most : whole.most;
+        const float fade    = std::exp(whole.most - largest);
+        const float weight  = std::exp(most - largest);
+        whole.most  = largest;
+        whole.total = std::fma(total, weight, whole.total * fade);
+        scale(dv, fade, wholes);
+        for (int c = 0; c < dv; c += LANES) {
+            I::put(wholes + c, I::fma(I::reals(sums + c), I::all(weight), I::reals(wholes + c)));
+        }
+    }
+
+    static void give(int dv, const row_state & whole, const float * wholes, float * out) {
+        const float inverse = whole.total == 0 ? 0 : 1 / whole.total;
+        for (int i = 0; i < dv; i++) {
+            out[i] = wholes[i] * inverse;
+        }
+    }
+
+    static void attend_parts(const float * parts, size_t stride, int64_t n, int dv, float * out) {
+        alignas(64) float wholes[ATTENTION_WIDTH] = {};
+        row_state whole;
+        for (int64_t i = 0; i < n; i++, parts += stride) {
+            merge(dv, parts[0], parts[1], parts + 2, whole, wholes);
+        }
+        give(dv, whole, wholes, out);
+    }
+
+    // A row has seen all of a part.
+    static void end_part(const attention_job & k, state & s, int r, int64_t part) {
+        float * const sums = s.sums + r * k.dv;
+        row_state &   row  = s.rows[r];
+        if (k.part_stride > 0) {
+            float * const to = k.outs[r] + (size_t) part * k.part_stride;
+            to[0] = row.most;
+            to[1] = row.total;
+            memcpy(to + 2, sums, sizeof(float) * (size_t) k.dv);
+        } else {
+            merge(k.dv, row.most, row.total, sums, s.whole[r], s.wholes + r * k.dv);
+        }
+        row.most  = -std::numeric_limits<float>::infinity();
+        row.total = 0;
+        memset(sums, 0, sizeof(float) * (size_t) k.dv);
+    }
+
     static void attend(const attention_job & k) {
-        // scratch, all of it on cache lines
-        float * const q      = k.scratch;                                 // [rows][d], scaled
-        float * const sums   = q    + ATTENTION_ROWS * k.d;               // [rows][dv]
-        float * const scores = sums + ATTENTION_ROWS * k.dv;              // [rows][KEYS]
-        float * const keys   = scores + ATTENTION_ROWS * KEYS;            // [d][KEYS]
-        float * const values = keys;                                      // [KEYS][dv]
-        row_state rows[ATTENTION_ROWS];
-        int64_t   end = 0;
+        state s;
+        s.q      = k.scratch; // all of it on cache lines
+        s.sums   = s.q      + ATTENTION_ROWS * k.d;
+        s.wholes = s.sums   + ATTENTION_ROWS * k.dv;
+        s.scores = s.wholes + ATTENTION_ROWS * k.dv;
+        s.keys   = s.scores + ATTENTION_ROWS * KEYS;
+        int64_t joint = 0;
         for (int r = 0; r < k.rows; r++) {
             for (int i = 0; i < k.d; i++) {
-                q[r * k.d + i] = k.q[r][i] * k.scale;
+                s.q[r * k.d + i] = k.q[r][i] * k.scale;
             }
-            rows[r].joint = r > 0 && k.mask[r] == k.mask[r - 1] ? rows[r - 1].joint : joint_end(k.mask[r], k.n_keys);
-            end = rows[r].joint > end ? rows[r].joint : end;
+            s.rows[r].joint = r > 0 && k.mask[r] == k.mask[r - 1] ? s.rows[r - 1].joint : joint_end(k.mask[r], k.n_keys);
+            joint = s.rows[r].joint > joint ? s.rows[r].joint : joint;
         }
-        memset(sums, 0, sizeof(float) * (size_t) k.rows * (size_t) k.dv);
+        memset(s.sums, 0, sizeof(float) * (size_t) k.rows * (size_t) k.dv);
+        memset(s.wholes, 0, sizeof(float) * (size_t) k.rows * (size_t) k.dv);
 
-        tile t;
-        t.keys_ahead   = KEYS * k.key_stride;
-        t.values_ahead = KEYS * k.value_stride;
-        for (int64_t key = 0; key < end; key += KEYS) {
-            t.count = (int) (k.n_keys - key < KEYS ? k.n_keys - key : KEYS);
-            for (int i = 0; i < t.count; i++) {
-                t.put(i, cell_at(k.keys, k.key_stride, key + i), cell_at(k.values, k.value_stride, key + i));
+        const int64_t n_parts = (k.n_keys + ATTENTION_PART - 1) / ATTENTION_PART;
+        const int64_t part1   = k.part1 < n_parts ? k.part1 : n_parts;
+        for (int64_t part = k.part0; part < part1; part++) {
+            const int64_t end = part + 1 < n_parts ? (part + 1) * ATTENTION_PART : k.n_keys;
+            for (int64_t key = part * ATTENTION_PART; key < end && key < joint; key += KEYS) {
+                attend_tile(k, s, key);
             }
-            t.close();
-            // what the mask leaves of this tile: nothing, a few keys that are taken one by one, or as many as make the whole tile worth while. It is for each row by itself to
-            // say, so that its result does not depend on the rows beside it.
-            bool many = false;
             for (int r = 0; r < k.rows; r++) {
-                const bool again = r > 0 && k.mask[r] == k.mask[r - 1];
-                rows[r].seen = again ? rows[r - 1].seen : key < rows[r].joint ? visible(k.mask[r] + key, t.count) : 0;
-                many |= rows[r].seen > FEW;
-                if (rows[r].seen > 0 && rows[r].seen <= FEW) {
-                    if (!again) {
-                        read_bias(k.mask[r] + key, t.count, t.bias);
-                    }
-                    add_few(k, t, q + r * k.d, sums + r * k.dv, rows[r]);
+                if (s.rows[r].joint >= end) {
+                    end_part(k, s, r, part);
                 }
             }
-            if (!many) {
-                continue;
-            }
-            turn(t, k.d, keys);
-            multiply(q, k.d, keys, KEYS, k.d, scores, KEYS, k.rows, KEYS, false);
-            for (int r = 0; r < k.rows; r++) {
-                if (rows[r].seen <= FEW) {
-                    memset(scores + r * KEYS, 0, sizeof(float) * KEYS);
-                    continue;
-                }
-                if (r == 0 || k.mask[r] != k.mask[r - 1]) {
-                    read_bias(k.mask[r] + key, t.count, t.bias);
-                }
-                weigh(k, t.bias, scores + r * KEYS, sums + r * k.dv, rows[r]);
-            }
-            unpack(t, k.dv, values);
-            multiply(scores, KEYS, values, k.dv, t.count, sums, k.dv, k.rows, k.dv, true);
         }
         for (int r0 = 0, r1; r0 < k.rows; r0 = r1) {
             for (r1 = r0 + 1; r1 < k.rows && k.mask[r1] == k.mask[r0]; r1++) {
             }
-            if (rows[r0].joint < k.n_keys) {
-                attend_apart(k, r0, r1, q, sums, scores, keys, rows);
+            if (s.rows[r0].joint < k.n_keys && s.rows[r0].joint / ATTENTION_PART < part1) {
+                attend_apart(k, s, r0, r1);
             }
         }
+        for (int r = 0; r < k.rows && k.part_stride == 0; r++) {
+            give(k.dv, s.whole[r], s.wholes + r * k.dv, k.outs[r]);
+        }
+    }
+
+    // A tile of the cache, for all rows that have it as it is.
+    static void attend_tile(const attention_job & k, state & s, int64_t key) {
+        row_state * const rows = s.rows;
+        tile t;
+        t.keys_ahead   = KEYS * k.key_stride;
+        t.values_ahead = KEYS * k.value_stride;
+        t.ahead        = k.ahead ? k.ahead : 2 * (size_t) (k.d > k.dv ? k.d : k.dv);
+        t.count        = (int) (k.n_keys - key < KEYS ? k.n_keys - key : KEYS);
+        for (int i = 0; i < t.count; i++) {
+            t.put(i, cell_at(k.keys, k.key_stride, key + i), cell_at(k.values, k.value_stride, key + i));
+        }
+        t.close();
+        // what the mask leaves of this tile: nothing, a few keys that are taken one by one, or as many as make the whole tile worth while. It is for each row by itself to
+        // say, so that its result does not depend on the rows beside it.
+        bool many = false;
         for (int r = 0; r < k.rows; r++) {
-            const float inverse = rows[r].total == 0 ? 0 : 1 / rows[r].total;
-            for (int i = 0; i < k.dv; i++) {
-                k.outs[r][i] = sums[r * k.dv + i] * inverse;
+            const bool again = r > 0 && k.mask[r] == k.mask[r - 1];
+            rows[r].seen = again ? rows[r - 1].seen : key < rows[r].joint ? visible(k.mask[r] + key, t.count) : 0;
+            many |= rows[r].seen > FEW;
+            if (rows[r].seen > 0 && rows[r].seen <= FEW) {
+                if (!again) {
+                    read_bias(k.mask[r] + key, t.count, t.bias);
+                }
+                add_few(k, t, s.q + r * k.d, s.sums + r * k.dv, rows[r]);
             }
         }
+        if (!many) {
+            return;
+        }
+        turn(t, k.d, s.keys);
+        multiply(s.q, k.d, s.keys, KEYS, k.d, s.scores, KEYS, k.rows, KEYS, false);
+        for (int r = 0; r < k.rows; r++) {
+            if (rows[r].seen <= FEW) {
+                memset(s.scores + r * KEYS, 0, sizeof(float) * KEYS);
+                continue;
+            }
+            if (r == 0 || k.mask[r] != k.mask[r - 1]) {
+                read_bias(k.mask[r] + key, t.count, t.bias);
+            }
+            weigh(k, t.bias, s.scores + r * KEYS, s.sums + r * k.dv, rows[r]);
+        }
+        unpack(t, k.dv, s.keys);
+        multiply(s.scores, KEYS, s.keys, k.dv, t.count, s.sums, k.dv, k.rows, k.dv, true);
     }
 
     // A tile for the rows [r0, r1), which see all of its keys.
-    static void add_tile(const attention_job & k, const tile & t, int seen, int r0, int r1, const float * q, float * sums, float * scores, float * keys, row_state * rows) {
+    static void add_tile(const attention_job & k, state & s, const tile & t, int seen, int r0, int r1) {
+        float * const q    = s.q + r0 * k.d;
+        float * const sums = s.sums + r0 * k.dv;
+        const int     n    = r1 - r0;
         if (seen <= FEW) {
-            for (int r = r0; r < r1; r++) {
-                add_few(k, t, q + r * k.d, sums + r * k.dv, rows[r]);
+            for (int r = 0; r < n; r++) {
+                add_few(k, t, q + r * k.d, sums + r * k.dv, s.rows[r0 + r]);
             }
             return;
         }
-        turn(t, k.d, keys);
-        multiply(q + r0 * k.d, k.d, keys, KEYS, k.d, scores, KEYS, r1 - r0, KEYS, false);
-        for (int r = r0; r < r1; r++) {
-            weigh(k, t.bias, scores + (r - r0) * KEYS, sums + r * k.dv, rows[r]);
+        turn(t, k.d, s.keys);
+        multiply(q, k.d, s.keys, KEYS, k.d, s.scores, KEYS, n, KEYS, false);
+        for (int r = 0; r < n; r++) {
+            weigh(k, t.bias, s.scores + r * KEYS, sums + r * k.dv, s.rows[r0 + r]);
         }
-        float * const values = keys;
-        unpack(t, k.dv, values);
-        multiply(scores, KEYS, values, k.dv, t.count, sums + r0 * k.dv, k.dv, r1 - r0, k.dv, true);
+        unpack(t, k.dv, s.keys);
+        multiply(s.scores, KEYS, s.keys, k.dv, t.count, sums, k.dv, n, k.dv, true);
     }
 
     // The keys behind the joint tiles, gathered for the rows [r0, r1) that share a mask.
-    static void attend_apart(const attention_job & k, int r0, int r1, const float * q, float * sums, float * scores, float * keys, row_state * rows) {
+    static void attend_apart(const attention_job & k, state & s, int r0, int r1) {
         const uint16_t * const mask  = k.mask[r0];
-        const int64_t          joint = rows[r0].joint;
-        bool first = joint == 0 || mask[joint - 1] == MINUS_INFINITY; // no key came yet
-        int  seen  = 0;
+        const int64_t          joint = s.rows[r0].joint;
+        bool    first  = joint == 0 || mask[joint - 1] == MINUS_INFINITY; // no key came yet
+        int64_t number = joint; // of the tile
+        int     seen   = 0;
         tile t;
         t.count = 0;
+        const auto end_tile = [&] {
+            add_tile(k, s, t, seen, r0, r1);
+            t.count = 0;
+            seen    = 0;
+            number += KEYS;
+            for (int r = r0; r < r1 && number % ATTENTION_PART == 0; r++) {
+                end_part(k, s, r, number / ATTENTION_PART - 1);
+            }
+        };
         for (int64_t key = joint; key < k.n_keys; key += KEYS) {
             const int count = (int) (k.n_keys - key < KEYS ? k.n_keys - key : KEYS);
             if (visible(mask + key, count) == 0) {
@@ -395,16 +495,17 @@ struct attention_kernel {
                 t.bias[t.count++] = from_half(mask[key + i]);
                 seen++;
                 if (t.count == KEYS) {
-                    add_tile(k, t, seen, r0, r1, q, sums, scores, keys, rows);
-                    t.count = 0;
-                    seen    = 0;
+                    end_tile();
                 }
             }
         }
         if (seen > 0) {
             std::fill(t.bias + t.count, t.bias + KEYS, -std::numeric_limits<float>::infinity());
             t.close();
-            add_tile(k, t, seen, r0, r1, q, sums, scores, keys, rows);
+            end_tile();
+        }
+        for (int r = r0; r < r1 && number % ATTENTION_PART != 0; r++) {
+            end_part(k, s, r, number / ATTENTION_PART);
         }
     }
 

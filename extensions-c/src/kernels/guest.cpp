@@ -66,7 +66,8 @@ struct guest : ggml::cpu::extra_buffer_type, ggml::cpu::tensor_traits {
             if (!shared_out || !attends_on(params->threadpool, q->ne[1])) {
                 return false;
             }
-            attend(best_kernels(), params->ith, params->nth, op);
+            const attention_team team = { params->threadpool, wait_in, params->wdata };
+            attend(best_kernels(), params->ith, params->nth, op, params->wsize >= sizeof(void *) ? &team : nullptr);
             return true;
         }
         team team;

@@ -10,7 +10,8 @@ constexpr int ATTENTION_ROWS  = 32;  // of queries at most
 constexpr int ATTENTION_KEYS  = 64;  // in a tile
 constexpr int ATTENTION_WIDTH = 256; // of a head at most, a multiple of 16
 inline constexpr uint16_t ATTENTION_NOTHING[ATTENTION_WIDTH] = {}; // the key that is none
-constexpr size_t ATTENTION_SCRATCH = (size_t) ATTENTION_ROWS * (2 * ATTENTION_WIDTH + ATTENTION_KEYS) + (size_t) ATTENTION_KEYS * ATTENTION_WIDTH;
+constexpr int ATTENTION_PART  = 256; // keys whose sums are rounded by themselves, a multiple of ATTENTION_KEYS
+constexpr size_t ATTENTION_SCRATCH = (size_t) ATTENTION_ROWS * (3 * ATTENTION_WIDTH + ATTENTION_KEYS) + (size_t) ATTENTION_KEYS * ATTENTION_WIDTH;
 
 // outs[r] = the mean of the values, weighted by softmax(scale * q[r] . keys + mask[r])
 struct attention_job {
@@ -25,9 +26,16 @@ struct attention_job {
     size_t           value_stride; // bytes
     const float    * q[ATTENTION_ROWS];
     const uint16_t * mask[ATTENTION_ROWS];  // fp16
-    float          * outs[ATTENTION_ROWS];
+    float          * outs[ATTENTION_ROWS];  // the results; or of some parts only, what each of them comes to: see part_stride
     float          * scratch;      // ATTENTION_SCRATCH floats, aligned to 64 bytes
+    int64_t          part0 = 0;    // of the keys
+    int64_t          part1 = INT64_MAX;
+    size_t           part_stride = 0; // floats between what two parts of a row come to, at least attention_part_floats(dv); 0: all parts, and their result
+    size_t           ahead = 0;    // bytes to ask for from a key on, which later jobs will need; 0: its own
 };
+
+// What a part comes to: the largest score, the sum of the weights, the sums.
+constexpr size_t attention_part_floats(int dv) { return (size_t) dv + 2; }
 
 struct kernel_set {
     const char * name;
@@ -49,6 +57,10 @@ struct kernel_set {
             int             n);
 
     void (*attend)(const attention_job & job);
+    // What n parts come to together.
+    void (*attend_parts)(const float * parts, size_t stride, int64_t n, int dv, float * out);
+    // See attention_kernel.
+    int64_t (*joint_end)(const uint16_t * mask, int64_t n_keys);
 };
 
 // Sets compiled into this library that this CPU can run, best first; the scalar one is always last.

@@ -305,7 +305,7 @@ bool attend_sparsely(const cpu_attention & cpu, const ggml_compute_params * para
     }
     const auto compute = [&](ggml_tensor * attention) {
         if (is_attention(attention) && heads >= by.count && attends_on(params->threadpool, 1)) {
-            attend(best_kernels(), by.index, by.count, attention);
+            attend(best_kernels(), by.index, by.count, attention, nullptr);
         } else {
             cpu.compute(params, attention);
         }
