@@ -413,6 +413,19 @@ TEST(attention_does_not_depend_on_where_the_keys_lie) {
                         masks[token][i] = half(random() % 9 == 0 ? -1.0f : 0.0f);
                     }
                 }
+                if (token > 0 && random() % 2) { // the next one of a prompt: what the last one saw, and a little more
+                    masks[token] = masks[token - 1];
+                    int last = n_keys;
+                    while (last > 0 && masks[token][last - 1] == 0xfc00) {
+                        last--;
+                    }
+                    for (int more = (int) (random() % 40), i = last; i < n_keys && more > 0; i++) {
+                        if (random() % rare == 0) {
+                            masks[token][i] = half(0);
+                            more--;
+                        }
+                    }
+                }
                 for (int h = 0; h < shared; h++) {
                     const int r = token * shared + h;
                     job.q[r]    = q.data() + r * d;

@@ -383,10 +383,10 @@ struct attention_kernel {
             }
         }
         for (int r0 = 0, r1; r0 < k.rows; r0 = r1) {
-            for (r1 = r0 + 1; r1 < k.rows && k.mask[r1] == k.mask[r0]; r1++) {
+            for (r1 = r0 + 1; r1 < k.rows && goes_on(k, s, r1 - 1); r1++) {
             }
             if (s.rows[r0].joint < k.n_keys && s.rows[r0].joint / ATTENTION_PART < part1) {
-                attend_apart(k, s, r0, r1);
+                attend_apart(k, s, r0, r1, part1);
             }
         }
         for (int r = 0; r < k.rows && k.part_stride == 0; r++) {
@@ -439,73 +439,138 @@ struct attention_kernel {
         multiply(s.scores, KEYS, s.keys, k.dv, t.count, s.sums, k.dv, k.rows, k.dv, true);
     }
 
-    // A tile for the rows [r0, r1), which see all of its keys.
-    static void add_tile(const attention_job & k, state & s, const tile & t, int seen, int r0, int r1) {
-        float * const q    = s.q + r0 * k.d;
-        float * const sums = s.sums + r0 * k.dv;
-        const int     n    = r1 - r0;
-        if (seen <= FEW) {
-            for (int r = 0; r < n; r++) {
-                add_few(k, t, q + r * k.d, sums + r * k.dv, s.rows[r0 + r]);
-            }
-            return;
+    // Whether a row sees what the next one sees, up to some key: as the tokens of a prompt do.
+    static bool goes_on(const attention_job & k, const state & s, int r) {
+        const uint16_t * const mask = k.mask[r];
+        if (mask == k.mask[r + 1] || s.rows[r].joint != s.rows[r + 1].joint || s.rows[r].joint == k.n_keys) {
+            return mask == k.mask[r + 1];
         }
-        turn(t, k.d, s.keys);
-        multiply(q, k.d, s.keys, KEYS, k.d, s.scores, KEYS, n, KEYS, false);
-        for (int r = 0; r < n; r++) {
-            weigh(k, t.bias, s.scores + r * KEYS, sums + r * k.dv, s.rows[r0 + r]);
+        int64_t end = k.n_keys;
+        while (end > 0 && mask[end - 1] == MINUS_INFINITY) {
+            end--;
         }
-        unpack(t, k.dv, s.keys);
-        multiply(s.scores, KEYS, s.keys, k.dv, t.count, sums, k.dv, n, k.dv, true);
+        return memcmp(mask, k.mask[r + 1], sizeof(*mask) * (size_t) end) == 0;
     }
 
-    // The keys behind the joint tiles, gathered for the rows [r0, r1) that share a mask.
-    static void attend_apart(const attention_job & k, state & s, int r0, int r1) {
-        const uint16_t * const mask  = k.mask[r0];
+    static int64_t visible_from(const attention_job & k, const uint16_t * mask, int64_t key) {
+        int64_t n = 0;
+        for (; key < k.n_keys; key += KEYS) {
+            n += visible(mask + key, (int) (k.n_keys - key < KEYS ? k.n_keys - key : KEYS));
+        }
+        return n;
+    }
+
+    // A gathered tile for the rows [r0, r1), each of which sees its first rows[].seen keys.
+    static void add_tile(const attention_job & k, state & s, tile & t, int r0, int r1) {
+        const int n = r1 - r0;
+        float * const q    = s.q + r0 * k.d;
+        float * const sums = s.sums + r0 * k.dv;
+        std::fill(t.bias + t.count, t.bias + KEYS, -std::numeric_limits<float>::infinity());
+        t.close();
+        const bool many = s.rows[r1 - 1].seen > FEW;
+        if (many) {
+            turn(t, k.d, s.keys);
+            multiply(q, k.d, s.keys, KEYS, k.d, s.scores, KEYS, n, KEYS, false);
+        }
+        // from the row that sees most to the one that sees least
+        for (int r = n - 1, left = t.count; r >= 0; r--) {
+            row_state & row = s.rows[r0 + r];
+            for (int hidden = r < n - 1 ? s.rows[r0 + r + 1].seen - row.seen : 0; hidden > 0; hidden--) {
+                t.bias[--left] = -std::numeric_limits<float>::infinity();
+            }
+            if (row.seen <= FEW) {
+                memset(s.scores + r * KEYS, 0, sizeof(float) * KEYS);
+                if (row.seen > 0) {
+                    add_few(k, t, q + r * k.d, sums + r * k.dv, row);
+                }
+            } else {
+                weigh(k, t.bias, s.scores + r * KEYS, sums + r * k.dv, row);
+            }
+        }
+        if (many) {
+            unpack(t, k.dv, s.keys);
+            multiply(s.scores, KEYS, s.keys, k.dv, t.count, sums, k.dv, n, k.dv, true);
+        }
+    }
+
+    // The keys behind the joint tiles, gathered for rows [r0, r1) that see the same ones up to some key each.
+    static void attend_apart(const attention_job & k, state & s, int r0, int r1, int64_t part1) {
+        const uint16_t * const mask  = k.mask[r1 - 1];
         const int64_t          joint = s.rows[r0].joint;
-        bool    first  = joint == 0 || mask[joint - 1] == MINUS_INFINITY; // no key came yet
-        int64_t number = joint; // of the tile
-        int     seen   = 0;
+        int64_t left[ATTENTION_ROWS]; // keys that a row has not seen yet
+        for (int r = r0; r < r1; r++) {
+            left[r] = r > r0 && k.mask[r] == k.mask[r - 1] ? left[r - 1] : visible_from(k, k.mask[r], joint);
+        }
+        int64_t number = joint; // of the slot that comes next
+        const int64_t from = k.part0 * ATTENTION_PART; // slots before it are not ours
+        if (joint == 0 || mask[joint - 1] == MINUS_INFINITY) {
+            while (mask[number] == MINUS_INFINITY) {
+                number++; // the first key keeps its number
+            }
+        }
+        int64_t key = number;
         tile t;
-        t.count = 0;
-        const auto end_tile = [&] {
-            add_tile(k, s, t, seen, r0, r1);
-            t.count = 0;
-            seen    = 0;
-            number += KEYS;
-            for (int r = r0; r < r1 && number % ATTENTION_PART == 0; r++) {
-                end_part(k, s, r, number / ATTENTION_PART - 1);
+        t.keys_ahead   = KEYS * k.key_stride;
+        t.values_ahead = KEYS * k.value_stride;
+        t.ahead        = k.ahead;
+        t.count        = 0;
+        for (; from <= joint && t.count < number - joint; t.count++) {
+            t.put(t.count, ATTENTION_NOTHING, ATTENTION_NOTHING);
+            t.bias[t.count] = -std::numeric_limits<float>::infinity();
+        }
+        const auto take = [&](int64_t n) {
+            for (int r = r0; r < r1; r++) {
+                s.rows[r].seen = (int) (left[r] < n ? left[r] : n);
+                left[r] -= s.rows[r].seen;
             }
         };
-        for (int64_t key = joint; key < k.n_keys; key += KEYS) {
+        int64_t part = number / ATTENTION_PART;
+        int     keys = 0;
+        const auto end_tile = [&] {
+            take(keys);
+            add_tile(k, s, t, r0, r1);
+            t.count = keys = 0;
+        };
+        while (key < k.n_keys && number < part1 * ATTENTION_PART) {
             const int count = (int) (k.n_keys - key < KEYS ? k.n_keys - key : KEYS);
-            if (visible(mask + key, count) == 0) {
+            const int n     = visible(mask + key, count);
+            if (n == 0 || number + n <= from) {
+                take(n);
+                number += n;
+                key    += count;
+                part    = number / ATTENTION_PART;
                 continue;
             }
-            for (int i = 0; i < count; i++) {
-                if (mask[key + i] == MINUS_INFINITY) {
-                    if (first) {
-                        t.put(t.count, ATTENTION_NOTHING, ATTENTION_NOTHING);
-                        t.bias[t.count++] = -std::numeric_limits<float>::infinity();
-                    }
+            for (const int64_t end = key + count; key < end && number < part1 * ATTENTION_PART; key++) {
+                if (mask[key] == MINUS_INFINITY) {
                     continue;
                 }
-                first = false;
-                t.put(t.count, cell_at(k.keys, k.key_stride, key + i), cell_at(k.values, k.value_stride, key + i));
-                t.bias[t.count++] = from_half(mask[key + i]);
-                seen++;
+                if (number < from) {
+                    take(1);
+                } else {
+                    t.put(t.count, cell_at(k.keys, k.key_stride, key), cell_at(k.values, k.value_stride, key));
+                    t.bias[t.count++] = from_half(mask[key]);
+                    keys++;
+                }
+                number++;
                 if (t.count == KEYS) {
                     end_tile();
                 }
+                if (number % ATTENTION_PART == 0) {
+                    for (int r = r0; r < r1 && part >= k.part0; r++) {
+                        end_part(k, s, r, part);
+                    }
+                    part = number / ATTENTION_PART;
+                }
             }
         }
-        if (seen > 0) {
-            std::fill(t.bias + t.count, t.bias + KEYS, -std::numeric_limits<float>::infinity());
-            t.close();
+        if (keys > 0) {
             end_tile();
         }
-        for (int r = r0; r < r1 && number % ATTENTION_PART != 0; r++) {
-            end_part(k, s, r, number / ATTENTION_PART);
+        for (part = part > k.part0 ? part : k.part0; part < part1; part++) {
+            for (int r = r0; r < r1; r++) {
+                end_part(k, s, r, part);
+            }
         }
     }
 

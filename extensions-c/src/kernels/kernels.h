@@ -59,8 +59,6 @@ struct kernel_set {
     void (*attend)(const attention_job & job);
     // What n parts come to together.
     void (*attend_parts)(const float * parts, size_t stride, int64_t n, int dv, float * out);
-    // See attention_kernel.
-    int64_t (*joint_end)(const uint16_t * mask, int64_t n_keys);
 };
 
 // Sets compiled into this library that this CPU can run, best first; the scalar one is always last.

@@ -31,7 +31,7 @@ import java.util.function.BooleanSupplier;
 /// An [Engine] against the same requests one after another, in one process and in turns, and the gaps between the tokens of running answers while a long
 /// prompt arrives and while none does.
 ///
-/// Arguments: model file, rounds, results file. Prints JSON lines and appends them to the file:
+/// Arguments: model file, rounds, results file, and perhaps one of the names below, which alone is measured then. Prints JSON lines and appends them to the file:
 ///
 /// - `requests`: tokens per second of 64 requests of mixed lengths from virtual threads, over those of one after another without guessing ahead;
 /// - `batch`: tokens per second of the same prompt and answer lengths for all, which `llama-batched-bench` computes too (`compare-engine.sh` runs it);
@@ -65,9 +65,14 @@ public final class CompareEngine {
         int rounds = Integer.parseInt(args[1]);
         try (Model model = Model.load(file)) {
             CompareEngine compare = new CompareEngine(model, file, Path.of(args[2]));
-            compare.requests(rounds);
-            compare.batch(rounds);
-            for (int answers : new int[] {1, 4, 16}) {
+            String only = args.length > 3 ? args[3] : "";
+            if (only.isEmpty() || only.equals("requests")) {
+                compare.requests(rounds);
+            }
+            if (only.isEmpty() || only.equals("batch")) {
+                compare.batch(rounds);
+            }
+            for (int answers : only.isEmpty() || only.equals("gaps") ? new int[] {1, 4, 16} : new int[0]) {
                 compare.gaps(answers, rounds);
             }
         }
