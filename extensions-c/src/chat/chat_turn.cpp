@@ -161,6 +161,8 @@ void apply(const chq_chat_template * tmpl, const common_chat_templates_inputs & 
     description["stops"]             = list(params.additional_stops);
     description["control_texts"]     = list(params.preserved_tokens);
     description["thinks"]            = params.supports_thinking;
+    description["reasoning_start"]   = params.thinking_start_tag;
+    description["reasoning_ends"]    = list(params.thinking_end_tags);
     description["parses"]            = turn->parses;
     turn->description = description.dump_safe();
 }

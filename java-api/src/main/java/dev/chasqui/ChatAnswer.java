@@ -216,9 +216,10 @@ public final class ChatAnswer implements Iterable<String>, AutoCloseable {
         Optional<Grammar> grammar = turn.grammar();
         List<String> stops = new ArrayList<>(base.stop());
         stops.addAll(turn.stops());
+        Sampler inForm = grammar.map(base.sampler()::constrainedBy).orElse(base.sampler());
         GenerationOptions adapted = base
                 .withMaxTokens(base.maxTokens() - generated)
-                .withSampler(grammar.map(base.sampler()::constrainedBy).orElse(base.sampler()))
+                .withSampler(turn.reasoningBudget().map(inForm::beforePick).orElse(inForm))
                 .withStop(stops.toArray(String[]::new))
                 .withSpecialTokens(base.specialTokens() || turn.hasParts());
         boolean opens = grammar.isPresent() && !grammar.get().isLazy();
