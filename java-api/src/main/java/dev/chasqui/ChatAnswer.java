@@ -51,9 +51,9 @@ public final class ChatAnswer implements Iterable<String>, AutoCloseable {
         this.options = options;
         this.question = question;
         this.turn = session.turn(options, options.toolChoice());
-        if (turn.grammar().isPresent() && options.generation().sampler().stages().stream().anyMatch(Sampler.Constraint.class::isInstance)) {
+        if ((turn.grammar().isPresent() || turn.reasoningBudget().isPresent()) && options.generation().sampler().stages().stream().anyMatch(Sampler.Constraint.class::isInstance)) {
             turn.close();
-            throw new IllegalArgumentException("a sampler with a grammar of its own goes neither with tools nor with a schema");
+            throw new IllegalArgumentException("a sampler with a grammar of its own goes neither with tools, nor with a schema, nor with a reasoning budget");
         }
         this.lastMessage = session.lastMessage();
     }

@@ -136,6 +136,12 @@ class ReasoningBudgetTest {
     }
 
     @Test
+    void aGrammarThatKnowsOfNoReasoningIsRefused() {
+        ChatOptions bound = options(OptionalInt.of(3)).withGeneration(GREEDY.withSampler(Sampler.greedy().constrainedBy(Grammar.of("root ::= \"a\"+"))));
+        assertThatIllegalArgumentException().isThrownBy(() -> answer(bound)).withMessageContaining("reasoning budget");
+    }
+
+    @Test
     void budgetIsNotNegative() {
         assertThatIllegalArgumentException().isThrownBy(() -> options(OptionalInt.of(-1)));
     }
