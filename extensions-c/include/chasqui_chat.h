@@ -40,6 +40,7 @@ CHQ_API chq_status chq_chat_turn_free(struct chq_chat_turn * turn); // NULL is i
 //   stops              strings that end the answer
 //   control_texts      control tokens that the parser must see in the answer
 //   thinks             whether the template has a place for reasoning
+//   reasoning_start, reasoning_ends   the text before reasoning and those that end it, as chq_sampler_add_reasoning_budget takes them; none = "", []
 //   parses             whether the answer has parts to find; false = all of it is content
 CHQ_API chq_status chq_chat_turn_describe(const struct chq_chat_turn * turn, char * text, size_t capacity, size_t * length);
 

@@ -23,8 +23,11 @@ CHQ_API chq_status chq_sampler_clone(const struct chq_sampler * sampler, struct 
 CHQ_API chq_status chq_sampler_reset(struct chq_sampler * sampler);
 
 // Tells the chain that a token was added to the text without sampling (e.g. the prompt, for penalties).
-// with_grammar = false feeds only the stages that are not grammars.
+// with_grammar = false feeds only the stages that do not follow the form of the answer: neither grammars nor a reasoning budget.
 CHQ_API chq_status chq_sampler_accept(struct chq_sampler * sampler, int32_t token, bool with_grammar);
+
+// Tells the grammars alone of a token with which the prompt opens the answer.
+CHQ_API chq_status chq_sampler_accept_opening(struct chq_sampler * sampler, int32_t token);
 
 // Runs the chain on one row of n_vocab logits of the caller's and returns the pick without accepting it.
 CHQ_API chq_status chq_sampler_apply(struct chq_sampler * sampler, const float * logits, int32_t n_vocab, int32_t * token);
@@ -81,6 +84,18 @@ CHQ_API chq_status chq_sampler_add_grammar_lazy(
         int32_t              n_trigger_patterns,
         const int32_t      * trigger_tokens,
         int32_t              n_trigger_tokens);
+
+// Ends reasoning, the text between start and the first of ends, after n_tokens tokens: whatever the candidates are, ends[0] follows then. Place it right
+// before the stage that picks. What the model has written of ends[0] already is not written again, and a character that is begun is finished first. Several
+// parts of reasoning share the tokens. start and ends: 1 to 256 bytes each, at most 64 ends, with control tokens as text. opening: the end of the prompt that
+// belongs to the answer, "" = nothing; its tokens do not count. CHQ_STATUS_UNSUPPORTED if the vocabulary cannot write ends[0].
+CHQ_API chq_status chq_sampler_add_reasoning_budget(
+        struct chq_sampler * sampler,
+        int32_t              n_tokens,
+        const char         * start,
+        const char * const * ends,
+        int32_t              n_ends,
+        const char         * opening);
 
 #ifdef __cplusplus
 }

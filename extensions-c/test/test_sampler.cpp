@@ -291,3 +291,133 @@ TEST(clone_reset_and_seed) {
 }
 
 MAIN
+
+// ---- reasoning budgets -----------------------------------------------------------------------------------------------
+
+static int32_t byte_token(char c) {
+    return 4 + (unsigned char) c;
+}
+
+struct thinker : sampler_owner {
+    std::vector<float> logits = std::vector<float>(300, 0.0f);
+
+    thinker(const tiny_model & model, int32_t n_tokens, const std::vector<const char *> & ends, const char * opening) : sampler_owner(model) {
+        CHECK_OK(chq_sampler_add_reasoning_budget(sampler, n_tokens, "<think>", ends.data(), (int32_t) ends.size(), opening));
+        CHECK_OK(chq_sampler_add_greedy(sampler));
+    }
+    void hear(const std::string & text) {
+        for (const char c : text) {
+            CHECK_OK(chq_sampler_accept(sampler, byte_token(c), true));
+        }
+    }
+};
+
+static std::string piece_of(const tiny_model & model, int32_t token) {
+    char   text[64];
+    size_t length = 0;
+    CHECK_OK(chq_token_piece(model.model, token, true, text, sizeof(text), &length));
+    return std::string(text, length);
+}
+
+// n bytes of what a chain makes of a model that always wants to write the same.
+static std::string goes_on(const tiny_model & model, chq_sampler * sampler, const std::string & wanted, size_t n) {
+    std::string text;
+    for (size_t i = 0; text.size() < n; ++i) {
+        std::vector<float> logits(300, 0.0f);
+        logits[(size_t) byte_token(wanted[i % wanted.size()])] = 9;
+        int32_t token = -1;
+        CHECK_OK(chq_sampler_apply(sampler, logits.data(), 300, &token));
+        CHECK_OK(chq_sampler_accept(sampler, token, true));
+        text += piece_of(model, token);
+    }
+    return text;
+}
+
+TEST(reasoning_ends_when_its_budget_is_spent) {
+    tiny_model model;
+    const std::vector<const char *> ends = { "</think>", "<call>" };
+    for (int n : { 0, 1, 5 }) {
+        thinker opened(model, n, ends, "assistant\n<think>\n");
+        CHECK_EQ(goes_on(model, opened.sampler, "x", (size_t) n + 11), std::string((size_t) n, 'x') + "</think>xxx");
+        thinker opens(model, n, ends, "");
+        opens.hear("well <think>");
+        CHECK_EQ(goes_on(model, opens.sampler, "x", (size_t) n + 11), std::string((size_t) n, 'x') + "</think>xxx");
+        opens.hear("<think>"); // the budget is that of all the answer
+        CHECK_EQ(goes_on(model, opens.sampler, "x", 9), "</think>x");
+        CHECK_OK(chq_sampler_reset(opens.sampler));
+        CHECK_EQ(goes_on(model, opens.sampler, "x", 20), std::string(20, 'x'));
+    }
+    thinker closed(model, 0, ends, "<think>\n\n</think>\n\n");
+    CHECK_EQ(goes_on(model, closed.sampler, "x", 4), "xxxx");
+}
+
+TEST(reasoning_that_ends_by_itself_is_left_alone) {
+    tiny_model model;
+    for (const char * end : { "</think>", "<call>" }) {
+        thinker t(model, 20, { "</think>", "<call>" }, "<think>");
+        t.hear(std::string("so") + end);
+        CHECK_EQ(goes_on(model, t.sampler, "x", 40), std::string(40, 'x'));
+    }
+}
+
+TEST(what_is_written_of_the_end_is_not_written_again) {
+    tiny_model model;
+    const std::string end = "</think>";
+    for (size_t n = 0; n < end.size(); ++n) {
+        thinker t(model, 2 + (int32_t) n, { end.c_str() }, "<think>");
+        t.hear("ab" + end.substr(0, n));
+        CHECK_EQ(goes_on(model, t.sampler, "x", end.size() - n + 1), end.substr(n) + "x");
+    }
+    thinker t(model, 4, { "aab" }, "<think>"); // the longest part of the end that the text ends with
+    t.hear("xaaa");
+    CHECK_EQ(goes_on(model, t.sampler, "y", 2), "by");
+}
+
+TEST(no_character_is_cut) {
+    tiny_model model;
+    for (const std::string character : { "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80" }) {
+        thinker t(model, 1, { "</think>" }, "<think>");
+        CHECK_EQ(goes_on(model, t.sampler, character, character.size() + 8), character + "</think>");
+    }
+    thinker t(model, 1, { "</think>" }, "<think>");
+    CHECK_EQ(goes_on(model, t.sampler, "\xE2", 12), "\xE2\xE2\xE2\xE2</think>"); // a character that never ends
+}
+
+TEST(an_end_that_is_one_token_is_that_token) {
+    tiny_options options;
+    options.bpe      = true;
+    options.controls = { "<think>", "</think>" };
+    tiny_model model(options);
+    thinker t(model, 1, { "</think>" }, "<think>");
+    CHECK_EQ(goes_on(model, t.sampler, "x", 1), "x");
+    int32_t token = -1;
+    CHECK_OK(chq_sampler_apply(t.sampler, t.logits.data(), 300, &token));
+    CHECK_EQ(token, 299);
+    chq_sampler * clone = nullptr;
+    CHECK_OK(chq_sampler_clone(t.sampler, &clone));
+    CHECK_OK(chq_sampler_accept(t.sampler, 298, false)); // what the prompt has said is nothing to it
+    CHECK_OK(chq_sampler_accept(t.sampler, 299, true));
+    CHECK_EQ(goes_on(model, t.sampler, "x", 3), "xxx");
+    CHECK_EQ(goes_on(model, clone, "x", 9), "</think>x");
+    CHECK_OK(chq_sampler_free(clone));
+}
+
+TEST(refused_reasoning_budgets) {
+    tiny_model model;
+    sampler_owner owner(model);
+    const char * const ends[]   = { "</think>" };
+    const char * const empty[]  = { "" };
+    const char * const broken[] = { "</think>", nullptr };
+    const std::string  lengthy(257, 'x');
+    const chq_status A = CHQ_STATUS_ARGUMENT;
+    CHECK_STATUS(chq_sampler_add_reasoning_budget(owner.sampler, -1, "<think>", ends, 1, ""), A);
+    CHECK_STATUS(chq_sampler_add_reasoning_budget(owner.sampler, 1, nullptr, ends, 1, ""), A);
+    CHECK_STATUS(chq_sampler_add_reasoning_budget(owner.sampler, 1, "", ends, 1, ""), A);
+    CHECK_STATUS(chq_sampler_add_reasoning_budget(owner.sampler, 1, lengthy.c_str(), ends, 1, ""), A);
+    CHECK_STATUS(chq_sampler_add_reasoning_budget(owner.sampler, 1, "<think>", nullptr, 1, ""), A);
+    CHECK_STATUS(chq_sampler_add_reasoning_budget(owner.sampler, 1, "<think>", ends, 0, ""), A);
+    CHECK_STATUS(chq_sampler_add_reasoning_budget(owner.sampler, 1, "<think>", empty, 1, ""), A);
+    CHECK_STATUS(chq_sampler_add_reasoning_budget(owner.sampler, 1, "<think>", broken, 2, ""), A);
+    CHECK_STATUS(chq_sampler_add_reasoning_budget(owner.sampler, 1, "<think>", ends, 1, nullptr), A);
+    CHECK_STATUS(chq_sampler_accept_opening(owner.sampler, 300), A);
+}

@@ -136,6 +136,19 @@ std::string calls_only(const std::string & grammar) {
     return grammar.compare(after, 2, "? ") == 0 ? grammar.substr(0, rule) + grammar.substr(after + 1) : grammar;
 }
 
+// What ends reasoning: the template's marks, and the mark of a call, from which a grammar binds that knows of no reasoning.
+std::vector<std::string> reasoning_ends(const common_chat_params & params, const llama_vocab * vocab) {
+    std::vector<std::string> ends = params.thinking_end_tags;
+    for (const common_grammar_trigger & trigger : params.grammar_triggers) {
+        if (!ends.empty() && trigger.type == COMMON_GRAMMAR_TRIGGER_TYPE_WORD) {
+            ends.push_back(trigger.value);
+        } else if (!ends.empty() && trigger.type == COMMON_GRAMMAR_TRIGGER_TYPE_TOKEN) {
+            ends.push_back(common_token_to_piece(vocab, trigger.token, true));
+        }
+    }
+    return ends;
+}
+
 void apply(const chq_chat_template * tmpl, const common_chat_templates_inputs & inputs, chq_chat_turn * turn) {
     const common_chat_params params = common_chat_templates_apply(tmpl->templates.get(), inputs);
     if (params.prompt.size() > MAX_RENDERED) {
@@ -161,6 +174,8 @@ void apply(const chq_chat_template * tmpl, const common_chat_templates_inputs & 
     description["stops"]             = list(params.additional_stops);
     description["control_texts"]     = list(params.preserved_tokens);
     description["thinks"]            = params.supports_thinking;
+    description["reasoning_start"]   = params.thinking_start_tag;
+    description["reasoning_ends"]    = list(reasoning_ends(params, tmpl->vocab));
     description["parses"]            = turn->parses;
     turn->description = description.dump_safe();
 }

@@ -180,6 +180,22 @@ static bool grammars_allow(const chq_sampler * sampler, int32_t token) {
     return true;
 }
 
+static void check_token(const chq_sampler * sampler, int32_t token) {
+    check_sampler(sampler);
+    if (token < 0 || token >= sampler->n_vocab) {
+        fail(CHQ_STATUS_ARGUMENT, "token %d is not in the vocabulary of %d", token, sampler->n_vocab);
+    }
+}
+
+static void check_allowed(const chq_sampler * sampler, int32_t token) {
+    if (sampler->grammar_failed) {
+        fail(CHQ_STATUS_GRAMMAR, "the grammar refused a token earlier; reset the chain to use it again");
+    }
+    if (!grammars_allow(sampler, token)) {
+        fail(CHQ_STATUS_GRAMMAR, "the grammar does not allow token %d here", token);
+    }
+}
+
 } // namespace chq
 
 using namespace chq;
@@ -248,22 +264,27 @@ chq_status chq_sampler_reset(struct chq_sampler * sampler) {
 
 chq_status chq_sampler_accept(struct chq_sampler * sampler, int32_t token, bool with_grammar) {
     return guarded({ sampler }, [&] {
-        check_sampler(sampler);
-        if (token < 0 || token >= sampler->n_vocab) {
-            fail(CHQ_STATUS_ARGUMENT, "token %d is not in the vocabulary of %d", token, sampler->n_vocab);
-        }
+        check_token(sampler, token);
         if (with_grammar) {
-            if (sampler->grammar_failed) {
-                fail(CHQ_STATUS_GRAMMAR, "the grammar refused a token earlier; reset the chain to use it again");
-            }
-            if (!grammars_allow(sampler, token)) {
-                fail(CHQ_STATUS_GRAMMAR, "the grammar does not allow token %d here", token);
-            }
+            check_allowed(sampler, token);
             accept_token(sampler, token);
             return CHQ_STATUS_OK;
         }
         for (size_t i = 0; i < sampler->stages.size(); ++i) {
-            if (sampler->stages[i] != stage_kind::GRAMMAR) {
+            if (sampler->stages[i] != stage_kind::GRAMMAR && sampler->stages[i] != stage_kind::REASONING) {
+                llama_sampler_accept(llama_sampler_chain_get(sampler->chain, (int32_t) i), token);
+            }
+        }
+        return CHQ_STATUS_OK;
+    });
+}
+
+chq_status chq_sampler_accept_opening(struct chq_sampler * sampler, int32_t token) {
+    return guarded({ sampler }, [&] {
+        check_token(sampler, token);
+        check_allowed(sampler, token);
+        for (size_t i = 0; i < sampler->stages.size(); ++i) {
+            if (sampler->stages[i] == stage_kind::GRAMMAR) {
                 llama_sampler_accept(llama_sampler_chain_get(sampler->chain, (int32_t) i), token);
             }
         }

@@ -10,7 +10,7 @@
 
 namespace chq {
 
-enum class stage_kind : uint8_t { FILTER, GREEDY, DIST, OTHER_PICK, GRAMMAR };
+enum class stage_kind : uint8_t { FILTER, GREEDY, DIST, OTHER_PICK, GRAMMAR, REASONING };
 
 } // namespace chq
 

@@ -1,3 +1,4 @@
+#include "sampler/reasoning.h"
 #include "sampler/sampler.h"
 
 #include <cmath>
@@ -8,6 +9,7 @@ using namespace chq;
 namespace {
 
 constexpr int32_t MAX_LAST_N = 1 << 20;
+constexpr size_t  MAX_TAG    = 256;
 
 // Every stage is added the same way: check the chain and the values, make it, hand it over.
 template <typename Check, typename Make>
@@ -49,6 +51,14 @@ void check_not_negative(float value, const char * what) {
 void check_last_n(int32_t last_n) {
     if (last_n < 0 || last_n > MAX_LAST_N) {
         fail(CHQ_STATUS_ARGUMENT, "last_n = %d is not in 0..%d", last_n, MAX_LAST_N);
+    }
+}
+
+void check_tag(const char * text, const char * what) {
+    check_pointer(text, what);
+    const size_t n = strnlen(text, MAX_TAG + 1);
+    if (n < 1 || n > MAX_TAG) {
+        fail(CHQ_STATUS_ARGUMENT, "%s has no byte, or more than %zu", what, MAX_TAG);
     }
 }
 
@@ -214,4 +224,31 @@ chq_status chq_sampler_add_logit_bias(struct chq_sampler * sampler, const int32_
             }
         },
         [&] { return llama_sampler_init_logit_bias(sampler->n_vocab, n, list.data()); });
+}
+
+chq_status chq_sampler_add_reasoning_budget(
+        struct chq_sampler * sampler,
+        int32_t              n_tokens,
+        const char         * start,
+        const char * const * ends,
+        int32_t              n_ends,
+        const char         * opening) {
+    return add(sampler, stage_kind::REASONING,
+        [&] {
+            if (n_tokens < 0) {
+                fail(CHQ_STATUS_ARGUMENT, "n_tokens = %d is negative", n_tokens);
+            }
+            check_tag(start, "start");
+            if (n_ends < 1 || n_ends > 64 || !ends) {
+                fail(CHQ_STATUS_ARGUMENT, "ends is NULL, or n_ends = %d is not in 1..64", n_ends);
+            }
+            for (int32_t i = 0; i < n_ends; ++i) {
+                check_tag(ends[i], "an element of ends");
+            }
+            check_pointer(opening, "opening");
+            if (!sampler->vocab) {
+                fail(CHQ_STATUS_UNSUPPORTED, "the model has no vocabulary");
+            }
+        },
+        [&] { return make_reasoning_budget(sampler->vocab, n_tokens, start, { ends, ends + n_ends }, opening); });
 }

@@ -51,9 +51,9 @@ public final class ChatAnswer implements Iterable<String>, AutoCloseable {
         this.options = options;
         this.question = question;
         this.turn = session.turn(options, options.toolChoice());
-        if (turn.grammar().isPresent() && options.generation().sampler().stages().stream().anyMatch(Sampler.Constraint.class::isInstance)) {
+        if ((turn.grammar().isPresent() || turn.reasoningBudget().isPresent()) && options.generation().sampler().stages().stream().anyMatch(Sampler.Constraint.class::isInstance)) {
             turn.close();
-            throw new IllegalArgumentException("a sampler with a grammar of its own goes neither with tools nor with a schema");
+            throw new IllegalArgumentException("a sampler with a grammar of its own goes neither with tools, nor with a schema, nor with a reasoning budget");
         }
         this.lastMessage = session.lastMessage();
     }
@@ -216,9 +216,10 @@ public final class ChatAnswer implements Iterable<String>, AutoCloseable {
         Optional<Grammar> grammar = turn.grammar();
         List<String> stops = new ArrayList<>(base.stop());
         stops.addAll(turn.stops());
+        Sampler inForm = grammar.map(base.sampler()::constrainedBy).orElse(base.sampler());
         GenerationOptions adapted = base
                 .withMaxTokens(base.maxTokens() - generated)
-                .withSampler(grammar.map(base.sampler()::constrainedBy).orElse(base.sampler()))
+                .withSampler(turn.reasoningBudget().map(inForm::beforePick).orElse(inForm))
                 .withStop(stops.toArray(String[]::new))
                 .withSpecialTokens(base.specialTokens() || turn.hasParts());
         boolean opens = grammar.isPresent() && !grammar.get().isLazy();

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 
 /// How a conversation is answered. Immutable.
@@ -20,16 +21,17 @@ import java.util.Set;
 /// @param maxToolRounds     rounds of calls, at least 0; the round after the last is not told of tools any more
 /// @param schema            what the answer must look like
 /// @param thinking          whether a model that can think before it speaks does so
+/// @param reasoningBudget   most tokens of thinking in each round of an answer; 0 = it ends at once, empty = no limit
 /// @param templateArguments further variables of the chat template, in the forms that [dev.chasqui.json.Json#of] knows
 /// @param tokenBudget       most tokens that the conversation may take when an answer begins; the context's size is a limit too
 /// @param answerReserve     tokens of the context that are kept free for the answer
 /// @param overflow          what happens beyond those limits
 public record ChatOptions(
         GenerationOptions generation, List<Tool> tools, ToolChoice toolChoice, boolean parallelToolCalls, int maxToolRounds, Optional<JsonSchema> schema,
-        boolean thinking, Map<String, Object> templateArguments, int tokenBudget, int answerReserve, ContextOverflow overflow) {
+        boolean thinking, OptionalInt reasoningBudget, Map<String, Object> templateArguments, int tokenBudget, int answerReserve, ContextOverflow overflow) {
 
     private static final ChatOptions DEFAULTS = new ChatOptions(GenerationOptions.defaults(), List.of(), ToolChoice.AUTO, true, 8, Optional.empty(),
-            true, Map.of(), Integer.MAX_VALUE, 0, ContextOverflow.fail());
+            true, OptionalInt.empty(), Map.of(), Integer.MAX_VALUE, 0, ContextOverflow.fail());
 
     public ChatOptions {
         Objects.requireNonNull(generation, "generation");
@@ -38,6 +40,7 @@ public record ChatOptions(
         Objects.requireNonNull(schema, "schema");
         templateArguments = Collections.unmodifiableMap(new LinkedHashMap<>(templateArguments));
         Objects.requireNonNull(overflow, "overflow");
+        reasoningBudget.ifPresent(tokens -> atLeast("reasoningBudget", tokens, 0));
         atLeast("maxToolRounds", maxToolRounds, 0);
         atLeast("tokenBudget", tokenBudget, 1);
         atLeast("answerReserve", answerReserve, 0);
@@ -61,7 +64,7 @@ public record ChatOptions(
     }
 
     public ChatOptions withGeneration(GenerationOptions value) {
-        return new ChatOptions(value, tools, toolChoice, parallelToolCalls, maxToolRounds, schema, thinking, templateArguments, tokenBudget, answerReserve, overflow);
+        return new ChatOptions(value, tools, toolChoice, parallelToolCalls, maxToolRounds, schema, thinking, reasoningBudget, templateArguments, tokenBudget, answerReserve, overflow);
     }
 
     public ChatOptions withTools(Tool... values) {
@@ -69,48 +72,53 @@ public record ChatOptions(
     }
 
     public ChatOptions withTools(List<Tool> values) {
-        return new ChatOptions(generation, values, toolChoice, parallelToolCalls, maxToolRounds, schema, thinking, templateArguments, tokenBudget, answerReserve, overflow);
+        return new ChatOptions(generation, values, toolChoice, parallelToolCalls, maxToolRounds, schema, thinking, reasoningBudget, templateArguments, tokenBudget, answerReserve, overflow);
     }
 
     public ChatOptions withToolChoice(ToolChoice value) {
-        return new ChatOptions(generation, tools, value, parallelToolCalls, maxToolRounds, schema, thinking, templateArguments, tokenBudget, answerReserve, overflow);
+        return new ChatOptions(generation, tools, value, parallelToolCalls, maxToolRounds, schema, thinking, reasoningBudget, templateArguments, tokenBudget, answerReserve, overflow);
     }
 
     public ChatOptions withParallelToolCalls(boolean value) {
-        return new ChatOptions(generation, tools, toolChoice, value, maxToolRounds, schema, thinking, templateArguments, tokenBudget, answerReserve, overflow);
+        return new ChatOptions(generation, tools, toolChoice, value, maxToolRounds, schema, thinking, reasoningBudget, templateArguments, tokenBudget, answerReserve, overflow);
     }
 
     public ChatOptions withMaxToolRounds(int value) {
-        return new ChatOptions(generation, tools, toolChoice, parallelToolCalls, value, schema, thinking, templateArguments, tokenBudget, answerReserve, overflow);
+        return new ChatOptions(generation, tools, toolChoice, parallelToolCalls, value, schema, thinking, reasoningBudget, templateArguments, tokenBudget, answerReserve, overflow);
     }
 
     public ChatOptions withSchema(JsonSchema value) {
-        return new ChatOptions(generation, tools, toolChoice, parallelToolCalls, maxToolRounds, Optional.of(value), thinking, templateArguments, tokenBudget, answerReserve, overflow);
+        return new ChatOptions(generation, tools, toolChoice, parallelToolCalls, maxToolRounds, Optional.of(value), thinking, reasoningBudget, templateArguments, tokenBudget, answerReserve, overflow);
     }
 
     /// Answers are free again.
     public ChatOptions withoutSchema() {
-        return new ChatOptions(generation, tools, toolChoice, parallelToolCalls, maxToolRounds, Optional.empty(), thinking, templateArguments, tokenBudget, answerReserve, overflow);
+        return new ChatOptions(generation, tools, toolChoice, parallelToolCalls, maxToolRounds, Optional.empty(), thinking, reasoningBudget, templateArguments, tokenBudget, answerReserve, overflow);
     }
 
     public ChatOptions withThinking(boolean value) {
-        return new ChatOptions(generation, tools, toolChoice, parallelToolCalls, maxToolRounds, schema, value, templateArguments, tokenBudget, answerReserve, overflow);
+        return new ChatOptions(generation, tools, toolChoice, parallelToolCalls, maxToolRounds, schema, value, reasoningBudget, templateArguments, tokenBudget, answerReserve, overflow);
+    }
+
+    /// After so many tokens of thinking its end is written for the model and the answer goes on. 0 = it ends at once.
+    public ChatOptions withReasoningBudget(int tokens) {
+        return new ChatOptions(generation, tools, toolChoice, parallelToolCalls, maxToolRounds, schema, thinking, OptionalInt.of(tokens), templateArguments, tokenBudget, answerReserve, overflow);
     }
 
     public ChatOptions withTemplateArguments(Map<String, Object> value) {
-        return new ChatOptions(generation, tools, toolChoice, parallelToolCalls, maxToolRounds, schema, thinking, value, tokenBudget, answerReserve, overflow);
+        return new ChatOptions(generation, tools, toolChoice, parallelToolCalls, maxToolRounds, schema, thinking, reasoningBudget, value, tokenBudget, answerReserve, overflow);
     }
 
     public ChatOptions withTokenBudget(int value) {
-        return new ChatOptions(generation, tools, toolChoice, parallelToolCalls, maxToolRounds, schema, thinking, templateArguments, value, answerReserve, overflow);
+        return new ChatOptions(generation, tools, toolChoice, parallelToolCalls, maxToolRounds, schema, thinking, reasoningBudget, templateArguments, value, answerReserve, overflow);
     }
 
     public ChatOptions withAnswerReserve(int value) {
-        return new ChatOptions(generation, tools, toolChoice, parallelToolCalls, maxToolRounds, schema, thinking, templateArguments, tokenBudget, value, overflow);
+        return new ChatOptions(generation, tools, toolChoice, parallelToolCalls, maxToolRounds, schema, thinking, reasoningBudget, templateArguments, tokenBudget, value, overflow);
     }
 
     public ChatOptions withOverflow(ContextOverflow value) {
-        return new ChatOptions(generation, tools, toolChoice, parallelToolCalls, maxToolRounds, schema, thinking, templateArguments, tokenBudget, answerReserve, value);
+        return new ChatOptions(generation, tools, toolChoice, parallelToolCalls, maxToolRounds, schema, thinking, reasoningBudget, templateArguments, tokenBudget, answerReserve, value);
     }
 
     private static void atLeast(String name, int value, int least) {

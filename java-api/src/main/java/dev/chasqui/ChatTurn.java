@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /// A conversation made ready for an answer: its prompt, what may follow, and the way to take apart what did. [ChatSession] does all that by itself; this is for
 /// programs that generate otherwise, e.g. with an [Engine].
@@ -23,9 +24,11 @@ public final class ChatTurn implements AutoCloseable {
     private final Prompt prompt;
     private final boolean literal;
     private final int[] opening;
+    private final OptionalInt reasoningTokens;
 
     /// @param tokens whether its prompt is wanted, which needs the model; else only the text
     ChatTurn(Model model, MemorySegment template, List<ChatMessage> messages, ChatOptions options, ToolChoice choice, boolean addAssistant, boolean tokens) {
+        this.reasoningTokens = options.reasoningBudget();
         HiddenContent hidden = new HiddenContent(model, tokens);
         String request = ChatRequest.write(messages, options, choice, addAssistant, hidden);
         try (Arena arena = Arena.ofConfined()) {
@@ -75,6 +78,15 @@ public final class ChatTurn implements AutoCloseable {
     /// The end of the prompt that belongs to the answer, e.g. the sign that the model begins to think.
     public int[] openingTokens() {
         return opening.clone();
+    }
+
+    /// The stage that ends the reasoning of the answer when [ChatOptions#reasoningBudget()] is spent; empty without a budget, or if the template marks no end
+    /// of reasoning. It goes right before the stage that picks.
+    public Optional<Sampler.ReasoningBudget> reasoningBudget() {
+        String start = description.member("reasoning_start").string();
+        List<String> ends = texts("reasoning_ends");
+        return reasoningTokens.isEmpty() || start.isEmpty() || ends.isEmpty() ? Optional.empty()
+                : Optional.of(new Sampler.ReasoningBudget(reasoningTokens.getAsInt(), start, ends, description.member("generation_prompt").string()));
     }
 
     /// Strings that end the answer, by the template's convention.

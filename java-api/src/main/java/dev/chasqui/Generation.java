@@ -232,7 +232,7 @@ public final class Generation implements Iterable<String>, AutoCloseable {
             }
         }
         for (int token : opening) {
-            chain.acceptPicked(token);
+            chain.acceptOpening(token);
         }
         if (limit == 0) {
             end(FinishReason.LENGTH);

@@ -57,6 +57,13 @@ public record Sampler(List<Stage> stages) {
         return new Sampler(all);
     }
 
+    /// The same chain with a stage right before the one that picks.
+    public Sampler beforePick(Stage stage) {
+        List<Stage> all = new ArrayList<>(stages);
+        all.add(stages.size() - 1, stage);
+        return new Sampler(all);
+    }
+
     /// Whether a stage looks back at earlier tokens, the prompt's included.
     boolean looksBack() {
         return stages.stream().anyMatch(stage -> stage instanceof Penalties || stage instanceof Dry);
@@ -161,6 +168,21 @@ public record Sampler(List<Stage> stages) {
     public record Constraint(Grammar grammar) implements Stage {
         public Constraint {
             Objects.requireNonNull(grammar, "grammar");
+        }
+    }
+
+    /// Ends reasoning after `tokens` tokens: then the first of `ends` follows, whatever the candidates are. What is written of it already is not written again, and
+    /// a character that is begun is finished first. Several parts of reasoning share the tokens. It goes right before the stage that picks; [ChatTurn] makes one.
+    ///
+    /// @param tokens  most tokens of reasoning, at least 0
+    /// @param start   the text before reasoning; control tokens as text
+    /// @param ends    the texts that end it, at least one
+    /// @param opening the end of the prompt that belongs to the answer; its tokens do not count
+    public record ReasoningBudget(int tokens, String start, List<String> ends, String opening) implements Stage {
+        public ReasoningBudget {
+            Objects.requireNonNull(start, "start");
+            ends = List.copyOf(ends);
+            Objects.requireNonNull(opening, "opening");
         }
     }
 

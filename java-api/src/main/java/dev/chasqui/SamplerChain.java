@@ -50,7 +50,8 @@ public final class SamplerChain implements AutoCloseable {
         }
     }
 
-    /// Tells the chain of a token that came into the text otherwise, e.g. with the prompt. Grammars do not hear of it.
+    /// Tells the chain of a token that came into the text otherwise, e.g. with the prompt. Grammars and a
+    /// [Sampler.ReasoningBudget] do not hear of it.
     public void accept(int token) {
         MemorySegment address = enter();
         try {
@@ -65,6 +66,16 @@ public final class SamplerChain implements AutoCloseable {
         MemorySegment address = enter();
         try {
             Status.check(chq_sampler_accept(address, token, true));
+        } finally {
+            exit();
+        }
+    }
+
+    /// Tells its grammars alone of a token with which the prompt opens the answer.
+    void acceptOpening(int token) {
+        MemorySegment address = enter();
+        try {
+            Status.check(chq_sampler_accept_opening(address, token));
         } finally {
             exit();
         }
@@ -183,6 +194,9 @@ public final class SamplerChain implements AutoCloseable {
                     chq_sampler_add_dry(chain, multiplier, base, allowedLength, lastN,
                             Native.cStrings(arena, "DRY breaker", breakers, breakers.size()), breakers.size());
             case Sampler.LogitBias bias -> addLogitBias(chain, bias, arena);
+            case Sampler.ReasoningBudget(int tokens, String start, List<String> ends, String opening) ->
+                    chq_sampler_add_reasoning_budget(chain, tokens, Native.cString(arena, "start of reasoning", start),
+                            Native.cStrings(arena, "end of reasoning", ends, ends.size()), ends.size(), Native.cString(arena, "opening", opening));
             case Sampler.Constraint(Grammar grammar) -> addGrammar(chain, grammar, arena);
         };
     }

@@ -8340,6 +8340,67 @@ public class Chq extends Chq$shared {
         }
     }
 
+    private static class chq_sampler_accept_opening {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_sampler_accept_opening");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_sampler_accept_opening(struct chq_sampler *sampler, int32_t token)
+     * }
+     */
+    public static FunctionDescriptor chq_sampler_accept_opening$descriptor() {
+        return chq_sampler_accept_opening.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_sampler_accept_opening(struct chq_sampler *sampler, int32_t token)
+     * }
+     */
+    public static MethodHandle chq_sampler_accept_opening$handle() {
+        return chq_sampler_accept_opening.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_sampler_accept_opening(struct chq_sampler *sampler, int32_t token)
+     * }
+     */
+    public static MemorySegment chq_sampler_accept_opening$address() {
+        return chq_sampler_accept_opening.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_sampler_accept_opening(struct chq_sampler *sampler, int32_t token)
+     * }
+     */
+    public static int chq_sampler_accept_opening(MemorySegment sampler, int token) {
+        var mh$ = chq_sampler_accept_opening.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_sampler_accept_opening", sampler, token);
+            }
+            return (int)mh$.invokeExact(sampler, token);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class chq_sampler_apply {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,
@@ -9708,6 +9769,71 @@ public class Chq extends Chq$shared {
                 traceDowncall("chq_sampler_add_grammar_lazy", sampler, gbnf, root, trigger_patterns, n_trigger_patterns, trigger_tokens, n_trigger_tokens);
             }
             return (int)mh$.invokeExact(sampler, gbnf, root, trigger_patterns, n_trigger_patterns, trigger_tokens, n_trigger_tokens);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_sampler_add_reasoning_budget {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_sampler_add_reasoning_budget");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_sampler_add_reasoning_budget(struct chq_sampler *sampler, int32_t n_tokens, const char *start, const char *const *ends, int32_t n_ends, const char *opening)
+     * }
+     */
+    public static FunctionDescriptor chq_sampler_add_reasoning_budget$descriptor() {
+        return chq_sampler_add_reasoning_budget.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_sampler_add_reasoning_budget(struct chq_sampler *sampler, int32_t n_tokens, const char *start, const char *const *ends, int32_t n_ends, const char *opening)
+     * }
+     */
+    public static MethodHandle chq_sampler_add_reasoning_budget$handle() {
+        return chq_sampler_add_reasoning_budget.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_sampler_add_reasoning_budget(struct chq_sampler *sampler, int32_t n_tokens, const char *start, const char *const *ends, int32_t n_ends, const char *opening)
+     * }
+     */
+    public static MemorySegment chq_sampler_add_reasoning_budget$address() {
+        return chq_sampler_add_reasoning_budget.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_sampler_add_reasoning_budget(struct chq_sampler *sampler, int32_t n_tokens, const char *start, const char *const *ends, int32_t n_ends, const char *opening)
+     * }
+     */
+    public static int chq_sampler_add_reasoning_budget(MemorySegment sampler, int n_tokens, MemorySegment start, MemorySegment ends, int n_ends, MemorySegment opening) {
+        var mh$ = chq_sampler_add_reasoning_budget.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_sampler_add_reasoning_budget", sampler, n_tokens, start, ends, n_ends, opening);
+            }
+            return (int)mh$.invokeExact(sampler, n_tokens, start, ends, n_ends, opening);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -53,6 +53,9 @@ final class ChatCommand implements Callable<Integer> {
     @Option(names = "--no-thinking", description = "A model that can think before it speaks does not.")
     private boolean noThinking;
 
+    @Option(names = "--reasoning-budget", paramLabel = "N", description = "Most tokens of thinking before an answer; 0 ends it at once (default: no limit).")
+    private @Nullable Integer reasoningBudget;
+
     @Mixin
     private SpeculationOption speculation;
 
@@ -83,6 +86,9 @@ final class ChatCommand implements Callable<Integer> {
         ContextOptions context = threads.apply(ContextOptions.defaults().withContextSize(contextSize).withStore(kept));
         ChatOptions options = ChatOptions.defaults().withThinking(!noThinking).withGeneration(GenerationOptions.defaults()
                 .withMaxTokens(maxTokens).withSampler(sampler.get()).withStop(stop.toArray(String[]::new)).withSpeculation(speculation.get()));
+        if (reasoningBudget != null) {
+            options = options.withReasoningBudget(reasoningBudget);
+        }
         try (Conversation conversation = new Conversation(model::load, model.name(), context, options, pictures, view)) {
             if (system != null) {
                 conversation.take(new ChatLine.Command(ChatVerb.SYSTEM, system));

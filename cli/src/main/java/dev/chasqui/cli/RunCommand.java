@@ -1,7 +1,9 @@
 package dev.chasqui.cli;
 
 import dev.chasqui.ChatMessage;
+import dev.chasqui.ChatOptions;
 import dev.chasqui.ChatTemplate;
+import dev.chasqui.ChatTurn;
 import dev.chasqui.Context;
 import dev.chasqui.ContextOptions;
 import dev.chasqui.DraftModel;
@@ -13,6 +15,7 @@ import dev.chasqui.Grammar;
 import dev.chasqui.Model;
 import dev.chasqui.Prompt;
 import dev.chasqui.Routing;
+import dev.chasqui.Sampler;
 import dev.chasqui.Sequence;
 import dev.chasqui.VisionModel;
 import dev.chasqui.json.JsonSchema;
@@ -108,14 +111,23 @@ final class RunCommand implements Callable<Integer> {
     @Option(names = "--overlay", paramLabel = "FILE", description = "Write a PNG that shows what was kept of the first picture.")
     private @Nullable Path overlay;
 
+    @Option(names = "--reasoning-budget", paramLabel = "N",
+            description = "Most tokens of thinking before the answer; 0 ends it at once (default: no limit).")
+    private @Nullable Integer reasoningBudget;
+
     @Option(names = "--raw", description = "Continue the prompt as it is, without the model's chat template.")
     private boolean raw;
 
     @Option(names = "--json", description = "Print one JSON object instead of the stream.")
     private boolean json;
 
+    private Sampler.@Nullable ReasoningBudget endOfReasoning;
+
     @Override
     public Integer call() throws IOException {
+        if (reasoningBudget != null && (raw || grammar != null || schema != null)) {
+            throw new ParameterException(spec.commandLine(), "--reasoning-budget goes neither with --raw nor with --grammar or --json-schema: there is no thinking then");
+        }
         String text = prompt.equals("-") ? new String(System.in.readAllBytes(), StandardCharsets.UTF_8) : prompt;
         try (Model loaded = model.load(); Model helper = helper()) {
             if (recycling != null && Files.exists(recycling)) {
@@ -165,6 +177,11 @@ final class RunCommand implements Callable<Integer> {
         }
         messages.add(ChatMessage.user(text));
         try (ChatTemplate template = loaded.chatTemplate()) {
+            if (reasoningBudget != null) {
+                try (ChatTurn turn = template.turn(messages, ChatOptions.defaults().withReasoningBudget(reasoningBudget))) {
+                    endOfReasoning = turn.reasoningBudget().orElse(null);
+                }
+            }
             return seen.isEmpty() ? Prompt.of(template.tokenize(messages, true)) : template.prompt(messages, true, seen);
         }
     }
@@ -198,8 +215,9 @@ final class RunCommand implements Callable<Integer> {
 
     private GenerationOptions generationOptions(@Nullable Model helper) throws IOException {
         Grammar form = grammar();
+        Sampler inForm = form == null ? sampler.get() : sampler.get().constrainedBy(form);
         GenerationOptions options = GenerationOptions.defaults().withMaxTokens(maxTokens)
-                .withSampler(form == null ? sampler.get() : sampler.get().constrainedBy(form))
+                .withSampler(endOfReasoning == null ? inForm : inForm.beforePick(endOfReasoning))
                 .withStop(stop.toArray(String[]::new)).withSpeculation(speculation.get());
         options = sparse.applyTo(options);
         if (helper == null) {

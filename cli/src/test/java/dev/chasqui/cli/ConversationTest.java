@@ -15,8 +15,10 @@ import dev.chasqui.models.ModelStore;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import picocli.CommandLine;
@@ -194,6 +196,18 @@ class ConversationTest {
             assertThat(view.reasoning.toString()).isNotBlank();
             assertThat(view.answers.getFirst()).isEmpty();
         }
+        String[] run = {"run", "-m", thinker.toString(), "--temp", "0", "-n", "24", "Hello.", "--reasoning-budget"};
+        assertThat(Cli.run(with(run, "0")).out()).startsWith("</think>");
+        assertThat(Cli.run(with(run, "2")).out()).contains("</think>").doesNotStartWith("</think>");
+        assertThat(Cli.run(with(run, "100")).out()).doesNotContain("</think>");
+        assertThat(Cli.run(with(run, "2", "--raw")).err()).contains("--reasoning-budget", "--raw");
+        Cli negative = Cli.run("chat", "-m", thinker.toString(), "--reasoning-budget", "-1");
+        assertThat(negative.status()).isNotZero();
+        assertThat(negative.err()).contains("reasoningBudget is -1");
+    }
+
+    private static String[] with(String[] options, String... more) {
+        return Stream.concat(Arrays.stream(options), Arrays.stream(more)).toArray(String[]::new);
     }
 
     private Conversation conversation(ContextOptions context) {
