@@ -33,7 +33,7 @@ app() {
     XDG_DATA_HOME=$work bash -e "$1" </dev/null &
     local app=$!
     set +m
-    while kill -0 $app 2>/dev/null; do
+    while kill -0 $app 2>/dev/null && [ $SECONDS -lt 600 ]; do
         if xwininfo -root -tree | grep -q 'Chasqui'; then
             came=0
             echo "its window came"

@@ -434,13 +434,31 @@ TEST(attention_does_not_depend_on_where_the_keys_lie) {
                 }
             }
             kernel_sets()[s]->attend(job);
+            // part by part, as threads share them
+            const size_t  floats  = attention_part_floats(dv);
+            const int64_t n_parts = (n_keys + ATTENTION_PART - 1) / ATTENTION_PART;
+            std::vector<float> parts(floats * job.rows * n_parts), shares(out.size());
+            attention_job part = job;
+            part.part_stride = floats * job.rows;
+            for (int r = 0; r < job.rows; r++) {
+                part.outs[r] = parts.data() + floats * r;
+            }
+            for (part.part0 = n_parts - 1; part.part0 >= 0; part.part0--) {
+                part.part1 = part.part0 + 1;
+                kernel_sets()[s]->attend(part);
+            }
+            for (int r = 0; r < job.rows; r++) {
+                kernel_sets()[s]->attend_parts(parts.data() + floats * r, part.part_stride, n_parts, dv, shares.data() + r * dv);
+            }
+            CHECK(shares == out);
             for (int token = 0; token < tokens; token++) {
                 std::vector<uint16_t> near_keys(keys.size()), near_values(values.size()), mask(n_keys, 0xfc00);
-                int to = 0;
-                while (to < n_keys && masks[token][to] == 0xfc00) {
-                    to++;
+                int first = 0;
+                while (first < n_keys && masks[token][first] == 0xfc00) {
+                    first++;
                 }
-                for (int i = to; i < n_keys; i++) {
+                int to = first % ATTENTION_KEYS; // whichever tile it is in
+                for (int i = first; i < n_keys; i++) {
                     if (masks[token][i] != 0xfc00) {
                         std::copy_n(keys.data() + i * d, d, near_keys.data() + to * d);
                         std::copy_n(values.data() + i * dv, dv, near_values.data() + to * dv);
@@ -457,23 +475,6 @@ TEST(attention_does_not_depend_on_where_the_keys_lie) {
                     near.outs[h] = expected.data() + h * dv;
                 }
                 kernel_sets()[s]->attend(near);
-                // part by part, as threads share them
-                const size_t  floats  = attention_part_floats(dv);
-                const int64_t n_parts = (n_keys + ATTENTION_PART - 1) / ATTENTION_PART;
-                std::vector<float> parts(floats * shared * n_parts), shares(expected.size());
-                attention_job part = near;
-                part.part_stride = floats * shared;
-                for (int h = 0; h < shared; h++) {
-                    part.outs[h] = parts.data() + floats * h;
-                }
-                for (part.part0 = n_parts - 1; part.part0 >= 0; part.part0--) {
-                    part.part1 = part.part0 + 1;
-                    kernel_sets()[s]->attend(part);
-                }
-                for (int h = 0; h < shared; h++) {
-                    kernel_sets()[s]->attend_parts(parts.data() + floats * h, part.part_stride, n_parts, dv, shares.data() + h * dv);
-                }
-                CHECK(shares == expected);
                 CHECK(std::equal(expected.begin(), expected.end(), out.begin() + token * shared * dv));
             }
         }

@@ -173,8 +173,9 @@ struct attention_kernel {
     struct row_state {
         float   most  = -std::numeric_limits<float>::infinity(); // of its scores
         float   total = 0;                                       // of the weights, given `most`
-        int64_t joint = 0;                                       // see joint_end
-        int     seen  = 0;                                       // keys of the tile at hand
+        int64_t origin = 0;                                      // where number 0 is, see find_joint
+        int64_t joint  = 0;                                      // see find_joint
+        int     seen   = 0;                                      // keys of the tile at hand
     };
 
     static void fade(const attention_job & k, float * sums, row_state & row, float most) {
@@ -240,10 +241,10 @@ struct attention_kernel {
         row.total += weights(s, largest);
     }
 
-    // The keys of a row are numbered one after another from the first one that it sees on, which keeps its own number: that says which of them are taken together. So
-    // its result is the same bit for bit wherever its keys lie, beside the branches of a tree as in a cache of its own. This gives where the tiles of the cache end that
-    // are the row's as they are: behind the last of them keys lie apart that belong together.
-    static int64_t joint_end(const uint16_t * mask, int64_t n_keys) {
+    // The keys of a row are numbered one after another from the first one that it sees on, which has its place within a tile of the cache as its number: that says which of
+    // them are taken together. So its result is the same bit for bit wherever its keys lie, beside the branches of a tree as in a cache of its own. `origin` is where that
+    // tile begins; `joint` is where the tiles of the cache end that are the row's as they are: behind the last of them keys lie apart that belong together.
+    static void find_joint(const uint16_t * mask, int64_t n_keys, row_state & row) {
         enum { BEFORE, AMONG, BEHIND } at = BEFORE;
         int64_t end = 0; // of the keys seen
         for (int64_t key = 0; key < n_keys; key += KEYS) {
@@ -255,7 +256,11 @@ struct attention_kernel {
             for (int i = 0; i < count; i++) {
                 const bool sees = mask[key + i] != MINUS_INFINITY;
                 if (sees && at == BEHIND) {
-                    return end / KEYS * KEYS;
+                    row.joint = end / KEYS * KEYS;
+                    return;
+                }
+                if (sees && at == BEFORE) {
+                    row.origin = key;
                 }
                 if (sees) {
                     at = AMONG;
@@ -265,7 +270,7 @@ struct attention_kernel {
                 }
             }
         }
-        return n_keys;
+        row.joint = n_keys;
     }
 
     static void read_bias(const uint16_t * mask, int count, float * bias) {
@@ -358,34 +363,49 @@ struct attention_kernel {
         s.wholes = s.sums   + ATTENTION_ROWS * k.dv;
         s.scores = s.wholes + ATTENTION_ROWS * k.dv;
         s.keys   = s.scores + ATTENTION_ROWS * KEYS;
-        int64_t joint = 0;
         for (int r = 0; r < k.rows; r++) {
             for (int i = 0; i < k.d; i++) {
                 s.q[r * k.d + i] = k.q[r][i] * k.scale;
             }
-            s.rows[r].joint = r > 0 && k.mask[r] == k.mask[r - 1] ? s.rows[r - 1].joint : joint_end(k.mask[r], k.n_keys);
-            joint = s.rows[r].joint > joint ? s.rows[r].joint : joint;
+            if (r > 0 && k.mask[r] == k.mask[r - 1]) {
+                s.rows[r] = s.rows[r - 1];
+            } else {
+                find_joint(k.mask[r], k.n_keys, s.rows[r]);
+            }
         }
         memset(s.sums, 0, sizeof(float) * (size_t) k.rows * (size_t) k.dv);
         memset(s.wholes, 0, sizeof(float) * (size_t) k.rows * (size_t) k.dv);
 
+        // tiles of the cache, as far as they are of our parts of a row
         const int64_t n_parts = (k.n_keys + ATTENTION_PART - 1) / ATTENTION_PART;
         const int64_t part1   = k.part1 < n_parts ? k.part1 : n_parts;
-        for (int64_t part = k.part0; part < part1; part++) {
-            const int64_t end = part + 1 < n_parts ? (part + 1) * ATTENTION_PART : k.n_keys;
-            for (int64_t key = part * ATTENTION_PART; key < end && key < joint; key += KEYS) {
-                attend_tile(k, s, key);
-            }
+        int64_t begin[ATTENTION_ROWS], end[ATTENTION_ROWS], ended[ATTENTION_ROWS]; // ended: parts
+        int64_t first = k.n_keys, last = 0;
+        for (int r = 0; r < k.rows; r++) {
+            const row_state & row = s.rows[r];
+            begin[r] = row.origin + k.part0 * ATTENTION_PART;
+            end[r]   = row.origin + part1 * ATTENTION_PART < row.joint ? row.origin + part1 * ATTENTION_PART : row.joint;
+            ended[r] = k.part0;
+            first    = begin[r] < first ? begin[r] : first;
+            last     = end[r] > last ? end[r] : last;
+        }
+        for (int64_t key = first; key < last; key += KEYS) {
+            attend_tile(k, s, key, begin, end);
             for (int r = 0; r < k.rows; r++) {
-                if (s.rows[r].joint >= end) {
-                    end_part(k, s, r, part);
+                if (key >= begin[r] && key < end[r] && (key + KEYS - s.rows[r].origin) % ATTENTION_PART == 0) {
+                    end_part(k, s, r, ended[r]++);
                 }
+            }
+        }
+        for (int r = 0; r < k.rows; r++) {
+            while (s.rows[r].joint == k.n_keys && ended[r] < part1) {
+                end_part(k, s, r, ended[r]++);
             }
         }
         for (int r0 = 0, r1; r0 < k.rows; r0 = r1) {
             for (r1 = r0 + 1; r1 < k.rows && goes_on(k, s, r1 - 1); r1++) {
             }
-            if (s.rows[r0].joint < k.n_keys && s.rows[r0].joint / ATTENTION_PART < part1) {
+            if (s.rows[r0].joint < k.n_keys && (s.rows[r0].joint - s.rows[r0].origin) / ATTENTION_PART < part1) {
                 attend_apart(k, s, r0, r1, part1);
             }
         }
@@ -395,7 +415,7 @@ struct attention_kernel {
     }
 
     // A tile of the cache, for all rows that have it as it is.
-    static void attend_tile(const attention_job & k, state & s, int64_t key) {
+    static void attend_tile(const attention_job & k, state & s, int64_t key, const int64_t * begin, const int64_t * end) {
         row_state * const rows = s.rows;
         tile t;
         t.keys_ahead   = KEYS * k.key_stride;
@@ -411,7 +431,7 @@ struct attention_kernel {
         bool many = false;
         for (int r = 0; r < k.rows; r++) {
             const bool again = r > 0 && k.mask[r] == k.mask[r - 1];
-            rows[r].seen = again ? rows[r - 1].seen : key < rows[r].joint ? visible(k.mask[r] + key, t.count) : 0;
+            rows[r].seen = again ? rows[r - 1].seen : key >= begin[r] && key < end[r] ? visible(k.mask[r] + key, t.count) : 0;
             many |= rows[r].seen > FEW;
             if (rows[r].seen > 0 && rows[r].seen <= FEW) {
                 if (!again) {
@@ -501,20 +521,19 @@ struct attention_kernel {
         for (int r = r0; r < r1; r++) {
             left[r] = r > r0 && k.mask[r] == k.mask[r - 1] ? left[r - 1] : visible_from(k, k.mask[r], joint);
         }
-        int64_t number = joint; // of the slot that comes next
+        int64_t number = joint - s.rows[r0].origin; // of the slot that comes next
         const int64_t from = k.part0 * ATTENTION_PART; // slots before it are not ours
-        if (joint == 0 || mask[joint - 1] == MINUS_INFINITY) {
-            while (mask[number] == MINUS_INFINITY) {
-                number++; // the first key keeps its number
-            }
+        int64_t key    = joint;
+        while (number == 0 && mask[key] == MINUS_INFINITY) {
+            key++; // to its first key
         }
-        int64_t key = number;
+        number += number == 0 ? key - joint : 0;
         tile t;
         t.keys_ahead   = KEYS * k.key_stride;
         t.values_ahead = KEYS * k.value_stride;
         t.ahead        = k.ahead;
         t.count        = 0;
-        for (; from <= joint && t.count < number - joint; t.count++) {
+        for (; from == 0 && t.count < number % KEYS; t.count++) {
             t.put(t.count, ATTENTION_NOTHING, ATTENTION_NOTHING);
             t.bias[t.count] = -std::numeric_limits<float>::infinity();
         }

@@ -61,9 +61,7 @@ struct guest : ggml::cpu::extra_buffer_type, ggml::cpu::tensor_traits {
             if (!is_attention(op)) {
                 return false;
             }
-            const ggml_tensor * q = op->src[0];
-            const bool shared_out = q->ne[1] * q->ne[2] >= params->nth; // a row for each thread; ggml's can share out the keys as well
-            if (!shared_out || !attends_on(params->threadpool, q->ne[1])) {
+            if (!attends_on(params->threadpool, op->src[0]->ne[1])) {
                 return false;
             }
             const attention_team team = { params->threadpool, wait_in, params->wdata };

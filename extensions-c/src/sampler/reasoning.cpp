@@ -130,6 +130,9 @@ std::vector<int32_t> spell(const llama_vocab * vocab, const std::string & text) 
     if (spelled == text) {
         size_t at = 0;
         for (const llama_token token : tokens) {
+            if (at == next.size()) {
+                break; // what is left says nothing
+            }
             next[at] = token;
             at += piece_of(vocab, token).size();
         }

@@ -32,7 +32,8 @@ void undo(chq_context * context, const tree_in_flight & flight) {
 bool lies_first(const tree_in_flight & flight, int32_t node) { return node == flight.nodes[node].depth; }
 
 // The cells of [base, end) go where plain decoding would have put them: into the first free ones, in the order of their positions. Sums over the cells are rounded in
-// their order, so only then the next logits are those of plain decoding to the last bit.
+// their order, so only then the next logits are those of plain decoding to the last bit. (A tree that went on at the
+// beginning of a cache whose end was reached stays out of order.)
 void close_ranks(chq_context * context, int32_t seq_id, int32_t base, int32_t end) {
     const llama_seq_id spare = context->branches.spare;
     llama_memory_seq_cp(context->memory, seq_id, spare, base, end);
@@ -43,14 +44,14 @@ void close_ranks(chq_context * context, int32_t seq_id, int32_t base, int32_t en
         llama_memory_seq_rm(context->memory, spare, -1, -1);
         return; // the tokens are good where they are
     }
-    const size_t read = llama_state_seq_get_data(context->llama, cells.data(), cells.size(), spare);
-    if (read != cells.size()) {
+    if (cells.empty() || llama_state_seq_get_data(context->llama, cells.data(), cells.size(), spare) != cells.size()) {
         llama_memory_seq_rm(context->memory, spare, -1, -1);
         return;
     }
     llama_memory_seq_rm(context->memory, spare, -1, -1);
     llama_memory_seq_rm(context->memory, seq_id, base, -1);
     if (llama_state_seq_set_data(context->llama, cells.data(), cells.size(), spare) == 0) {
+        forget_rows(context);
         fail(CHQ_STATUS_STATE, "cells that were just freed could not be used: the sequence ends at %d", base);
     }
     llama_memory_seq_cp(context->memory, spare, seq_id, base, end);
