@@ -296,6 +296,22 @@ TEST(the_layout_is_what_its_number_says) {
 
 static uint16_t half(float x) { return ggml_fp32_to_fp16(x); }
 
+// A job on keys side by side and values that begin value_step numbers apart.
+static attention_job job_without_rows(int d, int dv, const std::vector<uint16_t> & keys, const std::vector<uint16_t> & values, int n_keys, int value_step, aligned_bytes & scratch) {
+    attention_job job;
+    job.rows         = 0;
+    job.d            = d;
+    job.dv           = dv;
+    job.n_keys       = n_keys;
+    job.scale        = 1 / std::sqrt((float) d);
+    job.keys         = (const uint8_t *) keys.data();
+    job.values       = (const uint8_t *) values.data();
+    job.key_stride   = d * 2;
+    job.value_stride = value_step * 2;
+    job.scratch      = (float *) scratch.data;
+    return job;
+}
+
 TEST(attention_agrees_with_sums_in_double) {
     std::mt19937 random(7);
     std::normal_distribution<float> normal(0, 1);
@@ -312,17 +328,8 @@ TEST(attention_agrees_with_sums_in_double) {
                     for (auto & x : keys)   { x = half(normal(random)); }
                     for (auto & x : values) { x = half(normal(random)); }
                     for (auto & x : q)      { x = normal(random); }
-                    attention_job job;
-                    job.rows         = rows;
-                    job.d            = d;
-                    job.dv           = dv;
-                    job.n_keys       = n_keys;
-                    job.scale        = 1 / std::sqrt((float) d);
-                    job.keys         = (const uint8_t *) keys.data();
-                    job.values       = (const uint8_t *) values.data();
-                    job.key_stride   = d * 2;
-                    job.value_stride = (dv + 16) * 2;
-                    job.scratch      = (float *) scratch.data;
+                    attention_job job = job_without_rows(d, dv, keys, values, n_keys, dv + 16, scratch);
+                    job.rows = rows;
                     for (int r = 0; r < rows; r++) {
                         for (int i = 0; i < n_keys; i++) {
                             // row 2 sees nothing, row 3 nothing before key 100, row 4 a key here and there, row 5 about as many as are still taken one by one; some keys are
@@ -395,16 +402,8 @@ TEST(attention_does_not_depend_on_where_the_keys_lie) {
             std::vector<float> q(tokens * shared * d), out(tokens * shared * dv), expected(shared * dv);
             for (auto & x : q) { x = normal(random); }
             std::vector<std::vector<uint16_t>> masks(tokens, std::vector<uint16_t>(n_keys, 0xfc00));
-            attention_job job;
-            job.rows       = tokens * shared;
-            job.d          = d;
-            job.dv         = dv;
-            job.n_keys     = n_keys;
-            job.scale      = 1 / std::sqrt((float) d);
-            job.keys       = (const uint8_t *) keys.data();
-            job.values     = (const uint8_t *) values.data();
-            job.key_stride = job.value_stride = d * 2;
-            job.scratch    = (float *) scratch.data;
+            attention_job job = job_without_rows(d, dv, keys, values, n_keys, dv, scratch);
+            job.rows = tokens * shared;
             for (int token = 0; token < tokens; token++) {
                 // as in a tree: all of a beginning, then some; or from somewhere on, each with a probability
                 const int first = random() % 3 ? 0 : (int) (random() % n_keys), whole = first + (int) (random() % n_keys), rare = 1 + (int) (random() % 12);

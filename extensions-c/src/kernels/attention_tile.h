@@ -295,12 +295,6 @@ struct attention_kernel {
         row_state whole[ATTENTION_ROWS]; // of the parts before
     };
 
-    static void scale(int n, float by, float * x) {
-        for (int c = 0; c < n; c += LANES) {
-            I::put(x + c, I::fma(I::reals(x + c), I::all(by), I::all(0)));
-        }
-    }
-
     // The whole of some parts and one more.
     static void merge(int dv, float most, float total, const float * sums, row_state & whole, float * wholes) {
         if (most == -std::numeric_limits<float>::infinity()) {
@@ -317,9 +311,9 @@ struct attention_kernel {
         const float weight  = std::exp(most - largest);
         whole.most  = largest;
         whole.total = std::fma(total, weight, whole.total * fade);
-        scale(dv, fade, wholes);
         for (int c = 0; c < dv; c += LANES) {
-            I::put(wholes + c, I::fma(I::reals(sums + c), I::all(weight), I::reals(wholes + c)));
+            const real before = I::fma(I::reals(wholes + c), I::all(fade), I::all(0));
+            I::put(wholes + c, I::fma(I::reals(sums + c), I::all(weight), before));
         }
     }
 

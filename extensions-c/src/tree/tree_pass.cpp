@@ -38,17 +38,17 @@ void close_ranks(chq_context * context, int32_t seq_id, int32_t base, int32_t en
     const llama_seq_id spare = context->branches.spare;
     llama_memory_seq_cp(context->memory, seq_id, spare, base, end);
     std::vector<uint8_t> & cells = context->flight.cells;
+    bool saved = false;
     try {
         cells.resize(llama_state_seq_get_size(context->llama, spare));
+        saved = !cells.empty() && llama_state_seq_get_data(context->llama, cells.data(), cells.size(), spare) == cells.size();
     } catch (const std::bad_alloc &) {
-        llama_memory_seq_rm(context->memory, spare, -1, -1);
-        return; // the tokens are good where they are
-    }
-    if (cells.empty() || llama_state_seq_get_data(context->llama, cells.data(), cells.size(), spare) != cells.size()) {
-        llama_memory_seq_rm(context->memory, spare, -1, -1);
-        return;
+        // as if it could not be read
     }
     llama_memory_seq_rm(context->memory, spare, -1, -1);
+    if (!saved) {
+        return; // the tokens are good where they are
+    }
     llama_memory_seq_rm(context->memory, seq_id, base, -1);
     if (llama_state_seq_set_data(context->llama, cells.data(), cells.size(), spare) == 0) {
         forget_rows(context);
