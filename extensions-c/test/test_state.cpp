@@ -375,6 +375,10 @@ TEST(a_context_that_cannot_take_a_state_stays_empty) {
     next_logits(small.context, 0, { 1, 2, 3 });
     tiny_context single(model);
     CHECK_STATUS(chq_context_restore(single.context, data.data(), data.size() - 1, false), CHQ_STATUS_ARGUMENT);
+    tiny_context fewer(model, [](llama_context_params & p) { p.n_seq_max = 1; p.kv_unified = true; p.n_ctx = 1024; }); // its other ids are of branches
+    CHECK_STATUS(chq_context_restore(fewer.context, data.data(), data.size(), false), CHQ_STATUS_CONTEXT_FULL);
+    CHECK_EQ(range_of(fewer.context, 0), (range { -1, -1 }));
+    next_logits(fewer.context, 0, { 1, 2, 3 });
     CHECK_OK(chq_seq_remove(context.context, 1, 5, 9));
     size_t size = 0;
     CHECK_STATUS(chq_context_save(context.context, nullptr, 0, nullptr, 0, nullptr, 0, &size), CHQ_STATUS_UNSUPPORTED);

@@ -372,6 +372,13 @@ chq_status chq_context_restore(struct chq_context * context, const uint8_t * dat
             const bool full = reason.find("not enough cells") != std::string::npos || reason.find("invalid seq_id") != std::string::npos;
             fail(full ? CHQ_STATUS_CONTEXT_FULL : CHQ_STATUS_ARGUMENT, "the saved state cannot be restored: %s", reason.c_str());
         }
+        // A payload of a context with more sequences must not come to lie in ids that are kept for branches.
+        for (int32_t s = context->n_seq_max; s < (int32_t) llama_n_seq_max(context->llama); ++s) {
+            if (llama_memory_seq_pos_max(context->memory, s) >= 0) {
+                llama_memory_clear(context->memory, false);
+                fail(CHQ_STATUS_CONTEXT_FULL, "the saved state has more than %d sequences", context->n_seq_max);
+            }
+        }
         // Which of them share cells, the payload knows and llama.h does not tell.
         if (context->kv_unified) {
             std::fill(context->cell_group.begin(), context->cell_group.end(), context->next_group++);
