@@ -4,28 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Pointer fields, which the ABI table does not tell from integers of the same size. */
-static const char * const pointers[] = {
-    "devices", "tensor_buft_overrides", "tensor_split", "progress_callback", "progress_callback_user_data", "kv_overrides",
-    "cb_eval", "cb_eval_user_data", "abort_callback", "abort_callback_data", "samplers", "ctx_other",
-};
-
-static int is_pointer(const char * field) {
-    for (size_t i = 0; i < sizeof(pointers) / sizeof(pointers[0]); i++) {
-        if (strcmp(pointers[i], field) == 0) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 static void print_struct(const struct chq_abi_struct * s, const void * defaults, const char * before) {
     printf("%s            Map.entry(\"%s\", Map.ofEntries(", before, s->name);
     for (uint32_t f = 0; f < s->n_fields; f++) {
         const struct chq_abi_field * field = &s->fields[f];
         const unsigned char * bytes = (const unsigned char *) defaults + field->offset;
         printf("%s\n                    Map.entry(\"%s\", \"", f ? "," : "", field->name);
-        if (is_pointer(field->name)) {
+        if (field->is_pointer) {
             const void * pointer;
             memcpy(&pointer, bytes, sizeof(pointer));
             printf("%s", pointer ? "set" : "NULL");
@@ -62,6 +47,7 @@ int main(void) {
     }
     puts(");");
     puts("");
+    printf("    /// What chq_abi_digest gives for these structs.\n    static final long DIGEST = 0x%016llxL;\n\n", (unsigned long long) chq_abi_digest());
     puts("    private StructDefaults() {");
     puts("    }");
     puts("}");

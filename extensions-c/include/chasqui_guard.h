@@ -59,6 +59,7 @@ struct chq_abi_field {
     const char * name;
     uint32_t     offset; // bytes from the start of the struct
     uint32_t     size;   // bytes
+    uint32_t     is_pointer;
 };
 
 struct chq_abi_struct {
@@ -72,6 +73,9 @@ struct chq_abi_struct {
 
 // The table, and its length in *n. Static memory.
 CHQ_API const struct chq_abi_struct * chq_abi_structs(uint32_t * n);
+
+// All of the table and the tree of llama.cpp in one number, of pointers by default only whether they are NULL: equal numbers need no comparison field by field.
+CHQ_API uint64_t chq_abi_digest(void);
 
 #ifdef __cplusplus
 }

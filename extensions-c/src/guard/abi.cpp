@@ -10,7 +10,7 @@
 
 namespace {
 
-#define FIELD(type, field) { #field, (uint32_t) offsetof(type, field), (uint32_t) sizeof(type::field) }
+#define FIELD(type, field) { #field, (uint32_t) offsetof(type, field), (uint32_t) sizeof(type::field), std::is_pointer_v<decltype(type::field)> }
 
 const chq_abi_field model_params_fields[] = {
     FIELD(llama_model_params, devices),
@@ -486,4 +486,36 @@ const struct chq_abi_struct * chq_abi_structs(uint32_t * n) {
         *n = (uint32_t) (sizeof(table) / sizeof(table[0]));
     }
     return table;
+}
+
+uint64_t chq_abi_digest(void) {
+    uint64_t digest = 0xcbf29ce484222325; // FNV-1a
+    const auto add = [&](const void * data, size_t size) {
+        for (size_t i = 0; i < size; ++i) {
+            digest = (digest ^ ((const uint8_t *) data)[i]) * 0x100000001b3;
+        }
+    };
+    const auto add_text = [&](const char * text) { add(text, strlen(text) + 1); };
+
+    uint32_t n = 0;
+    const chq_abi_struct * structs = chq_abi_structs(&n);
+    add_text(chq_llama_tree());
+    for (const chq_abi_struct * s = structs; s < structs + n; ++s) {
+        add_text(s->name);
+        add(&s->size, sizeof(s->size));
+        add(&s->alignment, sizeof(s->alignment));
+        for (const chq_abi_field * f = s->fields; f < s->fields + s->n_fields; ++f) {
+            add_text(f->name);
+            add(&f->offset, sizeof(f->offset));
+            add(&f->size, sizeof(f->size));
+            if (s->defaults && f->is_pointer) {
+                const void * pointer;
+                memcpy(&pointer, (const char *) s->defaults + f->offset, sizeof(pointer));
+                add_text(pointer ? "set" : "NULL");
+            } else if (s->defaults) {
+                add((const char *) s->defaults + f->offset, f->size);
+            }
+        }
+    }
+    return digest;
 }

@@ -8,7 +8,7 @@ import org.junit.jupiter.api.Test;
 class HelloTest {
 
     @Test
-    void speaksOfRivers() throws Exception { // which ones is drawn anew each time
-        assertThat(Printed.by(Hello::main)).containsPattern("(?i)river|peru|amazon");
+    void answers() throws Exception { // what, is drawn anew each time
+        assertThat(Printed.by(Hello::main)).containsPattern("\\p{L}{3}").endsWith(System.lineSeparator());
     }
 }

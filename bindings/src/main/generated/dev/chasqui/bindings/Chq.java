@@ -427,6 +427,64 @@ public class Chq extends Chq$shared {
         }
     }
 
+    private static class chq_abi_digest {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_LONG    );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_abi_digest");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * uint64_t chq_abi_digest(void)
+     * }
+     */
+    public static FunctionDescriptor chq_abi_digest$descriptor() {
+        return chq_abi_digest.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * uint64_t chq_abi_digest(void)
+     * }
+     */
+    public static MethodHandle chq_abi_digest$handle() {
+        return chq_abi_digest.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * uint64_t chq_abi_digest(void)
+     * }
+     */
+    public static MemorySegment chq_abi_digest$address() {
+        return chq_abi_digest.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * uint64_t chq_abi_digest(void)
+     * }
+     */
+    public static long chq_abi_digest() {
+        var mh$ = chq_abi_digest.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_abi_digest");
+            }
+            return (long)mh$.invokeExact();
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class chq_version {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_POINTER    );

@@ -66,6 +66,9 @@ final class StructDefaults {
             Map.entry("llama_sampler_chain_params", Map.ofEntries(
                     Map.entry("no_perf", "01"))));
 
+    /// What chq_abi_digest gives for these structs.
+    static final long DIGEST = 0xc67183660040d36cL;
+
     private StructDefaults() {
     }
 }

@@ -18,6 +18,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     const char *name;
  *     uint32_t offset;
  *     uint32_t size;
+ *     uint32_t is_pointer;
  * }
  * }
  */
@@ -30,7 +31,9 @@ public class chq_abi_field {
     private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
         Chq.C_POINTER.withName("name"),
         Chq.C_INT.withName("offset"),
-        Chq.C_INT.withName("size")
+        Chq.C_INT.withName("size"),
+        Chq.C_INT.withName("is_pointer"),
+        MemoryLayout.paddingLayout(4)
     ).withName("chq_abi_field");
 
     /**
@@ -170,6 +173,50 @@ public class chq_abi_field {
      */
     public static void size(MemorySegment struct, int fieldValue) {
         struct.set(size$LAYOUT, size$OFFSET, fieldValue);
+    }
+
+    private static final OfInt is_pointer$LAYOUT = (OfInt)$LAYOUT.select(groupElement("is_pointer"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint32_t is_pointer
+     * }
+     */
+    public static final OfInt is_pointer$layout() {
+        return is_pointer$LAYOUT;
+    }
+
+    private static final long is_pointer$OFFSET = $LAYOUT.byteOffset(groupElement("is_pointer"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint32_t is_pointer
+     * }
+     */
+    public static final long is_pointer$offset() {
+        return is_pointer$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint32_t is_pointer
+     * }
+     */
+    public static int is_pointer(MemorySegment struct) {
+        return struct.get(is_pointer$LAYOUT, is_pointer$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint32_t is_pointer
+     * }
+     */
+    public static void is_pointer(MemorySegment struct, int fieldValue) {
+        struct.set(is_pointer$LAYOUT, is_pointer$OFFSET, fieldValue);
     }
 
     /**

@@ -62,13 +62,15 @@ final class AbiCheck {
     }
 
     /// A field as the library reports it.
-    record Field(String name, long offset, long size) { }
+    record Field(String name, long offset, long size, boolean isPointer) { }
 
     /// A struct as the library reports it.
     ///
     /// @param defaults its default value byte by byte, null if it has none
     record Struct(String name, long size, long alignment, List<Field> fields, byte @Nullable [] defaults) { }
 
+    /// Compares all, field by field.
+    ///
     /// @throws NativeLoadException if the library is not the one this code was generated for
     static void verify(Path library) {
         if (SymbolLookup.loaderLookup().find("chq_abi_structs").isEmpty()) {
@@ -101,7 +103,7 @@ final class AbiCheck {
                 return;
             }
             List<String> found = compareLayout(struct, layout);
-            problems.addAll(found.isEmpty() ? compareDefaults(struct, layout, defaults.get(name)) : found);
+            problems.addAll(found.isEmpty() ? compareDefaults(struct, defaults.get(name)) : found);
         });
         return problems;
     }
@@ -121,12 +123,15 @@ final class AbiCheck {
             if (wanted == null) {
                 problems.add("%s.%s is not expected".formatted(struct.name(), field.name()));
             } else if (!wanted.equals(field)) {
-                problems.add("%s.%s is at offset %d with %d bytes, expected offset %d with %d bytes".formatted(
-                        struct.name(), field.name(), field.offset(), field.size(), wanted.offset(), wanted.size()));
+                problems.add("%s.%s is at %s, expected %s".formatted(struct.name(), field.name(), place(field), place(wanted)));
             }
         }
         expected.keySet().forEach(name -> problems.add("%s.%s is missing".formatted(struct.name(), name)));
         return problems;
+    }
+
+    private static String place(Field field) {
+        return "offset %d with %d bytes%s".formatted(field.offset(), field.size(), field.isPointer() ? ", a pointer" : "");
     }
 
     private static void collect(GroupLayout layout, long start, Map<String, Field> fields) {
@@ -136,7 +141,7 @@ final class AbiCheck {
                 collect(union, offset, fields);
             } else if (!(member instanceof PaddingLayout)) {
                 String name = member.name().orElseThrow();
-                fields.put(name, new Field(name, offset, member.byteSize()));
+                fields.put(name, new Field(name, offset, member.byteSize(), member instanceof AddressLayout));
             }
             if (!(layout instanceof UnionLayout)) {
                 offset += member.byteSize();
@@ -145,7 +150,7 @@ final class AbiCheck {
     }
 
     /// Of pointers only NULL or not is compared: an address differs from run to run.
-    private static List<String> compareDefaults(Struct struct, GroupLayout layout, @Nullable Map<String, String> wanted) {
+    private static List<String> compareDefaults(Struct struct, @Nullable Map<String, String> wanted) {
         byte[] defaults = struct.defaults();
         if (defaults == null) {
             return wanted == null ? List.of() : List.of(struct.name() + " has no default value");
@@ -156,7 +161,7 @@ final class AbiCheck {
         List<String> problems = new ArrayList<>();
         for (Field field : struct.fields()) {
             String actual = HexFormat.of().formatHex(defaults, (int) field.offset(), (int) (field.offset() + field.size()));
-            if (isPointer(layout, field.name())) {
+            if (field.isPointer()) {
                 actual = actual.matches("0+") ? "NULL" : "set";
             }
             String value = wanted.get(field.name());
@@ -165,11 +170,6 @@ final class AbiCheck {
             }
         }
         return problems;
-    }
-
-    private static boolean isPointer(GroupLayout layout, String field) {
-        return layout.memberLayouts().stream()
-                .anyMatch(member -> member instanceof AddressLayout && member.name().filter(field::equals).isPresent());
     }
 
     /// The table of the loaded library.
@@ -190,7 +190,8 @@ final class AbiCheck {
         List<Field> fields = new ArrayList<>();
         for (int i = 0; i < chq_abi_struct.n_fields(struct); i++) {
             MemorySegment field = chq_abi_field.asSlice(chq_abi_struct.fields(struct), i);
-            fields.add(new Field(chq_abi_field.name(field).getString(0), chq_abi_field.offset(field), chq_abi_field.size(field)));
+            fields.add(new Field(chq_abi_field.name(field).getString(0), chq_abi_field.offset(field), chq_abi_field.size(field),
+                    chq_abi_field.is_pointer(field) != 0));
         }
         MemorySegment defaults = chq_abi_struct.defaults(struct);
         return new Struct(chq_abi_struct.name(struct).getString(0), size, chq_abi_struct.alignment(struct), fields,

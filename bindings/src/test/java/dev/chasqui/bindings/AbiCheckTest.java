@@ -26,6 +26,17 @@ class AbiCheckTest {
     }
 
     @Test
+    void theLibraryThatWasBuiltHasTheDigestOfTheBindings() {
+        assertThat(Chq.chq_abi_digest()).isEqualTo(StructDefaults.DIGEST);
+    }
+
+    @Test
+    void aNumberInThePlaceOfAPointerIsFound() {
+        assertThat(problemsWith("llama_batch", s -> withLastField(s, f -> new Field(f.name(), f.offset(), f.size(), false))))
+                .containsExactly("llama_batch.logits is at offset 48 with 8 bytes, expected offset 48 with 8 bytes, a pointer");
+    }
+
+    @Test
     void everyStructWithDefaultsHasExpectedOnes() {
         List<String> withDefaults = AbiCheck.reported().stream().filter(s -> s.defaults() != null).map(Struct::name).toList();
         assertThat(withDefaults).contains("llama_model_params", "llama_context_params");
@@ -50,20 +61,20 @@ class AbiCheckTest {
     @ParameterizedTest
     @ValueSource(strings = {"llama_model_params", "llama_context_params", "llama_batch", "chq_sampled"})
     void aMovedFieldIsFound(String name) {
-        assertThat(problemsWith(name, s -> withLastField(s, f -> new Field(f.name(), f.offset() - 1, f.size()))))
+        assertThat(problemsWith(name, s -> withLastField(s, f -> new Field(f.name(), f.offset() - 1, f.size(), f.isPointer()))))
                 .singleElement().asString().contains(name + ".").contains("expected offset");
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"llama_model_params", "llama_context_params", "llama_batch", "chq_sampled"})
     void aFieldOfAnotherSizeIsFound(String name) {
-        assertThat(problemsWith(name, s -> withLastField(s, f -> new Field(f.name(), f.offset(), f.size() * 2))))
+        assertThat(problemsWith(name, s -> withLastField(s, f -> new Field(f.name(), f.offset(), f.size() * 2, f.isPointer()))))
                 .singleElement().asString().contains(name + ".");
     }
 
     @Test
     void aRenamedFieldIsFoundOnBothSides() {
-        assertThat(problemsWith("llama_batch", s -> withLastField(s, f -> new Field("output", f.offset(), f.size()))))
+        assertThat(problemsWith("llama_batch", s -> withLastField(s, f -> new Field("output", f.offset(), f.size(), f.isPointer()))))
                 .containsExactlyInAnyOrder("llama_batch.output is not expected", "llama_batch.logits is missing");
     }
 

@@ -7,6 +7,7 @@ import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
@@ -22,10 +23,6 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true,
         versionProvider = VersionProvider.class,
         synopsisSubcommandLabel = "COMMAND",
-        subcommands = {
-            RunCommand.class, ChatCommand.class, BenchCommand.class, PerplexityCommand.class, EmbedCommand.class, RerankCommand.class,
-            TokenizeCommand.class, GgufCommand.class, QuantizeCommand.class, ModelsCommand.class, InfoCommand.class, RpcServerCommand.class, HelpCommand.class
-        },
         footer = {
             "",
             "Examples:",
@@ -35,6 +32,10 @@ import picocli.CommandLine.Spec;
             "  chasqui bench -m smollm2-135m -p 512 -n 128",
         })
 public final class Main implements Runnable {
+
+    private static final List<Class<?>> COMMANDS = List.of(
+            RunCommand.class, ChatCommand.class, BenchCommand.class, PerplexityCommand.class, EmbedCommand.class, RerankCommand.class, TokenizeCommand.class,
+            GgufCommand.class, QuantizeCommand.class, ModelsCommand.class, InfoCommand.class, RpcServerCommand.class, HelpCommand.class);
 
     @Spec
     private CommandSpec spec;
@@ -48,7 +49,7 @@ public final class Main implements Runnable {
     }
 
     static int execute(String[] args, PrintStream out, PrintStream err) {
-        CommandLine commandLine = commandLine()
+        CommandLine commandLine = commandLine(args)
                 .setOut(new PrintWriter(out, false, StandardCharsets.UTF_8))
                 .setErr(new PrintWriter(err, true, StandardCharsets.UTF_8));
         try {
@@ -58,12 +59,24 @@ public final class Main implements Runnable {
         }
     }
 
-    static CommandLine commandLine() {
+    /// The command line for these arguments. Building all commands delays an answer by a tenth of a second, so one that is named comes alone.
+    static CommandLine commandLine(String... args) {
         Main main = new Main();
-        return new CommandLine(main)
+        CommandLine commandLine = new CommandLine(main);
+        commands(args).forEach(commandLine::addSubcommand);
+        return commandLine
                 .setCaseInsensitiveEnumValuesAllowed(true)
                 .setUsageHelpAutoWidth(true)
                 .setExecutionExceptionHandler((e, command, _) -> main.report(e, command));
+    }
+
+    private static List<Class<?>> commands(String[] args) {
+        for (Class<?> command : COMMANDS) {
+            if (command != HelpCommand.class && args.length > 0 && args[0].equals(command.getAnnotation(Command.class).name())) {
+                return List.of(command);
+            }
+        }
+        return COMMANDS;
     }
 
     @Override

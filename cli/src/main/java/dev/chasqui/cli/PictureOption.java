@@ -6,6 +6,7 @@ import dev.chasqui.VisionModel;
 import dev.chasqui.vision.BuiltInPruner;
 import dev.chasqui.vision.EncodedImage;
 import dev.chasqui.vision.Question;
+import dev.chasqui.vision.TokenPruner;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
@@ -21,9 +22,9 @@ final class PictureOption {
             description = "Lossy: the share of a picture's tokens that the model gets to see (default: all).")
     private double keep;
 
-    @Option(names = "--pruner", paramLabel = "NAME", defaultValue = "herding", converter = PrunerConverter.class,
-            description = "What chooses them, with options after colons, as mmr:lambda=0.7 (default: ${DEFAULT-VALUE}).")
-    private BuiltInPruner pruner;
+    @Option(names = "--pruner", paramLabel = "NAME", converter = PrunerConverter.class,
+            description = "What chooses them, with options after colons, as mmr:lambda=0.7 (default: herding).")
+    private @Nullable BuiltInPruner pruner;
 
     @Mixin
     private VisionOption vision;
@@ -33,12 +34,17 @@ final class PictureOption {
         if (projector == null) {
             throw new IllegalArgumentException("a picture needs --mmproj, the file that makes the model see");
         }
-        return vision.load(model, projector, VisionOption.needsAttention(pruner));
+        return vision.load(model, projector, VisionOption.needsAttention(pruner()));
     }
 
     /// What the model gets to see of a picture when it is asked something.
     EncodedImage pruned(EncodedImage picture, Model model, String question) {
-        return picture.pruned(vision.options(keep, pruner), pruner.usesQuestion() ? question(model, question) : null);
+        BuiltInPruner chosen = pruner();
+        return picture.pruned(vision.options(keep, chosen), chosen.usesQuestion() ? question(model, question) : null);
+    }
+
+    private BuiltInPruner pruner() {
+        return pruner == null ? TokenPruner.herding() : pruner;
     }
 
     private static Question question(Model model, String text) {
