@@ -110,7 +110,7 @@ public final class Model implements AutoCloseable {
 
     private static List<Device> gpus(ModelOptions options) {
         List<String> names = options.devices().isEmpty() ? ModelParameters.localGpus() : options.devices();
-        return Chasqui.devices().stream().filter(device -> names.contains(device.name())
+        return names.isEmpty() ? List.of() : Chasqui.devices().stream().filter(device -> names.contains(device.name())
                 && (device.type() == Device.Type.GPU || device.type() == Device.Type.INTEGRATED_GPU)).toList();
     }
 

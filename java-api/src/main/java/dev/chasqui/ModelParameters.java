@@ -18,9 +18,6 @@ import org.jspecify.annotations.Nullable;
 /// [ModelOptions] as the native struct, for the length of one load.
 final class ModelParameters implements AutoCloseable {
 
-    /// Where the unnamed union of values, the last member, begins; generated code has no name for it.
-    private static final long OVERRIDE_VALUE = llama_model_kv_override.sizeof() - 128;
-
     private final MemorySegment segment;
     private final List<RpcConnection> servers = new ArrayList<>();
     private @Nullable Throwable listenerFailure;
@@ -140,6 +137,10 @@ final class ModelParameters implements AutoCloseable {
 
     /// What llama.cpp would take by itself.
     static List<String> localGpus() {
+        if (ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_GPU()).equals(MemorySegment.NULL)
+                && ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_IGPU()).equals(MemorySegment.NULL)) {
+            return List.of(); // listing devices would take a tenth of a small model's start
+        }
         List<Device> all = Chasqui.devices();
         boolean hasOwn = all.stream().anyMatch(device -> device.type() == Device.Type.GPU);
         Device.Type wanted = hasOwn ? Device.Type.GPU : Device.Type.INTEGRATED_GPU;
@@ -158,6 +159,7 @@ final class ModelParameters implements AutoCloseable {
     /// An array that ends with an entry whose key is empty.
     private static MemorySegment overrides(Map<String, Object> overrides, Arena arena) {
         MemorySegment array = arena.allocate(llama_model_kv_override.sizeof() * (overrides.size() + 1L), Long.BYTES);
+        long place = llama_model_kv_override.sizeof() - 128; // of the unnamed union of values, the last member; generated code has no name for it
         int i = 0;
         for (Map.Entry<String, Object> entry : overrides.entrySet()) {
             MemorySegment override = llama_model_kv_override.asSlice(array, i++);
@@ -165,19 +167,19 @@ final class ModelParameters implements AutoCloseable {
             switch (entry.getValue()) {
                 case Long value -> {
                     llama_model_kv_override.tag(override, LLAMA_KV_OVERRIDE_TYPE_INT());
-                    override.set(ValueLayout.JAVA_LONG, OVERRIDE_VALUE, value);
+                    override.set(ValueLayout.JAVA_LONG, place, value);
                 }
                 case Double value -> {
                     llama_model_kv_override.tag(override, LLAMA_KV_OVERRIDE_TYPE_FLOAT());
-                    override.set(ValueLayout.JAVA_DOUBLE, OVERRIDE_VALUE, value);
+                    override.set(ValueLayout.JAVA_DOUBLE, place, value);
                 }
                 case Boolean value -> {
                     llama_model_kv_override.tag(override, LLAMA_KV_OVERRIDE_TYPE_BOOL());
-                    override.set(ValueLayout.JAVA_BOOLEAN, OVERRIDE_VALUE, value);
+                    override.set(ValueLayout.JAVA_BOOLEAN, place, value);
                 }
                 case String value -> {
                     llama_model_kv_override.tag(override, LLAMA_KV_OVERRIDE_TYPE_STR());
-                    override.asSlice(OVERRIDE_VALUE).copyFrom(Native.cString(arena, entry.getKey(), value));
+                    override.asSlice(place).copyFrom(Native.cString(arena, entry.getKey(), value));
                 }
                 default -> throw new AssertionError(entry);
             }

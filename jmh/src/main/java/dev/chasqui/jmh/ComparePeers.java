@@ -104,12 +104,16 @@ public final class ComparePeers {
         int length = writePrompt(prompt, COLD_PROMPT_TOKENS);
         Path app = root.resolve("cli/target/app");
         List<String> run = List.of("run", "--raw", "--temp", "0", "-t", "" + THREADS, "-n", "" + TOKENS, "-c", "1024", "-m", model, Files.readString(prompt));
-        List<String> options = List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "--enable-native-access=dev.chasqui.bindings,org.jline.terminal.ffm",
+        List<String> options = List.of("-XX:+UseSerialGC", "-Xmn4m", "-XX:TieredStopAtLevel=1",
+                "--enable-native-access=dev.chasqui.bindings,org.jline.terminal.ffm",
                 "-Dchasqui.library.path=" + natives(), "-p", app.toString(), "-m", "dev.chasqui.cli/dev.chasqui.cli.Main");
         List<Program> programs = new ArrayList<>();
         programs.add(Program.answering("Chasqui", join(List.of(root.resolve("chasqui").toString()), run)));
         programs.add(Program.answering("Chasqui, java with its AOT cache",
                 join(List.of(java(), "-XX:AOTCache=" + app.resolve("run.aot")), join(options, run))));
+        Program kept = Program.answering("Chasqui, packed weights kept", join(List.of(root.resolve("chasqui").toString()), join(run, List.of("--packed-cache"))));
+        start(kept); // which keeps them
+        programs.add(kept);
         programs.add(Program.answering("Chasqui, java without", join(List.of(java()), join(options, run))));
         programs.add(Program.answering("llama-completion", join(completion(prompt), List.of("--no-warmup"))));
         bindings(answerArguments(prompt, length, 0), programs);
