@@ -58,26 +58,62 @@ struct job_maker {
             const int64_t h     = head * shared + row % shared;
             const int     i     = (int) (row - row0);
             job.q[i]    = (const float *) ((const char *) q->data + token * q->nb[1] + h * q->nb[2]);
-            job.mask[i] = (const uint16_t *) ((const char *) mask->data + token * mask->nb[1] + h % mask->ne[2] * mask->nb[2]);
+            job.mask[i] = mask_of(token, h);
+            job.place[i] = places ? places + token : nullptr;
             job.outs[i] = (float *) ((char *) op->data + h * op->nb[1] + token * op->nb[2]);
         }
         return job;
     }
 
+    const uint16_t * mask_of(int64_t token, int64_t h) const {
+        return (const uint16_t *) ((const char *) mask->data + token * mask->nb[1] + h % mask->ne[2] * mask->nb[2]);
+    }
+
+    const attention_place * places = nullptr; // of the tokens, where all heads have one mask
     const ggml_tensor * op, * q, * k, * v, * mask;
     int64_t heads;  // of keys
     int64_t shared; // query heads of a key head
     int64_t rows;   // of a key head; those of a token side by side
 };
 
-int64_t parts_of(const ggml_tensor * op) { return (op->src[1]->ne[1] + ATTENTION_PART - 1) / ATTENTION_PART; }
+// How many parts the keys of some tokens have, and which thread computes which.
+struct part_plan {
+    part_plan(const kernel_set & kernels, const job_maker & make) : n_tokens(make.q->ne[1]) {
+        for (int64_t token = 0; token < n_tokens; token++) {
+            places[token] = kernels.find_place(make.mask_of(token, 0), make.k->ne[1]);
+            n_parts = std::max(n_parts, (places[token].keys + ATTENTION_PART - 1) / ATTENTION_PART);
+        }
+    }
+
+    // The first one of a thread: each gets as many keys. They are next to each other, as memory likes it.
+    int64_t first(int index, int count) const {
+        int64_t part = 0;
+        while (part < n_parts && (keys(part) + keys(part + 1)) * count < 2 * keys(n_parts) * index) {
+            part++;
+        }
+        return index == count ? n_parts : part;
+    }
+
+    // Of all tokens, in so many parts.
+    int64_t keys(int64_t parts) const {
+        int64_t sum = 0;
+        for (int64_t token = 0; token < n_tokens; token++) {
+            sum += std::min(parts * ATTENTION_PART, places[token].keys);
+        }
+        return sum;
+    }
+
+    int64_t         n_tokens;
+    int64_t         n_parts = 1;
+    attention_place places[ATTENTION_ROWS];
+};
 
 // Keys come as they lie in memory then, and are read once.
-void attend_by_parts(const kernel_set & kernels, int index, int count, const job_maker & make, float * parts, const attention_team & team) {
-    const int64_t n_parts = parts_of(make.op);
-    const size_t  floats  = attention_part_floats((int) make.v->ne[0]);
-    const size_t  stride  = floats * (size_t) (make.heads * make.rows);
-    for (int64_t part = n_parts * index / count; part < n_parts * (index + 1) / count; part++) {
+void attend_by_parts(const kernel_set & kernels, int index, int count, const job_maker & make, const part_plan & plan, float * parts, const attention_team & team) {
+    const size_t floats = attention_part_floats((int) make.v->ne[0]);
+    const size_t stride = floats * (size_t) (make.heads * make.rows);
+    const int64_t end    = plan.first(index + 1, count);
+    for (int64_t part = plan.first(index, count); part < end; part++) {
         for (int64_t head = 0; head < make.heads; head++) {
             attention_job job = make.of(head, 0, make.rows);
             job.part0       = part;
@@ -96,7 +132,7 @@ void attend_by_parts(const kernel_set & kernels, int index, int count, const job
         for (int64_t i = 0; i < make.rows; i++) {
             const int64_t row = head * make.rows + i;
             if (row % count == index) {
-                kernels.attend_parts(parts + floats * (size_t) row, stride, n_parts, job.dv, job.outs[i]);
+                kernels.attend_parts(parts + floats * (size_t) row, stride, plan.n_parts, job.dv, job.outs[i]);
             }
         }
     }
@@ -115,16 +151,18 @@ void attend_by_heads(const kernel_set & kernels, int index, int count, const job
 } // namespace
 
 void attend(const kernel_set & kernels, int index, int count, ggml_tensor * op, const attention_team * team) {
-    const job_maker make(op);
-    if (!team || make.rows > ATTENTION_ROWS || parts_of(op) < PARTS_EACH * count) {
+    job_maker make(op);
+    const int64_t most = (make.k->ne[1] + ATTENTION_PART - 1) / ATTENTION_PART;
+    if (!team || make.rows > ATTENTION_ROWS || make.mask->ne[2] != 1 || most < PARTS_EACH * count) {
         attend_by_heads(kernels, index, count, make);
         return;
     }
+    const part_plan plan(kernels, make);
     static thread_local std::vector<float> own;
     float * parts = nullptr;
     if (index == 0) {
         try {
-            own.resize(std::max(own.size(), attention_part_floats((int) make.v->ne[0]) * (size_t) (make.rows * make.heads * parts_of(op))));
+            own.resize(std::max(own.size(), attention_part_floats((int) make.v->ne[0]) * (size_t) (make.rows * make.heads * most)));
             parts = own.data();
         } catch (const std::bad_alloc &) {
             // the other way needs none
@@ -133,8 +171,9 @@ void attend(const kernel_set & kernels, int index, int count, ggml_tensor * op, 
     }
     team->barrier(team->pool);
     memcpy(&parts, team->shared, sizeof(parts));
+    make.places = plan.places;
     if (parts) {
-        attend_by_parts(kernels, index, count, make, parts, *team);
+        attend_by_parts(kernels, index, count, make, plan, parts, *team);
     } else {
         attend_by_heads(kernels, index, count, make);
     }

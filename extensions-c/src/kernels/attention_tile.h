@@ -173,9 +173,8 @@ struct attention_kernel {
     struct row_state {
         float   most  = -std::numeric_limits<float>::infinity(); // of its scores
         float   total = 0;                                       // of the weights, given `most`
-        int64_t origin = 0;                                      // where number 0 is, see find_joint
-        int64_t joint  = 0;                                      // see find_joint
-        int     seen   = 0;                                      // keys of the tile at hand
+        int     seen  = 0;                                       // keys of the tile at hand
+        attention_place place;
     };
 
     static void fade(const attention_job & k, float * sums, row_state & row, float most) {
@@ -244,8 +243,9 @@ struct attention_kernel {
     // The keys of a row are numbered one after another from the first one that it sees on, which has its place within a tile of the cache as its number: that says which of
     // them are taken together. So its result is the same bit for bit wherever its keys lie, beside the branches of a tree as in a cache of its own. `origin` is where that
     // tile begins; `joint` is where the tiles of the cache end that are the row's as they are: behind the last of them keys lie apart that belong together.
-    static void find_joint(const uint16_t * mask, int64_t n_keys, row_state & row) {
+    static attention_place find_place(const uint16_t * mask, int64_t n_keys) {
         enum { BEFORE, AMONG, BEHIND } at = BEFORE;
+        attention_place place;
         int64_t end = 0; // of the keys seen
         for (int64_t key = 0; key < n_keys; key += KEYS) {
             const int count = (int) (n_keys - key < KEYS ? n_keys - key : KEYS);
@@ -256,11 +256,15 @@ struct attention_kernel {
             for (int i = 0; i < count; i++) {
                 const bool sees = mask[key + i] != MINUS_INFINITY;
                 if (sees && at == BEHIND) {
-                    row.joint = end / KEYS * KEYS;
-                    return;
+                    place.joint = end / KEYS * KEYS;
+                    for (int64_t behind = place.joint; behind < n_keys; behind += KEYS) {
+                        place.apart += visible(mask + behind, (int) (n_keys - behind < KEYS ? n_keys - behind : KEYS));
+                    }
+                    place.keys = first_apart(mask, place) - place.origin + place.apart;
+                    return place;
                 }
                 if (sees && at == BEFORE) {
-                    row.origin = key;
+                    place.origin = key;
                 }
                 if (sees) {
                     at = AMONG;
@@ -270,7 +274,18 @@ struct attention_kernel {
                 }
             }
         }
-        row.joint = n_keys;
+        place.joint = n_keys;
+        place.keys  = (at == AMONG ? n_keys : end) - place.origin;
+        return place;
+    }
+
+    // The cell whose number the first key behind the joint tiles has: where there are no such tiles, that of the first key.
+    static int64_t first_apart(const uint16_t * mask, const attention_place & place) {
+        int64_t cell = place.joint;
+        while (place.joint == place.origin && mask[cell] == MINUS_INFINITY) {
+            cell++;
+        }
+        return cell;
     }
 
     static void read_bias(const uint16_t * mask, int count, float * bias) {
@@ -361,11 +376,8 @@ struct attention_kernel {
             for (int i = 0; i < k.d; i++) {
                 s.q[r * k.d + i] = k.q[r][i] * k.scale;
             }
-            if (r > 0 && k.mask[r] == k.mask[r - 1]) {
-                s.rows[r] = s.rows[r - 1];
-            } else {
-                find_joint(k.mask[r], k.n_keys, s.rows[r]);
-            }
+            const bool again = r > 0 && k.mask[r] == k.mask[r - 1];
+            s.rows[r].place = k.place[r] ? *k.place[r] : again ? s.rows[r - 1].place : find_place(k.mask[r], k.n_keys);
         }
         memset(s.sums, 0, sizeof(float) * (size_t) k.rows * (size_t) k.dv);
         memset(s.wholes, 0, sizeof(float) * (size_t) k.rows * (size_t) k.dv);
@@ -376,9 +388,9 @@ struct attention_kernel {
         int64_t begin[ATTENTION_ROWS], end[ATTENTION_ROWS], ended[ATTENTION_ROWS]; // ended: parts
         int64_t first = k.n_keys, last = 0;
         for (int r = 0; r < k.rows; r++) {
-            const row_state & row = s.rows[r];
-            begin[r] = row.origin + k.part0 * ATTENTION_PART;
-            end[r]   = row.origin + part1 * ATTENTION_PART < row.joint ? row.origin + part1 * ATTENTION_PART : row.joint;
+            const attention_place & place = s.rows[r].place;
+            begin[r] = place.origin + k.part0 * ATTENTION_PART;
+            end[r]   = place.origin + part1 * ATTENTION_PART < place.joint ? place.origin + part1 * ATTENTION_PART : place.joint;
             ended[r] = k.part0;
             first    = begin[r] < first ? begin[r] : first;
             last     = end[r] > last ? end[r] : last;
@@ -386,20 +398,21 @@ struct attention_kernel {
         for (int64_t key = first; key < last; key += KEYS) {
             attend_tile(k, s, key, begin, end);
             for (int r = 0; r < k.rows; r++) {
-                if (key >= begin[r] && key < end[r] && (key + KEYS - s.rows[r].origin) % ATTENTION_PART == 0) {
+                if (key >= begin[r] && key < end[r] && (key + KEYS - s.rows[r].place.origin) % ATTENTION_PART == 0) {
                     end_part(k, s, r, ended[r]++);
                 }
             }
         }
         for (int r = 0; r < k.rows; r++) {
-            while (s.rows[r].joint == k.n_keys && ended[r] < part1) {
+            while (s.rows[r].place.joint == k.n_keys && ended[r] < part1) {
                 end_part(k, s, r, ended[r]++);
             }
         }
         for (int r0 = 0, r1; r0 < k.rows; r0 = r1) {
             for (r1 = r0 + 1; r1 < k.rows && goes_on(k, s, r1 - 1); r1++) {
             }
-            if (s.rows[r0].joint < k.n_keys && (s.rows[r0].joint - s.rows[r0].origin) / ATTENTION_PART < part1) {
+            const attention_place & place = s.rows[r0].place;
+            if (place.joint < k.n_keys && (place.joint - place.origin) / ATTENTION_PART < part1) {
                 attend_apart(k, s, r0, r1, part1);
             }
         }
@@ -456,7 +469,7 @@ struct attention_kernel {
     // Whether a row sees what the next one sees, up to some key: as the tokens of a prompt do.
     static bool goes_on(const attention_job & k, const state & s, int r) {
         const uint16_t * const mask = k.mask[r];
-        if (mask == k.mask[r + 1] || s.rows[r].joint != s.rows[r + 1].joint || s.rows[r].joint == k.n_keys) {
+        if (mask == k.mask[r + 1] || s.rows[r].place.joint != s.rows[r + 1].place.joint || s.rows[r].place.joint == k.n_keys) {
             return mask == k.mask[r + 1];
         }
         int64_t end = k.n_keys;
@@ -464,14 +477,6 @@ struct attention_kernel {
             end--;
         }
         return memcmp(mask, k.mask[r + 1], sizeof(*mask) * (size_t) end) == 0;
-    }
-
-    static int64_t visible_from(const attention_job & k, const uint16_t * mask, int64_t key) {
-        int64_t n = 0;
-        for (; key < k.n_keys; key += KEYS) {
-            n += visible(mask + key, (int) (k.n_keys - key < KEYS ? k.n_keys - key : KEYS));
-        }
-        return n;
     }
 
     // A gathered tile for the rows [r0, r1), each of which sees its first rows[].seen keys.
@@ -510,18 +515,13 @@ struct attention_kernel {
     // The keys behind the joint tiles, gathered for rows [r0, r1) that see the same ones up to some key each.
     static void attend_apart(const attention_job & k, state & s, int r0, int r1, int64_t part1) {
         const uint16_t * const mask  = k.mask[r1 - 1];
-        const int64_t          joint = s.rows[r0].joint;
         int64_t left[ATTENTION_ROWS]; // keys that a row has not seen yet
         for (int r = r0; r < r1; r++) {
-            left[r] = r > r0 && k.mask[r] == k.mask[r - 1] ? left[r - 1] : visible_from(k, k.mask[r], joint);
+            left[r] = s.rows[r].place.apart;
         }
-        int64_t number = joint - s.rows[r0].origin; // of the slot that comes next
         const int64_t from = k.part0 * ATTENTION_PART; // slots before it are not ours
-        int64_t key    = joint;
-        while (number == 0 && mask[key] == MINUS_INFINITY) {
-            key++; // to its first key
-        }
-        number += number == 0 ? key - joint : 0;
+        int64_t key    = first_apart(k.mask[r0], s.rows[r0].place);
+        int64_t number = key - s.rows[r0].place.origin; // of the slot that comes next
         tile t;
         t.keys_ahead   = KEYS * k.key_stride;
         t.values_ahead = KEYS * k.value_stride;

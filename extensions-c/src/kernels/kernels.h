@@ -13,6 +13,14 @@ inline constexpr uint16_t ATTENTION_NOTHING[ATTENTION_WIDTH] = {}; // the key th
 constexpr int ATTENTION_PART  = 256; // keys whose sums are rounded by themselves, a multiple of ATTENTION_KEYS
 constexpr size_t ATTENTION_SCRATCH = (size_t) ATTENTION_ROWS * (3 * ATTENTION_WIDTH + ATTENTION_KEYS) + (size_t) ATTENTION_KEYS * ATTENTION_WIDTH;
 
+// Where the keys lie that a row of queries sees, and how they are numbered: see attention_tile.h.
+struct attention_place {
+    int64_t origin = 0; // the cell with number 0
+    int64_t joint  = 0; // up to here the row takes tiles of the cache as they are
+    int64_t apart  = 0; // keys behind
+    int64_t keys   = 0; // the number after the last key's
+};
+
 // outs[r] = the mean of the values, weighted by softmax(scale * q[r] . keys + mask[r])
 struct attention_job {
     int              rows;
@@ -26,6 +34,7 @@ struct attention_job {
     size_t           value_stride; // bytes
     const float    * q[ATTENTION_ROWS];
     const uint16_t * mask[ATTENTION_ROWS];  // fp16
+    const attention_place * place[ATTENTION_ROWS] = {}; // by the mask, NULL: not known yet
     float          * outs[ATTENTION_ROWS];  // the results; or of some parts only, what each of them comes to: see part_stride
     float          * scratch;      // ATTENTION_SCRATCH floats, aligned to 64 bytes
     int64_t          part0 = 0;    // of the keys
@@ -57,6 +66,8 @@ struct kernel_set {
             int             n);
 
     void (*attend)(const attention_job & job);
+    attention_place (*find_place)(const uint16_t * mask, int64_t n_keys);
+
     // What n parts come to together.
     void (*attend_parts)(const float * parts, size_t stride, int64_t n, int dv, float * out);
 };

@@ -10,9 +10,6 @@ final class PrefillPacing {
     /// Steps with prompts after which the answers have one for themselves, to be timed.
     static final int PROBE = 32;
 
-    /// Tokens of prompts in a step that has any: it reads the cells of the prompt so far, and few rows cost hardly more than one.
-    static final int LEAST = 4;
-
     /// Tokens that are taken to cost as much as a step of answers before anything is known.
     private static final int GUESS = 8;
 
@@ -39,7 +36,7 @@ final class PrefillPacing {
             return 0;
         }
         double share = (slowdown - 1) * time * Math.max(1, (double) prompts / answers);
-        return (int) Math.max(LEAST, share / (perToken > 0 ? perToken : time / GUESS));
+        return (int) Math.max(1, share / (perToken > 0 ? perToken : time / GUESS));
     }
 
     /// Tells of a step that was computed.
