@@ -3,6 +3,8 @@ package dev.chasqui;
 import dev.chasqui.kv.KvStats;
 import dev.chasqui.speculation.SpeculationStats;
 import java.time.Duration;
+import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// A request on its way through an engine: what [Scheduler.Job] leaves out. Belongs to the engine's driver once it has been handed over.
@@ -13,6 +15,8 @@ final class AnswerJob extends Scheduler.Job {
     private final Answer answer;
     private final GenerationOptions options;
     private final SamplerChain chain;
+    private final Set<LoraAdapter.Scaled> adapters;
+    private final AdapterUse adapterUse;
     private final TextAssembler assembler;
     private final long submittedAt;
     private final long deadlineNanos;
@@ -23,8 +27,12 @@ final class AnswerJob extends Scheduler.Job {
     private boolean queued = true;
 
     /// Takes over the chain, which nobody else may use.
-    AnswerJob(Answer answer, int[] prompt, SamplerChain chain, long submittedAt) {
-        super(prompt, answer.request().options().maxTokens(), answer.request().priority());
+    ///
+    /// @throws IllegalStateException if an adapter is closed; the chain is the caller's then
+    AnswerJob(Answer answer, int[] prompt, Set<LoraAdapter.Scaled> adapters, SamplerChain chain, long submittedAt) {
+        super(prompt, adapters, answer.request().options().maxTokens(), answer.request().priority());
+        this.adapters = adapters;
+        this.adapterUse = new AdapterUse(List.copyOf(adapters));
         this.answer = answer;
         this.options = answer.request().options();
         this.chain = chain;
@@ -45,6 +53,10 @@ final class AnswerJob extends Scheduler.Job {
     /// Its chain, null where nothing is to be picked.
     @Nullable SamplerChain chain() {
         return options.maxTokens() > 0 ? chain : null;
+    }
+
+    Set<LoraAdapter.Scaled> adapters() {
+        return adapters;
     }
 
     boolean rendersSpecial() {
@@ -111,6 +123,7 @@ final class AnswerJob extends Scheduler.Job {
     void discard() {
         chain.exit();
         chain.close();
+        adapterUse.release();
     }
 
     private GenerationStats stats(FinishReason reason) {

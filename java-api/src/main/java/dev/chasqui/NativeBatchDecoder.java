@@ -9,9 +9,11 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/// The steps of a [Context] of its own, one native call each. Its arrays are reused: a step allocates nothing.
+/// The passes of a [Context] of its own, one native call each. Its arrays are reused: a pass allocates nothing, unless the adapters change.
 final class NativeBatchDecoder implements BatchDecoder {
 
     private static final int TEXT_BYTES = 512;
@@ -26,6 +28,7 @@ final class NativeBatchDecoder implements BatchDecoder {
     private final MemorySegment tokens;
     private final MemorySegment results;
     private final MemorySegment text;
+    private Set<LoraAdapter.Scaled> adapters = Set.of();
     private int slotCount;
     private int tokenCount;
     private boolean ran;
@@ -41,6 +44,14 @@ final class NativeBatchDecoder implements BatchDecoder {
     @Override
     public ContextInfo info() {
         return context.info();
+    }
+
+    @Override
+    public void use(Set<LoraAdapter.Scaled> wanted) {
+        if (!wanted.equals(adapters)) {
+            context.switchAdapters(List.copyOf(wanted));
+            adapters = wanted;
+        }
     }
 
     @Override

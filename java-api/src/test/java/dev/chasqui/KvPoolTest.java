@@ -21,6 +21,7 @@ import net.jqwik.api.constraints.IntRange;
 class KvPoolTest {
 
     private static final int CELLS = 200;
+    private static final Object SCOPE = "";
 
     /// A token in the KV cache.
     private record Cell(int token, Object identity) { }
@@ -76,7 +77,7 @@ class KvPoolTest {
     }
 
     private KvPool.Entry computed(TokenList text) {
-        KvPool.Entry entry = pool.open(text);
+        KvPool.Entry entry = pool.open(text, SCOPE);
         cells.compute(pool, entry, text.size() - entry.computed());
         return entry;
     }
@@ -95,10 +96,10 @@ class KvPoolTest {
                 for (int n = random.nextInt(20); n > 0; n--) {
                     text.add(1000 + random.nextInt(3));
                 }
-                int cost = pool.cost(text);
+                int cost = pool.cost(text, SCOPE);
                 int idle = pool.idleCells();
-                int reusable = pool.reusable(text);
-                KvPool.Entry entry = pool.open(text);
+                int reusable = pool.reusable(text, SCOPE);
+                KvPool.Entry entry = pool.open(text, SCOPE);
                 assertThat(entry.computed()).isEqualTo(copies || memory.of(entry.id()).size() > 0 ? reusable : 0).isLessThan(text.size());
                 if (copies) {
                     assertThat(idle - pool.idleCells()).isEqualTo(cost - (text.size() - entry.computed()));
@@ -140,8 +141,8 @@ class KvPoolTest {
         computed(text(0, 40));
         TokenList next = text(0, 30);
         next.add(7);
-        assertThat(pool.cost(next)).isEqualTo(1);
-        KvPool.Entry entry = pool.open(next);
+        assertThat(pool.cost(next, SCOPE)).isEqualTo(1);
+        KvPool.Entry entry = pool.open(next, SCOPE);
 
         assertThat(entry.computed()).isEqualTo(30);
         assertThat(pool.freeCells()).isEqualTo(CELLS - 40);
@@ -151,7 +152,7 @@ class KvPoolTest {
     void theLastTokenIsComputedInAnyCase() {
         computed(text(0, 20));
 
-        assertThat(pool.open(text(0, 20)).computed()).isEqualTo(19);
+        assertThat(pool.open(text(0, 20), SCOPE).computed()).isEqualTo(19);
     }
 
     @Example
@@ -159,7 +160,7 @@ class KvPoolTest {
         computed(text(0, KvPool.LEAST_SHARED - 1));
         TokenList longer = text(0, 20);
 
-        assertThat(pool.open(longer).computed()).isZero();
+        assertThat(pool.open(longer, SCOPE).computed()).isZero();
         assertThat(cells.calls).isEmpty();
     }
 
@@ -168,7 +169,7 @@ class KvPoolTest {
         KvPool.Entry first = computed(text(0, 20));
         pool.keep(first);
         assertThat(pool.idleCells()).isEqualTo(CELLS);
-        KvPool.Entry next = pool.open(text(0, 30));
+        KvPool.Entry next = pool.open(text(0, 30), SCOPE);
 
         assertThat(next.id()).isEqualTo(first.id());
         assertThat(next.computed()).isEqualTo(20);
@@ -185,14 +186,14 @@ class KvPoolTest {
         pool.keep(computed(text(200, 20)));
         TokenList again = text(0, 10);
         again.add(9);
-        pool.discard(pool.open(again)); // the oldest has been of use
+        pool.discard(pool.open(again, SCOPE)); // the oldest has been of use
         pool.keep(computed(text(300, 20)));
 
         assertThat(pool.kept()).isEqualTo(3);
-        assertThat(pool.reusable(text(0, 30))).isEqualTo(20);
-        assertThat(pool.reusable(text(100, 30))).isZero();
+        assertThat(pool.reusable(text(0, 30), SCOPE)).isEqualTo(20);
+        assertThat(pool.reusable(text(100, 30), SCOPE)).isZero();
         assertThat(pool.makeRoom(CELLS - 40)).isTrue();
-        assertThat(pool.reusable(text(200, 30))).isZero();
+        assertThat(pool.reusable(text(200, 30), SCOPE)).isZero();
         assertThat(pool.kept()).isEqualTo(2);
     }
 
@@ -201,7 +202,7 @@ class KvPoolTest {
         KvPool.Entry first = computed(text(0, 50));
         TokenList branch = text(0, 40);
         branch.add(9);
-        pool.open(branch);
+        pool.open(branch, SCOPE);
         pool.discard(first);
 
         assertThat(pool.freeCells()).isEqualTo(CELLS - 40);
@@ -212,7 +213,7 @@ class KvPoolTest {
     void aMemoryThatCannotCopyGivesAnEmptySequence() {
         cells.copies = false;
         computed(text(0, 20));
-        KvPool.Entry entry = pool.open(text(0, 30));
+        KvPool.Entry entry = pool.open(text(0, 30), SCOPE);
 
         assertThat(entry.computed()).isZero();
         assertThat(pool.freeCells()).isEqualTo(CELLS - 20);
@@ -221,26 +222,26 @@ class KvPoolTest {
     @Example
     void theLeaderIsTheOneThatWillShareMost() {
         KvPool.Entry shorter = computed(text(0, 20));
-        KvPool.Entry longer = pool.open(text(0, 60));
+        KvPool.Entry longer = pool.open(text(0, 60), SCOPE);
 
         assertThat(longer.computed()).isEqualTo(20);
-        assertThat(pool.leader(text(0, 50))).isSameAs(longer);
-        assertThat(pool.leader(text(0, 15))).isSameAs(shorter);
-        assertThat(pool.leader(text(500, 50))).isNull();
+        assertThat(pool.leader(text(0, 50), SCOPE)).isSameAs(longer);
+        assertThat(pool.leader(text(0, 15), SCOPE)).isSameAs(shorter);
+        assertThat(pool.leader(text(500, 50), SCOPE)).isNull();
         pool.keep(longer);
-        assertThat(pool.leader(text(0, 50))).isSameAs(shorter);
+        assertThat(pool.leader(text(0, 50), SCOPE)).isSameAs(shorter);
     }
 
     @Example
     void statesTakeNoCells() {
         KvPool states = new KvPool(4, 16, false, 2, cells);
-        KvPool.Entry entry = states.open(text(0, 1000));
+        KvPool.Entry entry = states.open(text(0, 1000), SCOPE);
         states.computed(entry, 900);
 
         assertThat(states.freeCells()).isEqualTo(Integer.MAX_VALUE);
-        assertThat(states.cost(text(0, 500))).isZero();
+        assertThat(states.cost(text(0, 500), SCOPE)).isZero();
         assertThat(states.makeRoom(100_000)).isTrue();
         states.keep(entry);
-        assertThat(states.open(text(0, 1000)).computed()).isEqualTo(900);
+        assertThat(states.open(text(0, 1000), SCOPE).computed()).isEqualTo(900);
     }
 }

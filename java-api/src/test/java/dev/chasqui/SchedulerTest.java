@@ -29,7 +29,7 @@ class SchedulerTest {
         private long lastStep = -1;
 
         Job(String name, int[] prompt, int wanted, int priority) {
-            super(prompt, wanted, priority);
+            super(prompt, "", wanted, priority);
             this.name = name;
             this.wanted = wanted;
         }

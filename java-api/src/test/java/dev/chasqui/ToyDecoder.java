@@ -24,7 +24,7 @@ final class ToyDecoder implements BatchDecoder {
     static final int END = TinyGguf.END;
     static final int LAST = 6;
 
-    private record Cell(int token, Object identity) { }
+    private record Cell(int token, Object identity, Set<LoraAdapter.Scaled> adapters) { }
 
     private record Slot(int sequence, List<Integer> tokens, boolean picks) { }
 
@@ -32,6 +32,8 @@ final class ToyDecoder implements BatchDecoder {
     private final Map<Integer, List<Cell>> sequences = new HashMap<>();
     private final List<Slot> slots = new ArrayList<>();
     private boolean ran;
+    private Set<LoraAdapter.Scaled> adapters = Set.of();
+    private int changes;
     private volatile boolean cancelled;
     private volatile boolean closed;
 
@@ -48,13 +50,13 @@ final class ToyDecoder implements BatchDecoder {
     }
 
     /// The answer to a prompt.
-    static int[] answer(int[] prompt, int count) {
+    static int[] answer(int[] prompt, int count, LoraAdapter.Scaled... adapters) {
         List<Integer> text = new ArrayList<>();
         for (int token : prompt) {
             text.add(token);
         }
         for (int i = 0; i < count; i++) {
-            text.add(pick(text));
+            text.add(pick(text, Set.of(adapters)));
         }
         return text.stream().skip(prompt.length).mapToInt(Integer::intValue).toArray();
     }
@@ -67,8 +69,8 @@ final class ToyDecoder implements BatchDecoder {
         return text.toString();
     }
 
-    private static int pick(List<Integer> text) {
-        return text.getLast() == LAST ? END : 20 + Math.floorMod(text.hashCode() * 31, 250);
+    private static int pick(List<Integer> text, Set<LoraAdapter.Scaled> adapters) {
+        return text.getLast() == LAST ? END : 20 + Math.floorMod((text.hashCode() + adapters.hashCode()) * 31, 250);
     }
 
     private static char letter(int token) {
@@ -104,6 +106,11 @@ final class ToyDecoder implements BatchDecoder {
         return largest;
     }
 
+    /// How many times the adapters were changed.
+    int changes() {
+        return changes;
+    }
+
     List<Integer> begun() {
         return List.copyOf(begun);
     }
@@ -115,6 +122,12 @@ final class ToyDecoder implements BatchDecoder {
     @Override
     public ContextInfo info() {
         return info;
+    }
+
+    @Override
+    public void use(Set<LoraAdapter.Scaled> wanted) {
+        changes += wanted.equals(adapters) ? 0 : 1;
+        adapters = wanted;
     }
 
     @Override
@@ -163,10 +176,11 @@ final class ToyDecoder implements BatchDecoder {
             throw new ContextFullException(tokens, most - cells.size());
         }
         for (Slot slot : slots) {
+            assertThat(of(slot.sequence())).allMatch(cell -> cell.adapters().equals(adapters));
             if (of(slot.sequence()).isEmpty()) {
                 begun.add(slot.tokens().getFirst());
             }
-            slot.tokens().forEach(token -> of(slot.sequence()).add(new Cell(token, new Object())));
+            slot.tokens().forEach(token -> of(slot.sequence()).add(new Cell(token, new Object(), adapters)));
         }
     }
 
@@ -186,7 +200,7 @@ final class ToyDecoder implements BatchDecoder {
 
     @Override
     public int token(int slot) {
-        return pick(text(slot));
+        return pick(text(slot), adapters);
     }
 
     @Override
