@@ -3,8 +3,6 @@ package dev.chasqui;
 import dev.chasqui.kv.KvStats;
 import dev.chasqui.speculation.SpeculationStats;
 import java.time.Duration;
-import java.util.List;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// A request on its way through an engine: what [Scheduler.Job] leaves out. Belongs to the engine's driver once it has been handed over.
@@ -15,8 +13,7 @@ final class AnswerJob extends Scheduler.Job {
     private final Answer answer;
     private final GenerationOptions options;
     private final SamplerChain chain;
-    private final Set<LoraAdapter.Scaled> adapters;
-    private final AdapterUse adapterUse;
+    private final AdapterUse adapters;
     private final TextAssembler assembler;
     private final long submittedAt;
     private final long deadlineNanos;
@@ -26,13 +23,10 @@ final class AnswerJob extends Scheduler.Job {
     /// Whether it counts as waiting for its first admission.
     private boolean queued = true;
 
-    /// Takes over the chain, which nobody else may use.
-    ///
-    /// @throws IllegalStateException if an adapter is closed; the chain is the caller's then
-    AnswerJob(Answer answer, int[] prompt, Set<LoraAdapter.Scaled> adapters, SamplerChain chain, long submittedAt) {
+    /// Takes over the chain, which nobody else may use, and the use of the adapters.
+    AnswerJob(Answer answer, int[] prompt, AdapterUse adapters, SamplerChain chain, long submittedAt) {
         super(prompt, adapters, answer.request().options().maxTokens(), answer.request().priority());
         this.adapters = adapters;
-        this.adapterUse = new AdapterUse(List.copyOf(adapters));
         this.answer = answer;
         this.options = answer.request().options();
         this.chain = chain;
@@ -55,7 +49,7 @@ final class AnswerJob extends Scheduler.Job {
         return options.maxTokens() > 0 ? chain : null;
     }
 
-    Set<LoraAdapter.Scaled> adapters() {
+    AdapterUse adapters() {
         return adapters;
     }
 
@@ -123,7 +117,7 @@ final class AnswerJob extends Scheduler.Job {
     void discard() {
         chain.exit();
         chain.close();
-        adapterUse.release();
+        adapters.release();
     }
 
     private GenerationStats stats(FinishReason reason) {

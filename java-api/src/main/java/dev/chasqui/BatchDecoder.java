@@ -1,6 +1,5 @@
 package dev.chasqui;
 
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// Passes over many sequences in a context: what an [Engine] needs of the model. Used by one thread, but for [#cancel()].
@@ -9,7 +8,7 @@ interface BatchDecoder extends KvPool.Memory, AutoCloseable {
     ContextInfo info();
 
     /// The next passes are computed with these adapters and no others. A sequence must go on with those that it began with.
-    void use(Set<LoraAdapter.Scaled> adapters);
+    void use(AdapterUse adapters);
 
     /// Adds to the next pass: `count` tokens of a text from `from` on go to a sequence that holds those before.
     ///

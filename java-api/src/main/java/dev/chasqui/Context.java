@@ -193,7 +193,7 @@ public final class Context implements AutoCloseable {
     }
 
     /// As [#setAdapters], but what is computed stays: for one who lets each sequence go on with the adapters that it began with.
-    void switchAdapters(List<LoraAdapter.Scaled> wanted) {
+    void switchAdapters(AdapterUse wanted) {
         MemorySegment address = enter();
         try (Arena arena = Arena.ofConfined()) {
             adapters.switchLoras(address, wanted);

@@ -24,16 +24,17 @@ final class ContextAdapters {
 
     /// Sequences of the context must be empty.
     void setLoras(MemorySegment context, List<LoraAdapter.Scaled> wanted) {
-        use(wanted, (addresses, scales) -> chq_context_set_loras(context, addresses, scales, wanted.size()));
+        use(AdapterUse.acquire(wanted), (addresses, scales) -> chq_context_set_loras(context, addresses, scales, wanted.size()));
     }
 
     /// What sequences hold stays there.
-    void switchLoras(MemorySegment context, List<LoraAdapter.Scaled> wanted) {
-        use(wanted, (addresses, scales) -> chq_context_switch_loras(context, addresses, scales, wanted.size()));
+    void switchLoras(MemorySegment context, AdapterUse wanted) {
+        use(wanted.again(), (addresses, scales) -> chq_context_switch_loras(context, addresses, scales, wanted.adapters().size()));
     }
 
-    private void use(List<LoraAdapter.Scaled> wanted, Setting setting) {
-        AdapterUse use = new AdapterUse(wanted);
+    /// Takes over the use.
+    private void use(AdapterUse use, Setting setting) {
+        List<LoraAdapter.Scaled> wanted = use.adapters();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment addresses = arena.allocate(ValueLayout.ADDRESS, Math.max(1, wanted.size()));
             MemorySegment scales = arena.allocate(ValueLayout.JAVA_FLOAT, Math.max(1, wanted.size()));

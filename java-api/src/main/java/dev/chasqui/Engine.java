@@ -226,11 +226,11 @@ public final class Engine implements AutoCloseable {
                 throw new IllegalArgumentException(one.adapter() + " is for another model than the engine's");
             }
         }
-        SamplerChain chain = chain(request.options().sampler(), prompt);
+        AdapterUse adapters = AdapterUse.acquire(request.adapters());
         try {
-            return new AnswerJob(answer, prompt, request.adapterSet(), chain, now);
+            return new AnswerJob(answer, prompt, adapters, chain(request.options().sampler(), prompt), now);
         } catch (Throwable e) {
-            chain.close();
+            adapters.release();
             throw e;
         }
     }

@@ -4,8 +4,6 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.Set;
-import java.util.stream.Collectors;
 
 /// What an [Engine] is asked for. Immutable; change a copy with the `with` methods.
 ///
@@ -102,10 +100,5 @@ public record EngineRequest(Prompt prompt, GenerationOptions options, List<LoraA
 
     public EngineRequest withDeadline(Duration value) {
         return new EngineRequest(prompt, options, adapters, priority, Optional.of(value));
-    }
-
-    /// The adapters that count.
-    Set<LoraAdapter.Scaled> adapterSet() {
-        return adapters.stream().filter(one -> one.scale() != 0).collect(Collectors.toUnmodifiableSet());
     }
 }

@@ -9,8 +9,6 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
-import java.util.List;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// The passes of a [Context] of its own, one native call each. Its arrays are reused: a pass allocates nothing, unless the adapters change.
@@ -28,7 +26,7 @@ final class NativeBatchDecoder implements BatchDecoder {
     private final MemorySegment tokens;
     private final MemorySegment results;
     private final MemorySegment text;
-    private Set<LoraAdapter.Scaled> adapters = Set.of();
+    private AdapterUse adapters = AdapterUse.NONE;
     private int slotCount;
     private int tokenCount;
     private boolean ran;
@@ -47,9 +45,9 @@ final class NativeBatchDecoder implements BatchDecoder {
     }
 
     @Override
-    public void use(Set<LoraAdapter.Scaled> wanted) {
+    public void use(AdapterUse wanted) {
         if (!wanted.equals(adapters)) {
-            context.switchAdapters(List.copyOf(wanted));
+            context.switchAdapters(wanted);
             adapters = wanted;
         }
     }

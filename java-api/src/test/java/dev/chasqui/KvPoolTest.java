@@ -24,7 +24,7 @@ class KvPoolTest {
     private static final Object SCOPE = "";
 
     /// A token in the KV cache.
-    private record Cell(int token, Object identity) { }
+    private record Cell(int token, Object identity, Object scope) { }
 
     private static final class Cells implements KvPool.Memory {
 
@@ -51,9 +51,9 @@ class KvPoolTest {
             of(sequence).clear();
         }
 
-        void compute(KvPool pool, KvPool.Entry entry, int count) {
+        void compute(KvPool pool, KvPool.Entry entry, Object scope, int count) {
             for (int i = 0; i < count; i++) {
-                of(entry.id()).add(new Cell(entry.text().get(entry.computed() + i), new Object()));
+                of(entry.id()).add(new Cell(entry.text().get(entry.computed() + i), new Object(), scope));
             }
             pool.computed(entry, count);
         }
@@ -78,7 +78,7 @@ class KvPoolTest {
 
     private KvPool.Entry computed(TokenList text) {
         KvPool.Entry entry = pool.open(text, SCOPE);
-        cells.compute(pool, entry, text.size() - entry.computed());
+        cells.compute(pool, entry, SCOPE, text.size() - entry.computed());
         return entry;
     }
 
@@ -89,6 +89,7 @@ class KvPoolTest {
         memory.copies = copies;
         KvPool pool = new KvPool(3 + most, CELLS, true, most, memory);
         List<KvPool.Entry> used = new ArrayList<>();
+        Map<KvPool.Entry, Object> scopes = new HashMap<>();
         for (int i = 0; i < 120; i++) {
             int action = random.nextInt(6);
             if (action == 0 && used.size() < 3) {
@@ -96,10 +97,12 @@ class KvPoolTest {
                 for (int n = random.nextInt(20); n > 0; n--) {
                     text.add(1000 + random.nextInt(3));
                 }
-                int cost = pool.cost(text, SCOPE);
+                Object scope = "scope " + random.nextInt(2);
+                int cost = pool.cost(text, scope);
                 int idle = pool.idleCells();
-                int reusable = pool.reusable(text, SCOPE);
-                KvPool.Entry entry = pool.open(text, SCOPE);
+                int reusable = pool.reusable(text, scope);
+                KvPool.Entry entry = pool.open(text, scope);
+                scopes.put(entry, scope);
                 assertThat(entry.computed()).isEqualTo(copies || memory.of(entry.id()).size() > 0 ? reusable : 0).isLessThan(text.size());
                 if (copies) {
                     assertThat(idle - pool.idleCells()).isEqualTo(cost - (text.size() - entry.computed()));
@@ -109,7 +112,7 @@ class KvPoolTest {
                 KvPool.Entry entry = used.get(random.nextInt(used.size()));
                 int count = random.nextInt(entry.text().size() - entry.computed() + 1);
                 if (pool.makeRoom(count)) {
-                    memory.compute(pool, entry, count);
+                    memory.compute(pool, entry, scopes.get(entry), count);
                 } else {
                     assertThat(pool.kept()).isZero();
                     assertThat(pool.idleCells()).isEqualTo(pool.freeCells());
@@ -123,6 +126,7 @@ class KvPoolTest {
             Set<Integer> ids = new HashSet<>();
             for (KvPool.Entry entry : used) {
                 assertThat(ids.add(entry.id())).isTrue();
+                assertThat(memory.of(entry.id())).allMatch(cell -> cell.scope().equals(scopes.get(entry)));
                 assertThat(memory.of(entry.id()).stream().map(Cell::token).toList())
                         .isEqualTo(IntStream.range(0, entry.computed()).map(entry.text()::get).boxed().toList());
             }
@@ -162,6 +166,20 @@ class KvPoolTest {
 
         assertThat(pool.open(longer, SCOPE).computed()).isZero();
         assertThat(cells.calls).isEmpty();
+    }
+
+    @Example
+    void textsOfOtherScopesShareNothing() {
+        KvPool.Entry first = computed(text(0, 20));
+        KvPool.Entry kept = computed(text(0, 40));
+        pool.keep(kept);
+
+        assertThat(pool.reusable(text(0, 50), "other")).isZero();
+        assertThat(pool.leader(text(0, 50), "other")).isNull();
+        assertThat(pool.cost(text(0, 50), "other")).isEqualTo(50);
+        assertThat(pool.open(text(0, 50), "other").computed()).isZero();
+        assertThat(pool.leader(text(0, 50), SCOPE)).isSameAs(first);
+        assertThat(pool.reusable(text(0, 50), SCOPE)).isEqualTo(40);
     }
 
     @Example

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Semaphore;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /// Decodes without a model: the next token is a number made of all before it, so that a text whose sequence was mixed up, cut or computed twice goes
@@ -125,7 +126,8 @@ final class ToyDecoder implements BatchDecoder {
     }
 
     @Override
-    public void use(Set<LoraAdapter.Scaled> wanted) {
+    public void use(AdapterUse use) {
+        Set<LoraAdapter.Scaled> wanted = use.adapters().stream().filter(one -> one.scale() != 0).collect(Collectors.toSet());
         changes += wanted.equals(adapters) ? 0 : 1;
         adapters = wanted;
     }
