@@ -24,6 +24,9 @@ import org.jspecify.annotations.Nullable;
 /// **Prefixes.** A prompt that begins like one that is computed, or was, shares the cells of the beginning instead of computing it;
 /// [GenerationStats#cachedTokens()] says how many.
 ///
+/// **Adapters.** Requests may have different ones ([EngineRequest#withAdapters]). The next token of every running answer takes a pass for each set of adapters among
+/// them, and prompts share beginnings within a set only.
+///
 /// **Room.** A request is admitted when its prompt fits beside what runs, with some room to grow. When the cells run out nevertheless, the youngest
 /// request of the lowest priority is parked: nothing of it is lost, it goes on later from the same tokens, which are computed again. A request that
 /// fills the context by itself ends with [FinishReason#CONTEXT_FULL].

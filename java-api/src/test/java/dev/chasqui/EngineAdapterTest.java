@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
 import dev.chasqui.speculation.Speculation;
+import java.lang.reflect.Field;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -15,6 +16,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
@@ -278,11 +280,13 @@ class EngineAdapterTest {
     }
 
     @Test
-    void adaptersComeAndGo() {
+    void adaptersComeAndGo() throws ReflectiveOperationException {
         realEngine(OPTIONS);
+        List<LoraAdapter> adapters = new ArrayList<>();
         for (int i = 0; i < 20; i++) {
             List<Answer> answers = new ArrayList<>();
             try (LoraAdapter own = LoraAdapter.load(model, i % 2 == 0 ? first.path() : second.path())) {
+                adapters.add(own);
                 answers.add(submit(tokens(10, i), 10, own.scaled(1)));
                 answers.add(submit(tokens(10, i), 10));
                 answers.add(submit(tokens(10, i), 10, own.scaled(1)));
@@ -293,10 +297,17 @@ class EngineAdapterTest {
             answers.forEach(Answer::text);
             assertThat(answers.getLast().tokens()).isEqualTo(alone(tokens(10, i), 10, (i % 2 == 0 ? first : second).scaled(1)));
         }
+        for (LoraAdapter adapter : adapters.subList(0, 19)) {
+            assertThat(uses(adapter)).isZero();
+        }
         engine.close();
-        first.close();
-        second.close();
-        model.close(); // fails while an adapter or a context is there
+        assertThat(uses(adapters.getLast())).isZero();
+    }
+
+    private static int uses(LoraAdapter adapter) throws ReflectiveOperationException {
+        Field uses = NativeOwner.class.getDeclaredField("uses");
+        uses.setAccessible(true);
+        return ((AtomicInteger) uses.get(adapter.handle())).get();
     }
 
     // ---- answers -----------------------------------------------------------------------------------------------------
