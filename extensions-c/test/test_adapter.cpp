@@ -108,6 +108,46 @@ TEST(a_full_sequence_is_in_the_way) {
     CHECK_STATUS(chq_model_free(model.model), CHQ_STATUS_STATE);
 }
 
+// Two texts take turns, each with adapters of its own, token by token.
+TEST(sequences_take_turns_with_adapters) {
+    tiny_model model;
+    lora one(model, adapter_file(1));
+    lora two(model, adapter_file(2));
+    struct turn { chq_lora * adapter; float scale; };
+    const int32_t n_turns = 4;
+    const turn turns[n_turns] = { { nullptr, 0 }, { one.adapter, 1 }, { two.adapter, 1 }, { one.adapter, 0.5f } };
+    tiny_context context(model, [](llama_context_params & p) { p.n_seq_max = 4; p.kv_unified = true; });
+    const auto use = [&](const turn & t) { CHECK_OK(chq_context_switch_loras(context.context, &t.adapter, &t.scale, t.adapter ? 1 : 0)); };
+    const auto last_row = [](chq_context * c) {
+        const float * data = nullptr;
+        int32_t n = 0;
+        CHECK_OK(chq_logits(c, &data, &n));
+        return floats(data, data + 300);
+    };
+    std::vector<floats> expected;
+    for (const turn & t : turns) {
+        tiny_context own(model);
+        CHECK_OK(chq_context_set_loras(own.context, &t.adapter, &t.scale, t.adapter ? 1 : 0));
+        expected.push_back(logits(own.context));
+    }
+    std::vector<floats> rows((size_t) n_turns);
+    for (const int32_t token : TEXT) {
+        for (int32_t i = 0; i < n_turns; ++i) {
+            use(turns[i]);
+            CHECK_OK(chq_decode(context.context, i, &token, 1, CHQ_OUTPUT_LAST, nullptr));
+            rows[(size_t) i] = last_row(context.context);
+        }
+    }
+    for (size_t i = 0; i < rows.size(); ++i) {
+        CHECK(difference(rows[i], expected[i]) < 1e-3);
+        for (size_t k = 0; k < i; ++k) {
+            CHECK(difference(rows[i], rows[k]) > 1e-2);
+        }
+    }
+    CHECK_OK(chq_context_clear(context.context));
+    use(turns[0]);
+}
+
 TEST(a_state_goes_where_the_same_adapters_are) {
     tiny_model model;
     lora one(model, adapter_file(1));
@@ -222,6 +262,9 @@ TEST(bad_arguments) {
     CHECK_STATUS(chq_context_set_loras(context.context, &one.adapter, &nan, 1), CHQ_STATUS_ARGUMENT);
     CHECK_STATUS(chq_context_set_loras(context.context, twice, scales, 2), CHQ_STATUS_ARGUMENT);
     CHECK_STATUS(chq_context_set_loras(context.context, &foreign.adapter, scales, 1), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_context_switch_loras(context.context, nullptr, scales, 1), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_context_switch_loras(context.context, &foreign.adapter, scales, 1), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_context_switch_loras(nullptr, &one.adapter, scales, 1), CHQ_STATUS_ARGUMENT);
     CHECK_OK(chq_context_set_loras(context.context, nullptr, nullptr, 0));
     uint64_t a = 0, b = 0;
     CHECK_OK(chq_lora_fingerprint(one.adapter, &a));

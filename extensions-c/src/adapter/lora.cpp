@@ -92,6 +92,49 @@ uint64_t hash_file(const char * path) {
     return hash;
 }
 
+// Those that count.
+std::vector<used_lora> checked_loras(const chq_context * context, chq_lora * const * loras, const float * scales, int32_t n_loras) {
+    if (n_loras < 0 || (n_loras > 0 && (!loras || !scales))) {
+        fail(CHQ_STATUS_ARGUMENT, "loras or scales is NULL, or their number negative");
+    }
+    std::vector<used_lora> wanted;
+    for (int32_t i = 0; i < n_loras; ++i) {
+        check_lora(loras[i]);
+        check_finite(scales[i], "a scale");
+        if (loras[i]->model != context->model) {
+            fail(CHQ_STATUS_ARGUMENT, "adapter %d is for another model than the context", i);
+        }
+        for (const used_lora & used : wanted) {
+            if (used.lora == loras[i]) {
+                fail(CHQ_STATUS_ARGUMENT, "adapter %d is there twice", i);
+            }
+        }
+        if (scales[i] != 0) {
+            wanted.push_back({ loras[i], scales[i] });
+        }
+    }
+    return wanted;
+}
+
+void use_loras(chq_context * context, std::vector<used_lora> wanted) {
+    std::vector<llama_adapter_lora *> adapters;
+    std::vector<float>                factors;
+    for (const used_lora & used : wanted) {
+        adapters.push_back(used.lora->llama);
+        factors .push_back(used.scale);
+    }
+    llama_synchronize(context->llama);
+    if (llama_set_adapters_lora(context->llama, adapters.data(), adapters.size(), factors.data()) != 0) {
+        fail(CHQ_STATUS_COMPUTE, "the adapters cannot be set: %s", captured_errors());
+    }
+    for (const used_lora & used : wanted) {
+        used.lora->n_contexts.fetch_add(1);
+    }
+    release_loras(context);
+    context->loras = std::move(wanted);
+    update_adapters(context);
+}
+
 } // namespace
 
 void check_empty(const chq_context * context) {
@@ -196,42 +239,19 @@ chq_status chq_lora_fingerprint(const struct chq_lora * lora, uint64_t * fingerp
 chq_status chq_context_set_loras(struct chq_context * context, struct chq_lora * const * loras, const float * scales, int32_t n_loras) {
     return guarded({ context }, [&] {
         check_context(context);
-        if (n_loras < 0 || (n_loras > 0 && (!loras || !scales))) {
-            fail(CHQ_STATUS_ARGUMENT, "loras or scales is NULL, or their number negative");
-        }
-        std::vector<used_lora> wanted;
-        for (int32_t i = 0; i < n_loras; ++i) {
-            check_lora(loras[i]);
-            check_finite(scales[i], "a scale");
-            if (loras[i]->model != context->model) {
-                fail(CHQ_STATUS_ARGUMENT, "adapter %d is for another model than the context", i);
-            }
-            for (const used_lora & used : wanted) {
-                if (used.lora == loras[i]) {
-                    fail(CHQ_STATUS_ARGUMENT, "adapter %d is there twice", i);
-                }
-            }
-            if (scales[i] != 0) {
-                wanted.push_back({ loras[i], scales[i] });
-            }
-        }
+        std::vector<used_lora> wanted = checked_loras(context, loras, scales, n_loras);
         check_empty(context);
-        std::vector<llama_adapter_lora *> adapters;
-        std::vector<float>                factors;
-        for (const used_lora & used : wanted) {
-            adapters.push_back(used.lora->llama);
-            factors .push_back(used.scale);
-        }
-        llama_synchronize(context->llama);
-        if (llama_set_adapters_lora(context->llama, adapters.data(), adapters.size(), factors.data()) != 0) {
-            fail(CHQ_STATUS_COMPUTE, "the adapters cannot be set: %s", captured_errors());
-        }
-        for (const used_lora & used : wanted) {
-            used.lora->n_contexts.fetch_add(1);
-        }
-        release_loras(context);
-        context->loras = std::move(wanted);
-        update_adapters(context);
+        use_loras(context, std::move(wanted));
+        return CHQ_STATUS_OK;
+    });
+}
+
+chq_status chq_context_switch_loras(struct chq_context * context, struct chq_lora * const * loras, const float * scales, int32_t n_loras) {
+    return guarded({ context }, [&] {
+        check_context(context);
+        std::vector<used_lora> wanted = checked_loras(context, loras, scales, n_loras);
+        check_settled(context);
+        use_loras(context, std::move(wanted));
         return CHQ_STATUS_OK;
     });
 }

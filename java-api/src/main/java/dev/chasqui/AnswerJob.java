@@ -13,6 +13,7 @@ final class AnswerJob extends Scheduler.Job {
     private final Answer answer;
     private final GenerationOptions options;
     private final SamplerChain chain;
+    private final AdapterUse adapters;
     private final TextAssembler assembler;
     private final long submittedAt;
     private final long deadlineNanos;
@@ -22,9 +23,10 @@ final class AnswerJob extends Scheduler.Job {
     /// Whether it counts as waiting for its first admission.
     private boolean queued = true;
 
-    /// Takes over the chain, which nobody else may use.
-    AnswerJob(Answer answer, int[] prompt, SamplerChain chain, long submittedAt) {
-        super(prompt, answer.request().options().maxTokens(), answer.request().priority());
+    /// Takes over the chain, which nobody else may use, and the use of the adapters.
+    AnswerJob(Answer answer, int[] prompt, AdapterUse adapters, SamplerChain chain, long submittedAt) {
+        super(prompt, adapters, answer.request().options().maxTokens(), answer.request().priority());
+        this.adapters = adapters;
         this.answer = answer;
         this.options = answer.request().options();
         this.chain = chain;
@@ -45,6 +47,10 @@ final class AnswerJob extends Scheduler.Job {
     /// Its chain, null where nothing is to be picked.
     @Nullable SamplerChain chain() {
         return options.maxTokens() > 0 ? chain : null;
+    }
+
+    AdapterUse adapters() {
+        return adapters;
     }
 
     boolean rendersSpecial() {
@@ -111,6 +117,7 @@ final class AnswerJob extends Scheduler.Job {
     void discard() {
         chain.exit();
         chain.close();
+        adapters.release();
     }
 
     private GenerationStats stats(FinishReason reason) {

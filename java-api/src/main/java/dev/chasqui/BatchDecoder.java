@@ -2,18 +2,21 @@ package dev.chasqui;
 
 import org.jspecify.annotations.Nullable;
 
-/// Steps of many sequences in a context: what an [Engine] needs of the model. Used by one thread, but for [#cancel()].
+/// Passes over many sequences in a context: what an [Engine] needs of the model. Used by one thread, but for [#cancel()].
 interface BatchDecoder extends KvPool.Memory, AutoCloseable {
 
     ContextInfo info();
 
-    /// Adds to the next step: `count` tokens of a text from `from` on go to a sequence that holds those before.
+    /// The next passes are computed with these adapters and no others. A sequence must go on with those that it began with.
+    void use(AdapterUse adapters);
+
+    /// Adds to the next pass: `count` tokens of a text from `from` on go to a sequence that holds those before.
     ///
     /// @param chain   picks what follows them, null = nothing is picked
     /// @param special whether control tokens are rendered
     void add(int sequence, TokenList text, int from, int count, @Nullable SamplerChain chain, boolean special);
 
-    /// Computes the step. If it throws, [#done] says how many tokens of each slot are in the KV cache nevertheless, and nothing was picked.
+    /// Computes the pass. If it throws, [#done] says how many tokens of each slot are in the KV cache nevertheless, and nothing was picked.
     ///
     /// @throws ContextFullException        if the cells do not suffice; nothing is changed
     /// @throws CancelledException          after [#cancel()]
@@ -36,7 +39,7 @@ interface BatchDecoder extends KvPool.Memory, AutoCloseable {
     /// Hands its bytes over.
     void takePiece(int slot, TextAssembler assembler);
 
-    /// Ends the step that another thread is computing. Safe from any thread.
+    /// Ends the pass that another thread is computing. Safe from any thread.
     void cancel();
 
     @Override

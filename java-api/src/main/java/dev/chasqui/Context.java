@@ -181,7 +181,7 @@ public final class Context implements AutoCloseable {
 
     /// From now on computes with these adapters and no others; none for the model as it is. What the KV cache holds was computed without them, so
     /// open sequences are computed again when something needs what follows them, and kept copies are given up. They hold for the whole context:
-    /// llama.cpp has no adapters for a single sequence.
+    /// llama.cpp has no adapters for a single sequence. An [Engine] takes them with each request.
     ///
     /// @throws IllegalArgumentException if one is for another model or there twice; sequences are computed again then, too
     /// @throws IllegalStateException    if one is closed
@@ -189,6 +189,17 @@ public final class Context implements AutoCloseable {
         List<LoraAdapter.Scaled> all = List.of(wanted);
         if (!all.equals(adapters.loras())) {
             change(address -> adapters.setLoras(address, all));
+        }
+    }
+
+    /// As [#setAdapters], but what is computed stays: for one who lets each sequence go on with the adapters that it began with.
+    void switchAdapters(AdapterUse wanted) {
+        MemorySegment address = enter();
+        try (Arena arena = Arena.ofConfined()) {
+            adapters.switchLoras(address, wanted);
+            stateFit = readFit(address, arena);
+        } finally {
+            exit();
         }
     }
 

@@ -11,11 +11,11 @@ import org.jspecify.annotations.Nullable;
 /// What a context computes with besides its model. It keeps the adapters until the native context is gone.
 final class ContextAdapters {
 
-    private List<LoraAdapter.Scaled> loras = List.of();
+    private AdapterUse loras = AdapterUse.NONE;
     private @Nullable ControlVector controlVector;
 
     List<LoraAdapter.Scaled> loras() {
-        return loras;
+        return loras.adapters();
     }
 
     @Nullable ControlVector controlVector() {
@@ -24,22 +24,37 @@ final class ContextAdapters {
 
     /// Sequences of the context must be empty.
     void setLoras(MemorySegment context, List<LoraAdapter.Scaled> wanted) {
-        int held = 0;
+        use(AdapterUse.acquire(wanted), (addresses, scales) -> chq_context_set_loras(context, addresses, scales, wanted.size()));
+    }
+
+    /// What sequences hold stays there.
+    void switchLoras(MemorySegment context, AdapterUse wanted) {
+        use(wanted.again(), (addresses, scales) -> chq_context_switch_loras(context, addresses, scales, wanted.adapters().size()));
+    }
+
+    /// Takes over the use.
+    private void use(AdapterUse use, Setting setting) {
+        List<LoraAdapter.Scaled> wanted = use.adapters();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment addresses = arena.allocate(ValueLayout.ADDRESS, Math.max(1, wanted.size()));
             MemorySegment scales = arena.allocate(ValueLayout.JAVA_FLOAT, Math.max(1, wanted.size()));
-            for (; held < wanted.size(); held++) {
-                addresses.setAtIndex(ValueLayout.ADDRESS, held, wanted.get(held).adapter().handle().acquire());
-                scales.setAtIndex(ValueLayout.JAVA_FLOAT, held, wanted.get(held).scale());
+            for (int i = 0; i < wanted.size(); i++) {
+                addresses.setAtIndex(ValueLayout.ADDRESS, i, wanted.get(i).adapter().handle().addressInUse());
+                scales.setAtIndex(ValueLayout.JAVA_FLOAT, i, wanted.get(i).scale());
             }
-            Status.check(chq_context_set_loras(context, addresses, scales, wanted.size()));
+            Status.check(setting.status(addresses, scales));
         } catch (Throwable e) {
-            release(wanted.subList(0, held));
+            use.release();
             throw e;
         }
-        List<LoraAdapter.Scaled> former = loras;
-        loras = wanted;
-        release(former);
+        AdapterUse former = loras;
+        loras = use;
+        former.release();
+    }
+
+    private interface Setting {
+
+        int status(MemorySegment addresses, MemorySegment scales);
     }
 
     /// Sequences of the context must be empty.
@@ -66,12 +81,8 @@ final class ContextAdapters {
 
     /// The native context is gone.
     void release() {
-        List<LoraAdapter.Scaled> former = loras;
-        loras = List.of();
-        release(former);
-    }
-
-    private static void release(List<LoraAdapter.Scaled> some) {
-        some.forEach(one -> one.adapter().handle().release());
+        AdapterUse former = loras;
+        loras = AdapterUse.NONE;
+        former.release();
     }
 }

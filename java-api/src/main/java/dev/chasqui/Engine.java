@@ -24,6 +24,9 @@ import org.jspecify.annotations.Nullable;
 /// **Prefixes.** A prompt that begins like one that is computed, or was, shares the cells of the beginning instead of computing it;
 /// [GenerationStats#cachedTokens()] says how many.
 ///
+/// **Adapters.** Requests may have different ones ([EngineRequest#withAdapters]). The next token of every running answer takes a pass for each set of adapters among
+/// them, and prompts share beginnings within a set only.
+///
 /// **Room.** A request is admitted when its prompt fits beside what runs, with some room to grow. When the cells run out nevertheless, the youngest
 /// request of the lowest priority is parked: nothing of it is lost, it goes on later from the same tokens, which are computed again. A request that
 /// fills the context by itself ends with [FinishReason#CONTEXT_FULL].
@@ -56,6 +59,8 @@ public final class Engine implements AutoCloseable {
     private final PrefillPacing pacing;
     private final IntBinaryOperator prefill;
     private final List<AnswerJob> jobs = new ArrayList<>();
+    /// Whether a pass of the present step was computed.
+    private boolean stepComputes;
     private final Thread driver;
 
     // ---- written by the driver, read by [#stats()]
@@ -63,6 +68,7 @@ public final class Engine implements AutoCloseable {
     private volatile int running;
     private volatile int kept;
     private volatile long steps;
+    private volatile long passes;
     private volatile long promptTokens;
     private volatile long cachedTokens;
     private volatile long generatedTokens;
@@ -114,15 +120,15 @@ public final class Engine implements AutoCloseable {
     /// Hands a request over. Waits while the queue is full, first come, first served, until the request's deadline at most. Its prompt is read and its
     /// sampler made by the calling thread.
     ///
-    /// @throws IllegalArgumentException    if the prompt has no tokens or one outside the vocabulary, a sampler a value out of its range, or the template
-    ///                                     refuses the messages
+    /// @throws IllegalArgumentException    if the prompt has no tokens or one outside the vocabulary, a sampler a value out of its range, the template
+    ///                                     refuses the messages, or an adapter is for another model
     /// @throws GrammarException            if the grammar does not parse
     /// @throws UnsupportedFeatureException if the options ask for [GenerationOptions#routing()] or
     ///                                     [GenerationOptions#sparseAttention()]
     /// @throws ContextFullException        if the prompt alone is longer than the context
     /// @throws DeadlineException           if there was no place in the queue in time
     /// @throws CancelledException          if the waiting thread was interrupted; the flag stays set
-    /// @throws IllegalStateException       if the engine is closed, is being drained, or has failed
+    /// @throws IllegalStateException       if the engine is closed, is being drained, or has failed, or an adapter is closed
     public Answer submit(EngineRequest request) {
         return submit(request, true).orElseThrow();
     }
@@ -134,7 +140,7 @@ public final class Engine implements AutoCloseable {
 
     /// What was done so far. Counts of the same moment, give or take a step.
     public EngineStats stats() {
-        return new EngineStats(waiting, running, kept, steps, promptTokens, cachedTokens, generatedTokens, parked);
+        return new EngineStats(waiting, running, kept, steps, passes, promptTokens, cachedTokens, generatedTokens, parked);
     }
 
     /// Refuses further requests and waits until those that were submitted have ended. An answer whose reader does not go on does not end.
@@ -204,7 +210,7 @@ public final class Engine implements AutoCloseable {
         }
         int[] prompt = read(request.prompt());
         Answer answer = new Answer(request, options.readAhead(), this::wake);
-        AnswerJob job = new AnswerJob(answer, prompt, chain(request.options().sampler(), prompt), now);
+        AnswerJob job = job(answer, prompt, now);
         boolean handedOver = false;
         try {
             handedOver = enqueue(job, waits);
@@ -214,6 +220,22 @@ public final class Engine implements AutoCloseable {
             }
         }
         return handedOver ? Optional.of(answer) : Optional.empty();
+    }
+
+    private AnswerJob job(Answer answer, int[] prompt, long now) {
+        EngineRequest request = answer.request();
+        for (LoraAdapter.Scaled one : request.adapters()) {
+            if (one.adapter().model() != model) {
+                throw new IllegalArgumentException(one.adapter() + " is for another model than the engine's");
+            }
+        }
+        AdapterUse adapters = AdapterUse.acquire(request.adapters());
+        try {
+            return new AnswerJob(answer, prompt, adapters, chain(request.options().sampler(), prompt), now);
+        } catch (Throwable e) {
+            adapters.release();
+            throw e;
+        }
     }
 
     private int[] read(EngineRequest.Prompt prompt) {
@@ -345,11 +367,10 @@ public final class Engine implements AutoCloseable {
             boolean idle = false;
             while (takeInbox(idle)) {
                 sweep(System.nanoTime());
-                List<AnswerJob> step = scheduler.plan(stepTokens, prefill);
-                noteAdmitted();
-                idle = step.isEmpty() && !endStuck();
-                if (!step.isEmpty()) {
-                    run(step);
+                List<AnswerJob> pass = nextPass();
+                idle = pass.isEmpty() && !endStuck();
+                if (!pass.isEmpty()) {
+                    run(pass);
                 }
                 publish();
             }
@@ -357,6 +378,19 @@ public final class Engine implements AutoCloseable {
             cause = e;
         }
         end(cause);
+    }
+
+    /// The next pass of the present step, or of a new one.
+    private List<AnswerJob> nextPass() {
+        List<AnswerJob> pass = scheduler.nextPass();
+        if (pass.isEmpty()) {
+            pacing.stepEnds();
+            stepComputes = false;
+            scheduler.plan(stepTokens, prefill);
+            noteAdmitted();
+            pass = scheduler.nextPass();
+        }
+        return pass;
     }
 
     /// Takes over what was submitted. When there is nothing to compute, waits for something to happen.
@@ -447,51 +481,53 @@ public final class Engine implements AutoCloseable {
                 answers ? null : new ContextFullException(job.text().size(), info.contextSize()), false);
     }
 
-    private void run(List<AnswerJob> step) {
+    private void run(List<AnswerJob> pass) {
         int answers = 0;
         int tokens = 0;
-        for (int i = 0; i < step.size(); i++) {
-            AnswerJob job = step.get(i);
-            KvPool.Entry sequence = Objects.requireNonNull(job.sequence());
-            decoder.add(sequence.id(), job.text(), sequence.computed(), job.planned(), job.completes() ? job.chain() : null, job.rendersSpecial());
-            answers += job.generated() > 0 && job.planned() == 1 ? 1 : 0;
-            tokens += job.planned();
-        }
         long start = System.nanoTime();
         try {
+            decoder.use(pass.getFirst().adapters());
+            for (int i = 0; i < pass.size(); i++) {
+                AnswerJob job = pass.get(i);
+                KvPool.Entry sequence = Objects.requireNonNull(job.sequence());
+                decoder.add(sequence.id(), job.text(), sequence.computed(), job.planned(), job.completes() ? job.chain() : null, job.rendersSpecial());
+                answers += job.generated() > 0 && job.planned() == 1 ? 1 : 0;
+                tokens += job.planned();
+            }
             decoder.run();
         } catch (ContextFullException e) {
-            makeRoom(step);
+            makeRoom(pass.getFirst());
             return;
         } catch (CancelledException e) {
-            for (int i = 0; i < step.size(); i++) {
-                scheduler.computed(step.get(i), decoder.done(i));
+            for (int i = 0; i < pass.size(); i++) {
+                scheduler.computed(pass.get(i), decoder.done(i));
             }
             return;
         } catch (DecodeException | InsufficientMemoryException e) {
-            for (int i = 0; i < step.size(); i++) {
-                finish(step.get(i), FinishReason.FAILED, e, false);
+            for (int i = 0; i < pass.size(); i++) {
+                finish(pass.get(i), FinishReason.FAILED, e, false);
             }
             return;
         }
         long now = System.nanoTime();
-        pacing.record(answers, tokens - answers, now - start);
-        steps = steps + 1;
+        pacing.pass(answers, tokens - answers, now - start);
+        passes = passes + 1;
+        steps = steps + (stepComputes ? 0 : 1);
+        stepComputes = true;
         promptTokens = promptTokens + tokens - answers;
-        for (int i = 0; i < step.size(); i++) {
-            settle(step.get(i), i, now);
+        for (int i = 0; i < pass.size(); i++) {
+            settle(pass.get(i), i, now);
         }
     }
 
     /// The cells did not suffice although they were counted, as with a sliding window whose cells sequences share.
-    private void makeRoom(List<AnswerJob> step) {
-        AnswerJob first = step.getFirst();
+    private void makeRoom(AnswerJob first) {
         if (!scheduler.makeRoom()) {
             endFull(first);
         }
     }
 
-    /// What the step did for one job. Whatever goes wrong here is its own.
+    /// What the pass did for one job. Whatever goes wrong here is its own.
     private void settle(AnswerJob job, int slot, long now) {
         RuntimeException failure = decoder.failure(slot);
         scheduler.computed(job, decoder.done(slot));

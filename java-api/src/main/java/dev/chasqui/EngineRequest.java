@@ -12,10 +12,12 @@ import java.util.Optional;
 /// @param prompt   what the answer follows
 /// @param options  how it is generated. Nothing is guessed ahead in an engine, so speculation and draft models are left out, which does not change the
 ///                 answer; [GenerationOptions#sparseAttention()] and [GenerationOptions#routing()] would, and are refused
+/// @param adapters what it is computed with besides the model, in whatever order; none for the model as it is. The request uses them until it ends: one that is
+///                 closed meanwhile goes on. Requests with the same adapters and scales share their passes of the model, others have passes of their own
 /// @param priority from -10 to 10. A higher one is admitted before lower ones that came up to 64 steps a level earlier, is parked after
 ///                 them, and gets a quarter more of the time for prompts a level. Nobody waits for ever, whatever the priorities
 /// @param deadline time from [Engine#submit] until the whole answer must be there, waiting for the queue included; empty = without end
-public record EngineRequest(Prompt prompt, GenerationOptions options, int priority, Optional<Duration> deadline) {
+public record EngineRequest(Prompt prompt, GenerationOptions options, List<LoraAdapter.Scaled> adapters, int priority, Optional<Duration> deadline) {
 
     /// The largest priority, and less 0 the smallest.
     public static final int MAX_PRIORITY = 10;
@@ -47,6 +49,10 @@ public record EngineRequest(Prompt prompt, GenerationOptions options, int priori
     public EngineRequest {
         Objects.requireNonNull(prompt, "prompt");
         Objects.requireNonNull(options, "options");
+        adapters = List.copyOf(adapters);
+        if (adapters.stream().map(LoraAdapter.Scaled::adapter).distinct().count() < adapters.size()) {
+            throw new IllegalArgumentException("an adapter is there twice: " + adapters);
+        }
         if (priority < -MAX_PRIORITY || priority > MAX_PRIORITY) {
             throw new IllegalArgumentException("priority is %d, must be from %d to %d".formatted(priority, -MAX_PRIORITY, MAX_PRIORITY));
         }
@@ -76,18 +82,23 @@ public record EngineRequest(Prompt prompt, GenerationOptions options, int priori
     }
 
     private static EngineRequest of(Prompt prompt) {
-        return new EngineRequest(prompt, GenerationOptions.defaults(), 0, Optional.empty());
+        return new EngineRequest(prompt, GenerationOptions.defaults(), List.of(), 0, Optional.empty());
     }
 
     public EngineRequest withOptions(GenerationOptions value) {
-        return new EngineRequest(prompt, value, priority, deadline);
+        return new EngineRequest(prompt, value, adapters, priority, deadline);
+    }
+
+    /// Computed with these adapters and no others.
+    public EngineRequest withAdapters(LoraAdapter.Scaled... value) {
+        return new EngineRequest(prompt, options, List.of(value), priority, deadline);
     }
 
     public EngineRequest withPriority(int value) {
-        return new EngineRequest(prompt, options, value, deadline);
+        return new EngineRequest(prompt, options, adapters, value, deadline);
     }
 
     public EngineRequest withDeadline(Duration value) {
-        return new EngineRequest(prompt, options, priority, Optional.of(value));
+        return new EngineRequest(prompt, options, adapters, priority, Optional.of(value));
     }
 }

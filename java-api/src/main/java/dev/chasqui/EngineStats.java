@@ -5,7 +5,8 @@ package dev.chasqui;
 /// @param queued          requests that wait to be admitted, parked ones included
 /// @param running         requests that are admitted
 /// @param keptSequences   sequences of ended requests kept for later prompts
-/// @param steps           passes of the model
+/// @param steps           steps: each has the next token of every running answer
+/// @param passes          passes of the model: one for each set of adapters in a step
 /// @param promptTokens    tokens computed other than as the last one of an answer: of prompts, and of parked answers again
 /// @param cachedTokens    tokens of prompts that were in the KV cache already
 /// @param generatedTokens tokens picked
@@ -15,6 +16,7 @@ public record EngineStats(
         int running,
         int keptSequences,
         long steps,
+        long passes,
         long promptTokens,
         long cachedTokens,
         long generatedTokens,

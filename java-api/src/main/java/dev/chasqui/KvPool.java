@@ -6,9 +6,9 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// The sequences of an engine's context: which are in use, which are kept for the prefix of a later text, and how many cells of the KV cache
-/// all of them hold. Texts that begin alike share cells; a cell is free when nobody holds it.
+/// all of them hold. Texts of one scope that begin alike share cells; a cell is free when nobody holds it.
 ///
-/// Knows tokens and numbers alone: what happens to the memory behind them is a [Memory]'s.
+/// A scope is whatever else decides what cells hold, such as adapters: texts of different ones have nothing in common. Knows scopes, tokens and numbers alone: what happens to the memory behind them is a [Memory]'s.
 final class KvPool {
 
     /// A shorter prefix is computed again: nearly every text shares its first tokens with others.
@@ -29,12 +29,14 @@ final class KvPool {
 
         private final int id;
         private final TokenList text;
+        private final Object scope;
         private int computed;
         private int[] cells = new int[64];
 
-        private Entry(int id, TokenList text) {
+        private Entry(int id, TokenList text, Object scope) {
             this.id = id;
             this.text = text;
+            this.scope = scope;
         }
 
         int id() {
@@ -49,8 +51,8 @@ final class KvPool {
             return computed;
         }
 
-        private int common(TokenList other) {
-            return text.commonPrefix(other, computed);
+        private int common(TokenList other, int limit, Object otherScope) {
+            return scope.equals(otherScope) ? text.commonPrefix(other, limit) : 0;
         }
     }
 
@@ -108,11 +110,11 @@ final class KvPool {
     }
 
     /// How many idle cells a text needs until all of it is computed.
-    int cost(TokenList text) {
+    int cost(TokenList text, Object scope) {
         if (!counted) {
             return 0;
         }
-        Entry donor = donor(text);
+        Entry donor = donor(text, scope);
         int shared = donor == null ? 0 : shared(donor, text);
         int inUse = 0;
         for (int i = 0; i < shared; i++) {
@@ -122,17 +124,17 @@ final class KvPool {
     }
 
     /// A sequence for a text, with as much of its beginning as others have computed, but for the last token.
-    Entry open(TokenList text) {
-        Entry donor = donor(text);
+    Entry open(TokenList text, Object scope) {
+        Entry donor = donor(text, scope);
         int shared = donor == null ? 0 : shared(donor, text);
         Entry entry;
         if (donor != null && shared == donor.computed && kept.remove(donor)) {
-            entry = new Entry(donor.id, text);
+            entry = new Entry(donor.id, text, scope);
             entry.cells = donor.cells;
             entry.computed = shared;
             count(entry, users, 1);
         } else {
-            entry = new Entry(ids[--freeIds], text);
+            entry = new Entry(ids[--freeIds], text, scope);
             if (donor != null && memory.copy(donor.id, entry.id, shared)) {
                 entry.cells = Arrays.copyOf(donor.cells, Math.max(64, shared));
                 entry.computed = shared;
@@ -146,11 +148,11 @@ final class KvPool {
     }
 
     /// The sequence in use whose whole text, computed or not, shares the longest prefix with another one; null if none shares enough.
-    @Nullable Entry leader(TokenList text) {
+    @Nullable Entry leader(TokenList text, Object scope) {
         Entry best = null;
         int longest = LEAST_SHARED - 1;
         for (int i = 0; i < used.size(); i++) {
-            int common = used.get(i).text.commonPrefix(text, text.size() - 1);
+            int common = used.get(i).common(text, text.size() - 1, scope);
             if (common > longest) {
                 longest = common;
                 best = used.get(i);
@@ -160,8 +162,8 @@ final class KvPool {
     }
 
     /// Tokens at the beginning of a text that [#open] would not have to compute.
-    int reusable(TokenList text) {
-        Entry donor = donor(text);
+    int reusable(TokenList text, Object scope) {
+        Entry donor = donor(text, scope);
         return donor == null ? 0 : shared(donor, text);
     }
 
@@ -224,17 +226,18 @@ final class KvPool {
     }
 
     /// The entry that shares the longest computed prefix with a text, null if none shares enough.
-    private @Nullable Entry donor(TokenList text) {
-        return longest(kept, text, longest(used, text, null));
+    private @Nullable Entry donor(TokenList text, Object scope) {
+        return longest(kept, text, scope, longest(used, text, scope, null));
     }
 
-    private static @Nullable Entry longest(List<Entry> entries, TokenList text, @Nullable Entry best) {
-        int longest = best == null ? LEAST_SHARED - 1 : best.common(text);
+    private static @Nullable Entry longest(List<Entry> entries, TokenList text, Object scope, @Nullable Entry best) {
+        int longest = best == null ? LEAST_SHARED - 1 : best.common(text, best.computed, scope);
         for (int i = 0; i < entries.size(); i++) {
-            int common = entries.get(i).common(text);
+            Entry entry = entries.get(i);
+            int common = entry.common(text, entry.computed, scope);
             if (common > longest) {
                 longest = common;
-                best = entries.get(i);
+                best = entry;
             }
         }
         return best;
@@ -242,7 +245,7 @@ final class KvPool {
 
     /// The last token of a text is computed in any case, for its logits.
     private static int shared(Entry donor, TokenList text) {
-        return Math.min(donor.common(text), text.size() - 1);
+        return Math.min(donor.text.commonPrefix(text, donor.computed), text.size() - 1);
     }
 
     private void touch(Entry donor) {

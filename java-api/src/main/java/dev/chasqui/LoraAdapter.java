@@ -8,11 +8,12 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.Objects;
 
-/// A LoRA adapter: a fine-tune of a model, kept apart from its weights. [Context#setAdapters] computes with it.
+/// A LoRA adapter: a fine-tune of a model, kept apart from its weights. [Context#setAdapters] and [EngineRequest#withAdapters] compute with it.
 ///
 /// {@snippet class="snippets.ModelSnippets" region="adapter"}
 ///
-/// Safe from any thread; any number of contexts may use it. Its memory goes when it and the contexts that use it are closed.
+/// Safe from any thread; any number of contexts and engines may use it. Its memory goes when it is closed and none of them uses it: a context until it is closed or gets other
+/// adapters, an engine until it is closed or a later request has others.
 public final class LoraAdapter implements AutoCloseable {
 
     private final Model model;
@@ -79,7 +80,7 @@ public final class LoraAdapter implements AutoCloseable {
         return handle;
     }
 
-    /// Contexts that use it go on with it. Idempotent.
+    /// Contexts that use it, and requests of an engine, go on with it. Idempotent.
     @Override
     public void close() {
         handle.close();

@@ -11,7 +11,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import org.jspecify.annotations.Nullable;
 
-/// The steps of a [Context] of its own, one native call each. Its arrays are reused: a step allocates nothing.
+/// The passes of a [Context] of its own, one native call each. Its arrays are reused: a pass allocates nothing, unless the adapters change.
 final class NativeBatchDecoder implements BatchDecoder {
 
     private static final int TEXT_BYTES = 512;
@@ -26,6 +26,7 @@ final class NativeBatchDecoder implements BatchDecoder {
     private final MemorySegment tokens;
     private final MemorySegment results;
     private final MemorySegment text;
+    private AdapterUse adapters = AdapterUse.NONE;
     private int slotCount;
     private int tokenCount;
     private boolean ran;
@@ -41,6 +42,14 @@ final class NativeBatchDecoder implements BatchDecoder {
     @Override
     public ContextInfo info() {
         return context.info();
+    }
+
+    @Override
+    public void use(AdapterUse wanted) {
+        if (!wanted.equals(adapters)) {
+            context.switchAdapters(wanted);
+            adapters = wanted;
+        }
     }
 
     @Override

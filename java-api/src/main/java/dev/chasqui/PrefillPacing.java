@@ -18,6 +18,10 @@ final class PrefillPacing {
     private final double[] alone = new double[Integer.SIZE + 1];
     private double perToken;
     private int sinceAlone;
+    /// Of the passes of the present step that had answers.
+    private int stepAnswers;
+    private int stepPromptTokens;
+    private long stepNanos;
 
     PrefillPacing(double slowdown) {
         this.slowdown = slowdown;
@@ -37,6 +41,23 @@ final class PrefillPacing {
         }
         double share = (slowdown - 1) * time * Math.max(1, (double) prompts / answers);
         return (int) Math.max(1, share / (perToken > 0 ? perToken : time / GUESS));
+    }
+
+    /// Tells of a pass of the present step. One of prompts alone, which share no pass with the answers, says nothing of what a token of a prompt adds to theirs.
+    void pass(int answers, int promptTokens, long nanos) {
+        if (answers > 0) {
+            stepAnswers += answers;
+            stepPromptTokens += promptTokens;
+            stepNanos += nanos;
+        }
+    }
+
+    /// Tells that the present step is over.
+    void stepEnds() {
+        record(stepAnswers, stepPromptTokens, stepNanos);
+        stepAnswers = 0;
+        stepPromptTokens = 0;
+        stepNanos = 0;
     }
 
     /// Tells of a step that was computed.

@@ -17,6 +17,9 @@ import org.jspecify.annotations.Nullable;
 /// **A step** first has the next token of every running answer. The rest of its tokens goes to prompts, [#TURN] tokens at a time to the one
 /// that had least so far by its weight (stride scheduling, Waldspurger and Weihl 1995), so that a short prompt does not wait for a long one.
 ///
+/// **Passes.** A step is computed scope by scope: in one pass the jobs of one scope, which is what else than the text decides what is computed, e.g. adapters. It begins
+/// with the scope of the pass before, so that two scopes take one change a step. As every step has all of its scopes, none of them waits for more than a step of the others.
+///
 /// **Cells.** A job is admitted when the cells that no running job holds suffice for its text, for what the running ones have left of
 /// theirs, and for [#HORIZON] more tokens of each. When they run out all the same, the last job in line is parked: it keeps its tokens,
 /// gives up its cells, and computes them again when it is its turn. A job that has the context to itself is never parked.
@@ -40,6 +43,7 @@ final class Scheduler<J extends Scheduler.Job> {
 
         // The scheduler's own, but for what the methods below tell.
         final TokenList text;
+        final Object scope;
         final int promptLength;
         final int maxTokens;
         final int priority;
@@ -59,8 +63,9 @@ final class Scheduler<J extends Scheduler.Job> {
         int led;
         boolean waits;
 
-        Job(int[] prompt, int maxTokens, int priority) {
+        Job(int[] prompt, Object scope, int maxTokens, int priority) {
             this.text = new TokenList(prompt);
+            this.scope = scope;
             this.promptLength = prompt.length;
             this.maxTokens = maxTokens;
             this.priority = priority;
@@ -136,7 +141,10 @@ final class Scheduler<J extends Scheduler.Job> {
     private final PriorityQueue<J> waiting = new PriorityQueue<>(LINE);
     /// Paused and parked.
     private final List<J> held = new ArrayList<>();
+    /// The jobs of the present step that no pass has had.
     private final List<J> step = new ArrayList<>();
+    private final List<J> pass = new ArrayList<>();
+    private @Nullable Object passScope;
     private long steps;
     private long arrivals;
     private long parked;
@@ -160,6 +168,7 @@ final class Scheduler<J extends Scheduler.Job> {
     ///
     /// @param keep whether its computed tokens are of use to later ones
     void remove(J job, boolean keep) {
+        step.remove(job);
         if (running.remove(job)) {
             give(job, keep);
             limit = maxRunning;
@@ -180,7 +189,7 @@ final class Scheduler<J extends Scheduler.Job> {
         }
     }
 
-    /// The jobs of the next step, those with an answer first, each with its [Job#planned()] tokens; empty if nobody can run.
+    /// Plans the next step, after the last pass of the one before: the jobs in it, those with an answer first, each with its [Job#planned()] tokens; empty if nobody can run.
     ///
     /// @param budget  most tokens of the step, at least one for each job that can run at once
     /// @param prefill most tokens of prompts, by the number of answers in the step and of prompts that could be; at least 1 without an answer
@@ -200,7 +209,37 @@ final class Scheduler<J extends Scheduler.Job> {
         }
     }
 
-    /// Notes that `count` tokens of a job in the step were computed.
+    /// The jobs of the step's next pass; empty after the last one. What is removed or parked before its pass is left out.
+    List<J> nextPass() {
+        pass.clear();
+        if (!step.isEmpty() && !hasScope(passScope)) {
+            passScope = step.getFirst().scope;
+        }
+        int left = 0;
+        for (int i = 0; i < step.size(); i++) {
+            J job = step.get(i);
+            if (job.scope.equals(passScope)) {
+                pass.add(job);
+            } else {
+                step.set(left++, job);
+            }
+        }
+        while (step.size() > left) {
+            step.removeLast();
+        }
+        return pass;
+    }
+
+    private boolean hasScope(@Nullable Object scope) {
+        for (int i = 0; i < step.size(); i++) {
+            if (step.get(i).scope.equals(scope)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// Notes that `count` tokens of a job in the pass were computed.
     void computed(J job, int count) {
         pool.computed(job.sequence, count);
     }
@@ -238,7 +277,7 @@ final class Scheduler<J extends Scheduler.Job> {
             J first = waiting.peek();
             if (running.size() < limit && (running.isEmpty() || fits(first))) {
                 waiting.poll();
-                first.claim = pool.cost(first.text);
+                first.claim = pool.cost(first.text, first.scope);
                 first.served = Math.max(first.served, served());
                 running.add(first);
                 continue;
@@ -252,7 +291,7 @@ final class Scheduler<J extends Scheduler.Job> {
     }
 
     private boolean fits(J job) {
-        long claims = pool.cost(job.text) + job.growth();
+        long claims = pool.cost(job.text, job.scope) + job.growth();
         for (int i = 0; i < running.size(); i++) {
             Job other = running.get(i);
             claims += (other.sequence == null ? other.claim : other.remaining()) + other.growth();
@@ -341,7 +380,7 @@ final class Scheduler<J extends Scheduler.Job> {
     }
 
     private void start(J job) {
-        job.sequence = pool.open(job.text);
+        job.sequence = pool.open(job.text, job.scope);
         if (!job.started) {
             job.started = true;
             job.cached = job.computed();
@@ -388,12 +427,12 @@ final class Scheduler<J extends Scheduler.Job> {
             return true;
         }
         job.leader = null;
-        KvPool.Entry entry = pool.leader(job.text);
+        KvPool.Entry entry = pool.leader(job.text, job.scope);
         if (entry == null) {
             return false;
         }
         int common = entry.text().commonPrefix(job.text, job.text.size() - 1);
-        if (common - pool.reusable(job.text) < KvPool.LEAST_SHARED) {
+        if (common - pool.reusable(job.text, job.scope) < KvPool.LEAST_SHARED) {
             return false;
         }
         for (int i = 0; i < running.size(); i++) {

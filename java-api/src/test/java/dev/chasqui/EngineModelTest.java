@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.chasqui.models.ModelStore;
 import dev.chasqui.speculation.Speculation;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -15,6 +16,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /// Answers of real models beside others against each alone: mostly the same, else parted where the two best tokens are nearly equal. Sums in another
 /// order, as of one token at a time or of several, change the best logits of these models by up to 0.9, without an engine too.
@@ -101,6 +103,41 @@ class EngineModelTest {
                 same += same(sequence, cases.get(i), answers.get(i)) ? 1 : 0;
             }
             assertThat(same).isGreaterThanOrEqualTo(cases.size() / 2);
+        }
+    }
+
+    /// The same questions of each set of adapters, all at once.
+    @Test
+    void requestsWithAdaptersOfTheirOwn(@TempDir Path directory) throws IOException {
+        Path file = ModelStore.standard().get("smollm2-135m");
+        GgufFile facts = GgufFile.read(file);
+        try (Model model = Model.load(file);
+                LoraAdapter a = LoraAdapter.load(model, TinyLora.write(directory.resolve("a.gguf"), facts, 1));
+                LoraAdapter b = LoraAdapter.load(model, TinyLora.write(directory.resolve("b.gguf"), facts, 2))) {
+            List<List<LoraAdapter.Scaled>> sets = List.of(List.of(), List.of(a.scaled(1)), List.of(b.scaled(1)), List.of(a.scaled(0.5f)),
+                    List.of(b.scaled(1), a.scaled(-0.5f)));
+            List<Case> cases = cases(model, 8).subList(4, 8).stream().map(one -> new Case(one.prompt(), GREEDY.withMaxTokens(24))).toList();
+            List<List<Answer>> answers = new ArrayList<>();
+            ContextOptions context = ContextOptions.defaults().withKvTypes(KvType.F32, KvType.F32).withFlashAttention(FlashAttention.OFF);
+            try (Engine engine = model.newEngine(EngineOptions.defaults().withContext(context).withMaxConcurrent(20))) {
+                for (List<LoraAdapter.Scaled> set : sets) {
+                    answers.add(cases.stream().map(one -> engine.submit(EngineRequest.tokens(one.prompt()).withOptions(one.options())
+                            .withAdapters(set.toArray(LoraAdapter.Scaled[]::new)))).toList());
+                }
+                answers.forEach(some -> some.forEach(Answer::text));
+                assertThat(engine.stats().passes()).isGreaterThan(engine.stats().steps());
+            }
+            assertThat(answers.stream().map(some -> some.stream().map(Answer::text).toList())).doesNotHaveDuplicates();
+            int same = 0;
+            try (Context own = model.newContext(context.withContextSize(1024)); Sequence sequence = own.newSequence()) {
+                for (int i = 0; i < sets.size(); i++) {
+                    own.setAdapters(sets.get(i).toArray(LoraAdapter.Scaled[]::new));
+                    for (int k = 0; k < cases.size(); k++) {
+                        same += same(sequence, cases.get(k), answers.get(i).get(k).tokens()) ? 1 : 0;
+                    }
+                }
+            }
+            assertThat(same).isGreaterThanOrEqualTo(sets.size() * cases.size() / 3);
         }
     }
 

@@ -21,9 +21,10 @@ import net.jqwik.api.constraints.IntRange;
 class KvPoolTest {
 
     private static final int CELLS = 200;
+    private static final Object SCOPE = "";
 
     /// A token in the KV cache.
-    private record Cell(int token, Object identity) { }
+    private record Cell(int token, Object identity, Object scope) { }
 
     private static final class Cells implements KvPool.Memory {
 
@@ -50,9 +51,9 @@ class KvPoolTest {
             of(sequence).clear();
         }
 
-        void compute(KvPool pool, KvPool.Entry entry, int count) {
+        void compute(KvPool pool, KvPool.Entry entry, Object scope, int count) {
             for (int i = 0; i < count; i++) {
-                of(entry.id()).add(new Cell(entry.text().get(entry.computed() + i), new Object()));
+                of(entry.id()).add(new Cell(entry.text().get(entry.computed() + i), new Object(), scope));
             }
             pool.computed(entry, count);
         }
@@ -76,8 +77,8 @@ class KvPoolTest {
     }
 
     private KvPool.Entry computed(TokenList text) {
-        KvPool.Entry entry = pool.open(text);
-        cells.compute(pool, entry, text.size() - entry.computed());
+        KvPool.Entry entry = pool.open(text, SCOPE);
+        cells.compute(pool, entry, SCOPE, text.size() - entry.computed());
         return entry;
     }
 
@@ -88,6 +89,7 @@ class KvPoolTest {
         memory.copies = copies;
         KvPool pool = new KvPool(3 + most, CELLS, true, most, memory);
         List<KvPool.Entry> used = new ArrayList<>();
+        Map<KvPool.Entry, Object> scopes = new HashMap<>();
         for (int i = 0; i < 120; i++) {
             int action = random.nextInt(6);
             if (action == 0 && used.size() < 3) {
@@ -95,10 +97,12 @@ class KvPoolTest {
                 for (int n = random.nextInt(20); n > 0; n--) {
                     text.add(1000 + random.nextInt(3));
                 }
-                int cost = pool.cost(text);
+                Object scope = "scope " + random.nextInt(2);
+                int cost = pool.cost(text, scope);
                 int idle = pool.idleCells();
-                int reusable = pool.reusable(text);
-                KvPool.Entry entry = pool.open(text);
+                int reusable = pool.reusable(text, scope);
+                KvPool.Entry entry = pool.open(text, scope);
+                scopes.put(entry, scope);
                 assertThat(entry.computed()).isEqualTo(copies || memory.of(entry.id()).size() > 0 ? reusable : 0).isLessThan(text.size());
                 if (copies) {
                     assertThat(idle - pool.idleCells()).isEqualTo(cost - (text.size() - entry.computed()));
@@ -108,7 +112,7 @@ class KvPoolTest {
                 KvPool.Entry entry = used.get(random.nextInt(used.size()));
                 int count = random.nextInt(entry.text().size() - entry.computed() + 1);
                 if (pool.makeRoom(count)) {
-                    memory.compute(pool, entry, count);
+                    memory.compute(pool, entry, scopes.get(entry), count);
                 } else {
                     assertThat(pool.kept()).isZero();
                     assertThat(pool.idleCells()).isEqualTo(pool.freeCells());
@@ -122,6 +126,7 @@ class KvPoolTest {
             Set<Integer> ids = new HashSet<>();
             for (KvPool.Entry entry : used) {
                 assertThat(ids.add(entry.id())).isTrue();
+                assertThat(memory.of(entry.id())).allMatch(cell -> cell.scope().equals(scopes.get(entry)));
                 assertThat(memory.of(entry.id()).stream().map(Cell::token).toList())
                         .isEqualTo(IntStream.range(0, entry.computed()).map(entry.text()::get).boxed().toList());
             }
@@ -140,8 +145,8 @@ class KvPoolTest {
         computed(text(0, 40));
         TokenList next = text(0, 30);
         next.add(7);
-        assertThat(pool.cost(next)).isEqualTo(1);
-        KvPool.Entry entry = pool.open(next);
+        assertThat(pool.cost(next, SCOPE)).isEqualTo(1);
+        KvPool.Entry entry = pool.open(next, SCOPE);
 
         assertThat(entry.computed()).isEqualTo(30);
         assertThat(pool.freeCells()).isEqualTo(CELLS - 40);
@@ -151,7 +156,7 @@ class KvPoolTest {
     void theLastTokenIsComputedInAnyCase() {
         computed(text(0, 20));
 
-        assertThat(pool.open(text(0, 20)).computed()).isEqualTo(19);
+        assertThat(pool.open(text(0, 20), SCOPE).computed()).isEqualTo(19);
     }
 
     @Example
@@ -159,8 +164,22 @@ class KvPoolTest {
         computed(text(0, KvPool.LEAST_SHARED - 1));
         TokenList longer = text(0, 20);
 
-        assertThat(pool.open(longer).computed()).isZero();
+        assertThat(pool.open(longer, SCOPE).computed()).isZero();
         assertThat(cells.calls).isEmpty();
+    }
+
+    @Example
+    void textsOfOtherScopesShareNothing() {
+        KvPool.Entry first = computed(text(0, 20));
+        KvPool.Entry kept = computed(text(0, 40));
+        pool.keep(kept);
+
+        assertThat(pool.reusable(text(0, 50), "other")).isZero();
+        assertThat(pool.leader(text(0, 50), "other")).isNull();
+        assertThat(pool.cost(text(0, 50), "other")).isEqualTo(50);
+        assertThat(pool.open(text(0, 50), "other").computed()).isZero();
+        assertThat(pool.leader(text(0, 50), SCOPE)).isSameAs(first);
+        assertThat(pool.reusable(text(0, 50), SCOPE)).isEqualTo(40);
     }
 
     @Example
@@ -168,7 +187,7 @@ class KvPoolTest {
         KvPool.Entry first = computed(text(0, 20));
         pool.keep(first);
         assertThat(pool.idleCells()).isEqualTo(CELLS);
-        KvPool.Entry next = pool.open(text(0, 30));
+        KvPool.Entry next = pool.open(text(0, 30), SCOPE);
 
         assertThat(next.id()).isEqualTo(first.id());
         assertThat(next.computed()).isEqualTo(20);
@@ -185,14 +204,14 @@ class KvPoolTest {
         pool.keep(computed(text(200, 20)));
         TokenList again = text(0, 10);
         again.add(9);
-        pool.discard(pool.open(again)); // the oldest has been of use
+        pool.discard(pool.open(again, SCOPE)); // the oldest has been of use
         pool.keep(computed(text(300, 20)));
 
         assertThat(pool.kept()).isEqualTo(3);
-        assertThat(pool.reusable(text(0, 30))).isEqualTo(20);
-        assertThat(pool.reusable(text(100, 30))).isZero();
+        assertThat(pool.reusable(text(0, 30), SCOPE)).isEqualTo(20);
+        assertThat(pool.reusable(text(100, 30), SCOPE)).isZero();
         assertThat(pool.makeRoom(CELLS - 40)).isTrue();
-        assertThat(pool.reusable(text(200, 30))).isZero();
+        assertThat(pool.reusable(text(200, 30), SCOPE)).isZero();
         assertThat(pool.kept()).isEqualTo(2);
     }
 
@@ -201,7 +220,7 @@ class KvPoolTest {
         KvPool.Entry first = computed(text(0, 50));
         TokenList branch = text(0, 40);
         branch.add(9);
-        pool.open(branch);
+        pool.open(branch, SCOPE);
         pool.discard(first);
 
         assertThat(pool.freeCells()).isEqualTo(CELLS - 40);
@@ -212,7 +231,7 @@ class KvPoolTest {
     void aMemoryThatCannotCopyGivesAnEmptySequence() {
         cells.copies = false;
         computed(text(0, 20));
-        KvPool.Entry entry = pool.open(text(0, 30));
+        KvPool.Entry entry = pool.open(text(0, 30), SCOPE);
 
         assertThat(entry.computed()).isZero();
         assertThat(pool.freeCells()).isEqualTo(CELLS - 20);
@@ -221,26 +240,26 @@ class KvPoolTest {
     @Example
     void theLeaderIsTheOneThatWillShareMost() {
         KvPool.Entry shorter = computed(text(0, 20));
-        KvPool.Entry longer = pool.open(text(0, 60));
+        KvPool.Entry longer = pool.open(text(0, 60), SCOPE);
 
         assertThat(longer.computed()).isEqualTo(20);
-        assertThat(pool.leader(text(0, 50))).isSameAs(longer);
-        assertThat(pool.leader(text(0, 15))).isSameAs(shorter);
-        assertThat(pool.leader(text(500, 50))).isNull();
+        assertThat(pool.leader(text(0, 50), SCOPE)).isSameAs(longer);
+        assertThat(pool.leader(text(0, 15), SCOPE)).isSameAs(shorter);
+        assertThat(pool.leader(text(500, 50), SCOPE)).isNull();
         pool.keep(longer);
-        assertThat(pool.leader(text(0, 50))).isSameAs(shorter);
+        assertThat(pool.leader(text(0, 50), SCOPE)).isSameAs(shorter);
     }
 
     @Example
     void statesTakeNoCells() {
         KvPool states = new KvPool(4, 16, false, 2, cells);
-        KvPool.Entry entry = states.open(text(0, 1000));
+        KvPool.Entry entry = states.open(text(0, 1000), SCOPE);
         states.computed(entry, 900);
 
         assertThat(states.freeCells()).isEqualTo(Integer.MAX_VALUE);
-        assertThat(states.cost(text(0, 500))).isZero();
+        assertThat(states.cost(text(0, 500), SCOPE)).isZero();
         assertThat(states.makeRoom(100_000)).isTrue();
         states.keep(entry);
-        assertThat(states.open(text(0, 1000)).computed()).isEqualTo(900);
+        assertThat(states.open(text(0, 1000), SCOPE).computed()).isEqualTo(900);
     }
 }

@@ -28,6 +28,22 @@ class PrefillPacingTest {
         }
     }
 
+    /// Prompts that share no pass with answers tell nothing of what a token adds to these, and their passes are no part of a step of answers alone.
+    @Example
+    void passesOfAStepAreTakenTogether() {
+        PrefillPacing whole = new PrefillPacing(3);
+        PrefillPacing parts = new PrefillPacing(3);
+        for (int[] step : new int[][] {{6, 0, 1000}, {6, 10, 1500}}) {
+            whole.record(step[0], step[1], step[2]);
+            parts.pass(2, step[1], 900);
+            parts.pass(0, 40, 7000);
+            parts.pass(4, 0, step[2] - 900);
+            parts.stepEnds();
+            parts.stepEnds();
+        }
+        assertThat(parts.tokens(6, 1)).isEqualTo(whole.tokens(6, 1)).isEqualTo(2000 / 50);
+    }
+
     /// The times of steps while a long prompt is computed.
     private static List<Long> times(PrefillPacing pacing, Machine machine, int answers, int prompts, int steps) {
         List<Long> times = new ArrayList<>();

@@ -28,8 +28,8 @@ class SchedulerTest {
         private long firstStep = -1;
         private long lastStep = -1;
 
-        Job(String name, int[] prompt, int wanted, int priority) {
-            super(prompt, wanted, priority);
+        Job(String name, int[] prompt, Object scope, int wanted, int priority) {
+            super(prompt, scope, wanted, priority);
             this.name = name;
             this.wanted = wanted;
         }
@@ -73,6 +73,8 @@ class SchedulerTest {
         private final IntBinaryOperator prefill;
         private long computed;
         private List<Job> step = List.of();
+        /// Scopes of the last step, in the order of their passes.
+        private final List<Object> passes = new ArrayList<>();
 
         Simulation(int maxRunning, int cells, int kept, int budget, IntBinaryOperator prefill) {
             this.pool = new KvPool(maxRunning + kept, cells, true, kept, memory);
@@ -83,7 +85,11 @@ class SchedulerTest {
         }
 
         Job add(String name, int[] prompt, int wanted, int priority) {
-            Job job = new Job(name, prompt, wanted, priority);
+            return add(name, prompt, "", wanted, priority);
+        }
+
+        Job add(String name, int[] prompt, Object scope, int wanted, int priority) {
+            Job job = new Job(name, prompt, scope, wanted, priority);
             open.add(job);
             scheduler.add(job);
             return job;
@@ -92,9 +98,10 @@ class SchedulerTest {
         /// One step; gives the number of tokens computed.
         int step() {
             step = List.copyOf(scheduler.plan(budget, prefill));
+            passes.clear();
             int tokens = 0;
             int most = 0;
-            for (Job job : step) {
+            for (Job job : inPasses()) {
                 List<Integer> held = memory.of(job.sequence().id());
                 assertThat(held).isEqualTo(IntStream.range(0, job.sequence().computed()).map(job.text()::get).boxed().toList());
                 for (int i = 0; i < job.planned(); i++) {
@@ -122,6 +129,20 @@ class SchedulerTest {
             assertThat(tokens).isLessThanOrEqualTo(budget);
             assertThat(most).isLessThanOrEqualTo(step.size());
             return tokens;
+        }
+
+        /// The jobs of the step, pass by pass.
+        private List<Job> inPasses() {
+            List<Job> all = new ArrayList<>();
+            for (List<Job> pass = scheduler.nextPass(); !pass.isEmpty(); pass = scheduler.nextPass()) {
+                Object scope = pass.getFirst().scope;
+                assertThat(pass).allMatch(job -> job.scope.equals(scope));
+                assertThat(passes).doesNotContain(scope);
+                passes.add(scope);
+                all.addAll(pass);
+            }
+            assertThat(all).containsExactlyInAnyOrderElementsOf(step);
+            return all;
         }
 
         void runAll() {
@@ -160,7 +181,7 @@ class SchedulerTest {
                 arrivals--;
                 // few beginnings, so that they are shared
                 int[] prompt = prompt(random.nextInt(3) * 1000, 1 + random.nextInt(cells));
-                simulation.add("job " + arrivals, prompt, 1 + random.nextInt(60), random.nextInt(21) - 10);
+                simulation.add("job " + arrivals, prompt, random.nextInt(3), 1 + random.nextInt(60), random.nextInt(21) - 10);
             }
             List<Job> answering = simulation.scheduler.running().stream().filter(job -> job.answers() && !job.paused()).toList();
             List<Job> before = List.copyOf(simulation.scheduler.running());
@@ -218,6 +239,65 @@ class SchedulerTest {
         }
         assertThat(low.lastStep).isPositive();
         assertThat(low.firstStep).isGreaterThan(10 * Scheduler.AGING); // until then the others went first
+    }
+
+    /// Answers go on in every step. Of prompts, each has a turn before another has its second one.
+    @Property(tries = 100)
+    void noScopeStarves(@ForAll long seed, @ForAll @IntRange(min = 1, max = 6) int answers, @ForAll @IntRange(min = 1, max = 6) int prompts,
+            @ForAll @IntRange(min = 1, max = 40) int allowance) {
+        Random random = new Random(seed);
+        Simulation simulation = new Simulation(answers + prompts, 1_000_000, 0, answers + prompts + 64, (running, _) -> running == 0 ? 64 : allowance);
+        List<Job> running = IntStream.range(0, answers).mapToObj(i -> simulation.add("answer " + i, prompt(i * 1000, 5), random.nextInt(4), 10_000, 0)).toList();
+        while (running.stream().anyMatch(job -> job.generated() == 0)) {
+            simulation.step();
+        }
+        List<Job> waiting = IntStream.range(0, prompts).mapToObj(i -> simulation.add("prompt " + i, prompt(100_000 * (i + 1), 90_000), random.nextInt(4), 1, 0))
+                .toList();
+        int bound = (prompts * Scheduler.TURN + allowance - 1) / allowance + 1;
+        int[] before = new int[prompts];
+        for (int round = 0; round < 5; round++) {
+            for (int i = 0; i < bound; i++) {
+                simulation.step();
+                assertThat(simulation.step).containsAll(running);
+            }
+            for (int k = 0; k < prompts; k++) {
+                assertThat(waiting.get(k).computed()).as("prompt %d of %d in round %d of %d steps", k, prompts, round, bound).isGreaterThan(before[k]);
+                before[k] = waiting.get(k).computed();
+            }
+        }
+    }
+
+    @Example
+    void aStepBeginsWithTheScopeOfThePassBefore() {
+        Simulation simulation = roomy(4, 64);
+        simulation.add("a", prompt(0, 10), "a", 20, 0);
+        simulation.add("b", prompt(1000, 10), "b", 20, 0);
+        simulation.add("a again", prompt(2000, 10), "a", 20, 0);
+        simulation.step();
+        assertThat(simulation.passes).containsExactly("a", "b");
+        simulation.step();
+        assertThat(simulation.passes).containsExactly("b", "a");
+        simulation.add("c", prompt(3000, 10), "c", 20, 0);
+        simulation.step();
+        assertThat(simulation.passes).containsExactly("a", "b", "c");
+        simulation.step();
+        assertThat(simulation.passes).containsExactly("c", "a", "b");
+    }
+
+    @Example
+    void whatIsRemovedOrParkedBeforeItsPassIsLeftOut() {
+        Simulation simulation = roomy(4, 64);
+        Job a = simulation.add("a", prompt(0, 10), "a", 20, 0);
+        Job b = simulation.add("b", prompt(1000, 10), "b", 20, 0);
+        Job c = simulation.add("c", prompt(2000, 10), "c", 20, 0);
+        Job d = simulation.add("d", prompt(3000, 10), "d", 20, 0);
+        assertThat(simulation.scheduler.plan(64, ALL)).containsExactly(a, b, c, d);
+        assertThat(simulation.scheduler.nextPass()).containsExactly(a);
+        simulation.scheduler.remove(b, false);
+        assertThat(simulation.scheduler.makeRoom()).isTrue(); // parks the last one
+        assertThat(simulation.scheduler.nextPass()).containsExactly(c);
+        assertThat(simulation.scheduler.nextPass()).isEmpty();
+        assertThat(d.sequence()).isNull();
     }
 
     @Property(tries = 50)
@@ -322,6 +402,18 @@ class SchedulerTest {
 
         assertThat(simulation.computed).isEqualTo(1000 + 16 * (10 + 2));
         assertThat(simulation.done.stream().mapToInt(Job::cached).sum()).isEqualTo(15 * 1000);
+    }
+
+    @Example
+    void whatPromptsOfOtherScopesBeginWithIsComputedForEach() {
+        Simulation simulation = roomy(16, 48);
+        for (int i = 0; i < 8; i++) {
+            simulation.add("job " + i, prompt(0, 1010), i % 2, 1, 0);
+        }
+        simulation.runAll();
+
+        assertThat(simulation.computed).isEqualTo(2 * 1010 + 6);
+        assertThat(simulation.done.stream().mapToInt(Job::cached).sum()).isEqualTo(6 * 1009);
     }
 
     /// Nobody waits for one that comes later in line, so that priorities hold.

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Semaphore;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /// Decodes without a model: the next token is a number made of all before it, so that a text whose sequence was mixed up, cut or computed twice goes
@@ -24,7 +25,7 @@ final class ToyDecoder implements BatchDecoder {
     static final int END = TinyGguf.END;
     static final int LAST = 6;
 
-    private record Cell(int token, Object identity) { }
+    private record Cell(int token, Object identity, Set<LoraAdapter.Scaled> adapters) { }
 
     private record Slot(int sequence, List<Integer> tokens, boolean picks) { }
 
@@ -32,6 +33,8 @@ final class ToyDecoder implements BatchDecoder {
     private final Map<Integer, List<Cell>> sequences = new HashMap<>();
     private final List<Slot> slots = new ArrayList<>();
     private boolean ran;
+    private Set<LoraAdapter.Scaled> adapters = Set.of();
+    private int changes;
     private volatile boolean cancelled;
     private volatile boolean closed;
 
@@ -48,13 +51,13 @@ final class ToyDecoder implements BatchDecoder {
     }
 
     /// The answer to a prompt.
-    static int[] answer(int[] prompt, int count) {
+    static int[] answer(int[] prompt, int count, LoraAdapter.Scaled... adapters) {
         List<Integer> text = new ArrayList<>();
         for (int token : prompt) {
             text.add(token);
         }
         for (int i = 0; i < count; i++) {
-            text.add(pick(text));
+            text.add(pick(text, Set.of(adapters)));
         }
         return text.stream().skip(prompt.length).mapToInt(Integer::intValue).toArray();
     }
@@ -67,8 +70,8 @@ final class ToyDecoder implements BatchDecoder {
         return text.toString();
     }
 
-    private static int pick(List<Integer> text) {
-        return text.getLast() == LAST ? END : 20 + Math.floorMod(text.hashCode() * 31, 250);
+    private static int pick(List<Integer> text, Set<LoraAdapter.Scaled> adapters) {
+        return text.getLast() == LAST ? END : 20 + Math.floorMod((text.hashCode() + adapters.hashCode()) * 31, 250);
     }
 
     private static char letter(int token) {
@@ -104,6 +107,11 @@ final class ToyDecoder implements BatchDecoder {
         return largest;
     }
 
+    /// How many times the adapters were changed.
+    int changes() {
+        return changes;
+    }
+
     List<Integer> begun() {
         return List.copyOf(begun);
     }
@@ -115,6 +123,13 @@ final class ToyDecoder implements BatchDecoder {
     @Override
     public ContextInfo info() {
         return info;
+    }
+
+    @Override
+    public void use(AdapterUse use) {
+        Set<LoraAdapter.Scaled> wanted = use.adapters().stream().filter(one -> one.scale() != 0).collect(Collectors.toSet());
+        changes += wanted.equals(adapters) ? 0 : 1;
+        adapters = wanted;
     }
 
     @Override
@@ -163,10 +178,11 @@ final class ToyDecoder implements BatchDecoder {
             throw new ContextFullException(tokens, most - cells.size());
         }
         for (Slot slot : slots) {
+            assertThat(of(slot.sequence())).allMatch(cell -> cell.adapters().equals(adapters));
             if (of(slot.sequence()).isEmpty()) {
                 begun.add(slot.tokens().getFirst());
             }
-            slot.tokens().forEach(token -> of(slot.sequence()).add(new Cell(token, new Object())));
+            slot.tokens().forEach(token -> of(slot.sequence()).add(new Cell(token, new Object(), adapters)));
         }
     }
 
@@ -186,7 +202,7 @@ final class ToyDecoder implements BatchDecoder {
 
     @Override
     public int token(int slot) {
-        return pick(text(slot));
+        return pick(text(slot), adapters);
     }
 
     @Override

@@ -14961,6 +14961,69 @@ public class Chq extends Chq$shared {
         }
     }
 
+    private static class chq_context_switch_loras {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_context_switch_loras");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_context_switch_loras(struct chq_context *context, struct chq_lora *const *loras, const float *scales, int32_t n_loras)
+     * }
+     */
+    public static FunctionDescriptor chq_context_switch_loras$descriptor() {
+        return chq_context_switch_loras.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_context_switch_loras(struct chq_context *context, struct chq_lora *const *loras, const float *scales, int32_t n_loras)
+     * }
+     */
+    public static MethodHandle chq_context_switch_loras$handle() {
+        return chq_context_switch_loras.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_context_switch_loras(struct chq_context *context, struct chq_lora *const *loras, const float *scales, int32_t n_loras)
+     * }
+     */
+    public static MemorySegment chq_context_switch_loras$address() {
+        return chq_context_switch_loras.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_context_switch_loras(struct chq_context *context, struct chq_lora *const *loras, const float *scales, int32_t n_loras)
+     * }
+     */
+    public static int chq_context_switch_loras(MemorySegment context, MemorySegment loras, MemorySegment scales, int n_loras) {
+        var mh$ = chq_context_switch_loras.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_context_switch_loras", context, loras, scales, n_loras);
+            }
+            return (int)mh$.invokeExact(context, loras, scales, n_loras);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class chq_context_set_control_vector {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,
