@@ -36,6 +36,7 @@ struct chq_vision_info {
     bool    grid;        // positions have several dimensions
     bool    causal;      // rows of an image attend only to those before them
     bool    attention;   // whether the projector can be loaded with attention
+    int32_t audio_rate;  // samples a second of sound, 0 without
 };
 
 CHQ_API chq_status chq_vision_get_info(const struct chq_vision * vision, struct chq_vision_info * out);
