@@ -380,6 +380,22 @@ TEST(claims) {
     CHECK(pcm == nullptr);
 }
 
+// Sony's Wave64 has chunks of 64-bit length; jumping over this one in steps of 2 GiB would take hours.
+TEST(jumps_beyond_the_end) {
+    const uint8_t riff[16] = { 'r', 'i', 'f', 'f', 0x2e, 0x91, 0xcf, 0x11, 0xa5, 0xd6, 0x28, 0xdb, 0x04, 0xc1, 0x00, 0x00 };
+    const uint8_t wave[16] = { 'w', 'a', 'v', 'e', 0xf3, 0xac, 0xd3, 0x11, 0x8c, 0xd1, 0x00, 0xc0, 0x4f, 0x8e, 0xdb, 0x8a };
+    std::vector<uint8_t> file(riff, riff + 16);
+    put(file, 0, 4);
+    put(file, 1u << 30, 4);
+    file.insert(file.end(), wave, wave + 16);
+    file.insert(file.end(), wave, wave + 16); // a chunk of no known kind
+    put(file, 0, 4);
+    put(file, 1u << 30, 4);
+    file.resize(file.size() + 1000);
+    chq_pcm * pcm = nullptr;
+    CHECK_STATUS(chq_pcm_decode(file.data(), file.size(), &pcm), CHQ_STATUS_LOAD);
+}
+
 TEST(damaged_files) {
     std::mt19937 random(17);
     const std::vector<std::vector<uint8_t>> good = { wav(tone(3000, 440)), wav(tone(3000, 440), 44100, 2, 3), mp3(8, false), mp3(8, true) };

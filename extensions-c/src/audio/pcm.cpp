@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -17,6 +18,9 @@
             chq::fail(CHQ_STATUS_LOAD, "the file is damaged: %s", #condition); \
         } \
     } while (0)
+#define MA_DR_WAV_ASSERT  MA_ASSERT
+#define MA_DR_FLAC_ASSERT MA_ASSERT
+#define MA_DR_MP3_ASSERT  MA_ASSERT
 #define MINIAUDIO_IMPLEMENTATION
 #define MA_API static
 #define MA_NO_DEVICE_IO
@@ -75,6 +79,51 @@ void check_rate(int64_t rate, chq_status status) {
         fail(status, "a rate of %lld samples a second is not in %d..%d", (long long) rate, CHQ_AUDIO_MIN_RATE, CHQ_AUDIO_MAX_RATE);
     }
 }
+
+// A file in memory, as a file system of that file alone. miniaudio's own takes a jump beyond the end for one to the end, so that a header can have it jump for
+// hours; here that fails, and so does whatever asks more often than a file of that size has bytes.
+struct bounded_file {
+    ma_vfs_callbacks callbacks = {}; // where miniaudio expects them
+    const uint8_t  * bytes;
+    size_t           n_bytes;
+    size_t           at      = 0;
+    uint64_t         n_calls = 0;
+
+    bounded_file(const uint8_t * bytes, size_t n_bytes) : bytes(bytes), n_bytes(n_bytes) {
+        callbacks.onOpen = [](ma_vfs * self, const char *, ma_uint32, ma_vfs_file * file) {
+            *file = self;
+            return MA_SUCCESS;
+        };
+        callbacks.onClose = [](ma_vfs *, ma_vfs_file) { return MA_SUCCESS; };
+        callbacks.onRead  = [](ma_vfs * self, ma_vfs_file, void * out, size_t n, size_t * n_read) { return ((bounded_file *) self)->read(out, n, n_read); };
+        callbacks.onSeek  = [](ma_vfs * self, ma_vfs_file, ma_int64 offset, ma_seek_origin origin) { return ((bounded_file *) self)->seek(offset, origin); };
+        callbacks.onTell  = [](ma_vfs * self, ma_vfs_file, ma_int64 * position) {
+            *position = (ma_int64) ((bounded_file *) self)->at;
+            return MA_SUCCESS;
+        };
+    }
+
+    bool may_go_on() { return ++n_calls <= 2 * (uint64_t) n_bytes + 1024; }
+
+    ma_result read(void * out, size_t n, size_t * n_read) {
+        *n_read = may_go_on() ? std::min(n, n_bytes - at) : 0;
+        if (*n_read == 0) {
+            return MA_AT_END;
+        }
+        memcpy(out, bytes + at, *n_read);
+        at += *n_read;
+        return MA_SUCCESS;
+    }
+
+    ma_result seek(ma_int64 offset, ma_seek_origin origin) {
+        const int64_t from = origin == ma_seek_origin_start ? 0 : (int64_t) (origin == ma_seek_origin_current ? at : n_bytes);
+        if (!may_go_on() || offset < -from || offset > (int64_t) n_bytes - from) {
+            return MA_BAD_SEEK;
+        }
+        at = (size_t) (from + offset);
+        return MA_SUCCESS;
+    }
+};
 
 ma_allocation_callbacks bounded_memory() {
     ma_allocation_callbacks memory = {};
@@ -138,8 +187,9 @@ chq_status chq_pcm_decode(const uint8_t * file, size_t n_bytes, struct chq_pcm *
         check_pointer(out, "out");
         ma_decoder_config config = ma_decoder_config_init(ma_format_f32, 1, 0);
         config.allocationCallbacks = bounded_memory();
+        bounded_file input(file, n_bytes);
         ma_decoder decoder;
-        if (n_bytes == 0 || ma_decoder_init_memory(file, n_bytes, &config, &decoder) != MA_SUCCESS) {
+        if (n_bytes > INT64_MAX || ma_decoder_init_vfs(&input, "sound", &config, &decoder) != MA_SUCCESS) {
             fail(CHQ_STATUS_LOAD, "this is no WAV, FLAC or MP3 that can be read");
         }
         const std::unique_ptr<ma_decoder, ma_result (*)(ma_decoder *)> closes(&decoder, ma_decoder_uninit);
