@@ -18,7 +18,7 @@ struct chq_pcm;
 #define CHQ_AUDIO_MIN_RATE 1000
 #define CHQ_AUDIO_MAX_RATE 384000
 
-// Decodes the content of a WAV, FLAC or MP3 file, at the file's own rate; several channels become their mean. CHQ_STATUS_LOAD if it is none of these, is
+// Decodes the content of a WAV, FLAC or MP3 file, at the file's own rate; several channels are mixed into one. CHQ_STATUS_LOAD if it is none of these, is
 // damaged before its first sample, or holds numbers that are no samples; a file that ends or breaks later gives what was before that. CHQ_STATUS_UNSUPPORTED if
 // there are more than CHQ_AUDIO_MAX_SAMPLES.
 CHQ_API chq_status chq_pcm_decode(const uint8_t * file, size_t n_bytes, struct chq_pcm ** out);

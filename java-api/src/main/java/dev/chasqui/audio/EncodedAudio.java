@@ -7,6 +7,8 @@ import java.util.Objects;
 
 /// A sound as a language model takes it: rows of embeddings, framed by tokens. Encode it once, ask about it as often as you like.
 ///
+/// {@snippet class="snippets.AudioSnippets" region="hear"}
+///
 /// Immutable and thread-safe; its memory goes when nothing refers to it any more. It belongs to the language model of the [dev.chasqui.VisionModel] that made it:
 /// other models read rows of the same width as noise. All of its rows are kept: what chooses among the rows of pictures was made for those.
 public final class EncodedAudio {
