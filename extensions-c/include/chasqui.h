@@ -19,6 +19,7 @@
 //   chasqui_selection.h which of an image's tokens to keep
 //   chasqui_chat.h      chat templates
 //   chasqui_vision.h    images as embeddings
+//   chasqui_audio.h     sound as embeddings
 //   chasqui_quantize.h  model files in other types of weights
 //   chasqui_embedding.h pooled embeddings, and rows of them
 //   chasqui_adapter.h   LoRA adapters and control vectors
@@ -43,6 +44,7 @@
 #include "chasqui_selection.h"
 #include "chasqui_chat.h"
 #include "chasqui_vision.h"
+#include "chasqui_audio.h"
 #include "chasqui_quantize.h"
 #include "chasqui_embedding.h"
 #include "chasqui_adapter.h"

@@ -33,7 +33,7 @@ typedef enum chq_status {
     CHQ_STATUS_MEMORY       = 3,  // memory is not there, or would not be there
     CHQ_STATUS_CONTEXT_FULL = 4,  // the KV cache has no room; nothing was decoded
     CHQ_STATUS_CANCELLED    = 5,  // stopped by chq_context_cancel or by a progress callback
-    CHQ_STATUS_LOAD         = 6,  // the model file cannot be used
+    CHQ_STATUS_LOAD         = 6,  // the file cannot be used
     CHQ_STATUS_COMPUTE      = 7,  // a backend failed
     CHQ_STATUS_UNSUPPORTED  = 8,  // this model, context or build cannot do it
     CHQ_STATUS_GRAMMAR      = 9,  // a grammar does not parse, or refused the token

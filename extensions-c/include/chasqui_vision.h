@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 struct chq_vision;
-struct chq_image;
+struct chq_image; // or a sound, see chasqui_audio.h
 
 struct chq_vision_params {
     int32_t n_threads;        // <= 0 means chq_physical_cores()
@@ -36,6 +36,7 @@ struct chq_vision_info {
     bool    grid;        // positions have several dimensions
     bool    causal;      // rows of an image attend only to those before them
     bool    attention;   // whether the projector can be loaded with attention
+    int32_t audio_rate;  // samples a second of sound, 0 without
 };
 
 CHQ_API chq_status chq_vision_get_info(const struct chq_vision * vision, struct chq_vision_info * out);
@@ -65,7 +66,7 @@ CHQ_API chq_status chq_image_get_chunk(const struct chq_image * image, int32_t c
 // The position of each row of a chunk of embeddings, relative to the first; [n_tokens].
 CHQ_API chq_status chq_image_positions(const struct chq_image * image, int32_t chunk, struct chq_position * out, int32_t capacity);
 
-// Computes the rows of a chunk, [n_tokens, n_embd]; capacity in floats. attention: NULL, or [n_tokens], the mean share of attention that each row gets in
+// Computes the rows of a chunk, [n_tokens, n_embd]; capacity in floats. attention: NULL, always so for sound, or [n_tokens], the mean share of attention that each row gets in
 // the encoder's last layer with attention over the whole image; CHQ_STATUS_UNSUPPORTED where that cannot be had.
 CHQ_API chq_status chq_image_encode(struct chq_image * image, int32_t chunk, float * rows, int64_t capacity, float * attention);
 

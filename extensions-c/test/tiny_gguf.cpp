@@ -284,7 +284,8 @@ void write_tiny_gguf(const std::string & path, const tiny_options & o) {
 
 std::vector<std::string> projector_controls() {
     return { "<start_of_image>", "<end_of_image>", "<|vision_start|>", "<|vision_end|>", "[IMG_END]", "\n\n", "\n", "<fake_token_around_image>", "<global-img>",
-        "<row_1_col_1>", "<row_1_col_2>", "<row_2_col_1>", "<row_2_col_2>" };
+        "<row_1_col_1>", "<row_1_col_2>", "<row_2_col_1>", "<row_2_col_2>",
+        "<|audio>", "<audio|>", "<|audio_bos|>", "<|audio_eos|>" };
 }
 
 void write_tiny_projector(const std::string & path, const std::string & type, int32_t n_embd, uint32_t seed) {
@@ -381,6 +382,56 @@ void write_tiny_projector(const std::string & path, const std::string & type, in
         number("spatial_merge_size", 2);
         linear("mm.0", 4 * WIDTH, 4 * WIDTH);
         linear("mm.2", 4 * WIDTH, n_embd);
+    } else {
+        throw std::runtime_error("no such projector: " + type);
+    }
+    if (!gguf_write_to_file(w.gguf, path.c_str(), false)) {
+        throw std::runtime_error("cannot write " + path);
+    }
+}
+
+void write_tiny_audio_projector(const std::string & path, const std::string & type, int32_t n_embd, uint32_t seed) {
+    constexpr int64_t WIDTH = 64;
+    constexpr int64_t N_FF  = 96;
+    constexpr int64_t N_MEL = 16;
+    const bool whisper = type == "qwen2a";
+    writer w(seed, 16u << 20, { GGML_TYPE_F32 });
+    const auto number = [&](const char * name, uint32_t value) { gguf_set_val_u32(w.gguf, (std::string("clip.audio.") + name).c_str(), value); };
+    const auto bias   = [&](const std::string & name, int64_t n) { w.tensor(name + ".bias", { n }, 0, 0.1f); };
+    gguf_set_val_str (w.gguf, "general.architecture", "clip");
+    gguf_set_val_str (w.gguf, "general.type", "mmproj");
+    gguf_set_val_bool(w.gguf, "clip.has_audio_encoder", true);
+    gguf_set_val_str (w.gguf, "clip.audio.projector_type", type.c_str());
+    number("num_mel_bins", whisper ? N_MEL : 128);
+    number("embedding_length", WIDTH);
+    number("feed_forward_length", N_FF);
+    number("block_count", whisper ? 1 : 0);
+    number("projection_dim", (uint32_t) n_embd);
+    number("attention.head_count", 4);
+    gguf_set_val_f32(w.gguf, "clip.audio.attention.layer_norm_epsilon", 1e-5f);
+    if (type == "gemma4ua") {
+        w.matrix("mm.a.input_projection", 640, n_embd);
+    } else if (whisper) {
+        w.tensor("a.conv1d.1.weight", { 3, N_MEL, WIDTH }, 0, 0.1f);
+        w.tensor("a.conv1d.1.bias", { 1, WIDTH }, 0, 0.1f);
+        w.tensor("a.conv1d.2.weight", { 3, WIDTH, WIDTH }, 0, 0.1f);
+        w.tensor("a.conv1d.2.bias", { 1, WIDTH }, 0, 0.1f);
+        w.tensor("a.position_embd.weight", { WIDTH, 1500 }, 0, 0.3f);
+        for (const char * name : { "attn_q", "attn_k", "attn_v", "attn_out" }) {
+            w.matrix(std::string("a.blk.0.") + name, WIDTH, WIDTH);
+        }
+        w.matrix("a.blk.0.ffn_up", WIDTH, N_FF);
+        w.matrix("a.blk.0.ffn_down", N_FF, WIDTH);
+        bias("a.blk.0.ffn_up", N_FF);
+        for (const char * name : { "attn_q", "attn_v", "attn_out", "ln1", "ln2", "ffn_down" }) {
+            bias(std::string("a.blk.0.") + name, WIDTH);
+        }
+        for (const char * name : { "a.blk.0.ln1", "a.blk.0.ln2", "a.post_ln" }) {
+            w.norm(name, WIDTH);
+        }
+        bias("a.post_ln", WIDTH);
+        w.matrix("mm.a.fc", WIDTH, n_embd);
+        bias("mm.a.fc", n_embd);
     } else {
         throw std::runtime_error("no such projector: " + type);
     }

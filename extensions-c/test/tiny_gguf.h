@@ -31,7 +31,10 @@ void write_tiny_gguf(const std::string & path, const tiny_options & options = {}
 // A vision encoder with a projector of that type for a model of n_embd numbers a row: "janus_pro", "mlp", "phi4", "gemma3", "idefics3", "pixtral", "qwen2vl_merger".
 void write_tiny_projector(const std::string & path, const std::string & type, int32_t n_embd = 64, uint32_t seed = 5);
 
-// The control tokens by which these frame an image.
+// One for sound: "gemma4ua" (a matrix), "qwen2a" (Whisper's encoder and a matrix).
+void write_tiny_audio_projector(const std::string & path, const std::string & type, int32_t n_embd = 64, uint32_t seed = 6);
+
+// The control tokens by which these frame an image or a sound.
 std::vector<std::string> projector_controls();
 
 // An adapter for the feed-forward part of such a model.

@@ -376,6 +376,7 @@ const chq_abi_field vision_info_fields[] = {
     FIELD(chq_vision_info, grid),
     FIELD(chq_vision_info, causal),
     FIELD(chq_vision_info, attention),
+    FIELD(chq_vision_info, audio_rate),
 };
 
 const chq_abi_field image_chunk_fields[] = {

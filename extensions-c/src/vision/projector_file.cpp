@@ -116,7 +116,8 @@ public:
             const ggml_type type = gguf_get_tensor_type(gguf, id);
             const bool      full = type == GGML_TYPE_F32 || type == GGML_TYPE_F16;
             const bool    matrix = strstr(name, ".weight") && !strstr(name, "norm") && !strstr(name, "ln") && !strstr(name, "patch_embd") && !strstr(name, "position_embd");
-            if (!full && !(matrix && (type == GGML_TYPE_BF16 || ggml_is_quantized(type)))) {
+            const bool kernel = strstr(name, "conv1d") || strstr(name, "conv2d");
+            if (!full && !(matrix && (type == GGML_TYPE_BF16 || (ggml_is_quantized(type) && !kernel)))) {
                 fail(CHQ_STATUS_LOAD, "%s: tensor %s has type %s", path, name, ggml_type_name(type));
             }
         }
@@ -182,6 +183,14 @@ void check_needed(const projector_metadata & meta, const std::string & type) {
     }
 }
 
+// The same for encoders of sound that are Whisper's.
+void check_audio_needed(const projector_metadata & meta, const std::string & type) {
+    if (type == "qwen2a" || type == "qwen2.5o" || type == "ultravox" || type == "voxtral" || type == "glma" || type == "meralion" || type == "musicflamingo") {
+        meta.check_present({ "a.position_embd.weight", "a.blk.0.ln1.weight", "a.blk.0.ln1.bias", "a.blk.0.ln2.weight", "a.blk.0.ln2.bias", "a.blk.0.attn_q.bias",
+            "a.blk.0.attn_v.bias" });
+    }
+}
+
 } // namespace
 
 projector_facts check_projector(const char * path) {
@@ -205,9 +214,11 @@ projector_facts check_projector(const char * path) {
     meta.check_blocks("a.blk.", "clip.audio.block_count");
 
     projector_facts facts;
-    facts.type = meta.text("clip.vision.projector_type");
+    const std::string common = meta.text("clip.projector_type");
+    facts.type       = common.empty() ? meta.text("clip.vision.projector_type") : common;
+    facts.audio_type = common.empty() ? meta.text("clip.audio.projector_type")  : common;
     if (facts.type.empty()) {
-        facts.type = meta.text("clip.projector_type");
+        facts.type = facts.audio_type;
     }
     facts.image_size  = (int32_t) meta.number("clip.vision.image_size").value_or(0);
     facts.patch_size  = (int32_t) meta.number("clip.vision.patch_size").value_or(0);
@@ -216,6 +227,9 @@ projector_facts check_projector(const char * path) {
     if (gguf_find_key(gguf.get(), "clip.vision.image_size") >= 0) {
         meta.check_present({ "v.patch_embd.weight" });
         check_needed(meta, facts.type);
+    }
+    if (gguf_find_key(gguf.get(), "clip.audio.block_count") >= 0) {
+        check_audio_needed(meta, facts.audio_type);
     }
     return facts;
 }

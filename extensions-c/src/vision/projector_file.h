@@ -7,7 +7,8 @@ namespace chq {
 
 // What libmtmd's public functions do not tell about a projector file.
 struct projector_facts {
-    std::string type;           // "" if the file names none
+    std::string type;           // "" if the file names none; that of the image encoder if there is also one for sound
+    std::string audio_type;
     int32_t     image_size  = 0;
     int32_t     patch_size  = 0;
     int32_t     n_head      = 0;

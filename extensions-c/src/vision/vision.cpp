@@ -2,56 +2,28 @@
 #include "chasqui_vision.h"
 
 #include "context/context.h"
-#include "guard/guard.h"
-#include "model/model.h"
 #include "runtime/runtime.h"
-#include "vision/attention_share.h"
-#include "vision/projector_file.h"
+#include "vision/vision.h"
 
 #include "chasqui_runtime.h"
-#include "mtmd.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <memory>
 
 namespace {
-
-constexpr uint32_t KIND_VISION = 0x53495651; // "QVIS"
-constexpr uint32_t KIND_IMAGE  = 0x474d4951; // "QIMG"
 
 // Preprocessors round the shorter side of thinner images to nothing.
 constexpr int32_t MAX_ASPECT = 50;
 
 } // namespace
 
-struct chq_vision : chq::handle {
-    chq_vision() : handle(KIND_VISION) {}
-
-    chq_model                     * model = nullptr;
-    mtmd::context_ptr               mtmd;
-    chq::projector_facts            facts;
-    chq::attention_share            attention;
-    chq::attention_layout           layout;
-    bool                            listens = false;
-    std::atomic<int32_t>            n_images { 0 };
-};
-
-struct chq_image : chq::handle {
-    chq_image() : handle(KIND_IMAGE) {}
-
-    chq_vision             * vision = nullptr;
-    mtmd::input_chunks_ptr   chunks;
-};
-
 namespace chq {
-
-namespace {
 
 void check_vision(const chq_vision * vision) {
     check_handle(vision, KIND_VISION, "vision");
 }
+
+namespace {
 
 void check_image(const chq_image * image) {
     check_handle(image, KIND_IMAGE, "image");
@@ -68,7 +40,7 @@ const mtmd_input_chunk * chunk_of(const chq_image * image, int32_t chunk) {
 
 const mtmd_input_chunk * rows_of(const chq_image * image, int32_t chunk) {
     const mtmd_input_chunk * c = chunk_of(image, chunk);
-    if (mtmd_input_chunk_get_type(c) != MTMD_INPUT_CHUNK_TYPE_IMAGE) {
+    if (mtmd_input_chunk_get_type(c) == MTMD_INPUT_CHUNK_TYPE_TEXT) {
         fail(CHQ_STATUS_ARGUMENT, "chunk %d is text", chunk);
     }
     return c;
@@ -103,13 +75,27 @@ void check_frames(const chq_vision * vision, const mtmd_input_chunks * chunks) {
         const llama_token * tokens = mtmd_input_chunk_get_type(chunk) == MTMD_INPUT_CHUNK_TYPE_TEXT ? mtmd_input_chunk_get_tokens_text(chunk, &n) : nullptr;
         for (size_t t = 0; t < n; ++t) {
             if (tokens[t] < 0 || tokens[t] >= vision->model->n_vocab) {
-                fail(CHQ_STATUS_UNSUPPORTED, "the model has no tokens to frame the images of a %s projector with", vision->facts.type.c_str());
+                fail(CHQ_STATUS_UNSUPPORTED, "the model has no tokens to frame what a %s projector makes with", vision->facts.type.c_str());
             }
         }
     }
 }
 
 } // namespace
+
+chq_image * prepare(chq_vision * vision, const mtmd_bitmap * bitmap, const std::string & what) {
+    auto image = std::make_unique<chq_image>();
+    image->vision = vision;
+    image->chunks.reset(mtmd_input_chunks_init());
+    const mtmd_input_part part = { nullptr, bitmap };
+    const mtmd_input_part * parts[] = { &part };
+    if (mtmd_tokenize_from_parts(vision->mtmd.get(), image->chunks.get(), parts, 1, false) != 0) {
+        fail(CHQ_STATUS_UNSUPPORTED, "the projector cannot take %s: %s", what.c_str(), captured_errors());
+    }
+    check_frames(vision, image->chunks.get());
+    vision->n_images.fetch_add(1);
+    return image.release();
+}
 
 } // namespace chq
 
@@ -203,6 +189,7 @@ chq_status chq_vision_get_info(const struct chq_vision * vision, struct chq_visi
         out->grid      = mtmd_decode_use_mrope(vision->mtmd.get());
         out->causal    = !mtmd_decode_use_non_causal(vision->mtmd.get(), nullptr);
         out->attention = vision->layout.known;
+        out->audio_rate = std::max(0, mtmd_get_audio_sample_rate(vision->mtmd.get()));
         return CHQ_STATUS_OK;
     });
 }
@@ -229,19 +216,8 @@ chq_status chq_image_create(struct chq_vision * vision, const uint8_t * rgb, int
         if (std::max(width, height) > MAX_ASPECT * std::min(width, height)) {
             fail(CHQ_STATUS_UNSUPPORTED, "an image of %d x %d pixels is more than %d times as long as it is wide", width, height, MAX_ASPECT);
         }
-        auto image = std::make_unique<chq_image>();
-        image->vision = vision;
-        image->chunks.reset(mtmd_input_chunks_init());
         const mtmd::bitmap bitmap((uint32_t) width, (uint32_t) height, rgb);
-        const mtmd_input_part part = { nullptr, bitmap.ptr.get() };
-        const mtmd_input_part * parts[] = { &part };
-        const int32_t code = mtmd_tokenize_from_parts(vision->mtmd.get(), image->chunks.get(), parts, 1, false);
-        if (code != 0) {
-            fail(CHQ_STATUS_UNSUPPORTED, "the projector cannot take an image of %d x %d pixels: %s", width, height, captured_errors());
-        }
-        check_frames(vision, image->chunks.get());
-        vision->n_images.fetch_add(1);
-        *out = image.release();
+        *out = prepare(vision, bitmap.ptr.get(), "an image of " + std::to_string(width) + " x " + std::to_string(height) + " pixels");
         return CHQ_STATUS_OK;
     });
 }
@@ -289,7 +265,9 @@ chq_status chq_image_get_chunk(const struct chq_image * image, int32_t chunk, st
             out->causal = true;
         } else {
             out->causal = !mtmd_decode_use_non_causal(image->vision->mtmd.get(), c);
-            find_grid(image->vision, c, out->n_tokens, &out->width, &out->height);
+            if (mtmd_input_chunk_get_type(c) == MTMD_INPUT_CHUNK_TYPE_IMAGE) {
+                find_grid(image->vision, c, out->n_tokens, &out->width, &out->height);
+            }
         }
         return CHQ_STATUS_OK;
     });
@@ -305,7 +283,8 @@ chq_status chq_image_positions(const struct chq_image * image, int32_t chunk, st
         }
         const mtmd_image_tokens * tokens = mtmd_input_chunk_get_tokens_image(c);
         for (int32_t i = 0; i < n; ++i) {
-            const mtmd_decoder_pos p = mtmd_image_tokens_get_decoder_pos(tokens, 0, (size_t) i);
+            const uint32_t u = (uint32_t) i;
+            const mtmd_decoder_pos p = tokens ? mtmd_image_tokens_get_decoder_pos(tokens, 0, (size_t) i) : mtmd_decoder_pos { u, u, u, u };
             out[i] = { (int32_t) p.t, (int32_t) p.y, (int32_t) p.x };
         }
         return CHQ_STATUS_OK;
@@ -326,9 +305,12 @@ chq_status chq_image_encode(struct chq_image * image, int32_t chunk, float * row
         if (attention && !vision->listens) {
             fail(CHQ_STATUS_UNSUPPORTED, "the projector was loaded without attention");
         }
+        if (attention && mtmd_input_chunk_get_type(c) != MTMD_INPUT_CHUNK_TYPE_IMAGE) {
+            fail(CHQ_STATUS_UNSUPPORTED, "chunk %d is sound, whose attention is not known", chunk);
+        }
         vision->attention.begin();
         if (mtmd_encode_chunk(vision->mtmd.get(), c) != 0) {
-            fail(CHQ_STATUS_COMPUTE, "the image could not be encoded: %s", captured_errors());
+            fail(CHQ_STATUS_COMPUTE, "the chunk could not be encoded: %s", captured_errors());
         }
         const float * encoded = mtmd_get_output_embd(vision->mtmd.get());
         std::copy(encoded, encoded + n, rows);

@@ -1,5 +1,6 @@
 package dev.chasqui;
 
+import dev.chasqui.audio.AudioException;
 import dev.chasqui.json.JsonException;
 import dev.chasqui.kv.SequenceStoreException;
 import dev.chasqui.models.ModelStoreException;
@@ -9,7 +10,7 @@ import dev.chasqui.vision.ImageException;
 /// JDK's own: [NullPointerException], [IllegalArgumentException], and [IllegalStateException] for a closed object
 /// or one that another thread is using.
 public abstract sealed class ChasquiException extends RuntimeException
-        permits CancelledException, ContextFullException, DeadlineException, DecodeException, GgufException, GrammarException,
+        permits AudioException, CancelledException, ContextFullException, DeadlineException, DecodeException, GgufException, GrammarException,
                 ImageException, InsufficientMemoryException, JsonException, ModelLoadException, ModelStoreException, NativeAbortException,
                 NativeLibraryException, RpcException, SequenceStoreException, StateMismatchException,
                 UnsupportedFeatureException {

@@ -9,7 +9,7 @@ import java.util.stream.Collectors;
 /// One message of a conversation. Immutable.
 ///
 /// @param role       who speaks: `system`, `user`, `assistant`, `tool`, or another role that the template knows
-/// @param parts      what is said: text and pictures, in order
+/// @param parts      what is said: text, pictures and sounds, in order
 /// @param reasoning  what the assistant thought before it spoke, "" = nothing; templates leave it out where their model does not want it back
 /// @param toolCalls  what the assistant wants to have called
 /// @param toolCallId of a tool's result: the call that it answers, else ""
@@ -43,6 +43,11 @@ public record ChatMessage(String role, List<ContentPart> parts, String reasoning
         return new ChatMessage("user", content).withImages(images);
     }
 
+    /// Text, pictures and sounds in this order.
+    public static ChatMessage user(ContentPart... parts) {
+        return new ChatMessage("user", List.of(parts), "", List.of(), "", "");
+    }
+
     public static ChatMessage assistant(String content) {
         return new ChatMessage("assistant", content);
     }
@@ -57,7 +62,7 @@ public record ChatMessage(String role, List<ContentPart> parts, String reasoning
         return new ChatMessage("tool", List.of(new ContentPart.Text(result)), "", List.of(), call.id(), call.name());
     }
 
-    /// The text of the message, without its pictures.
+    /// The text of the message, without its pictures and sounds.
     public String content() {
         return parts.stream().map(part -> part instanceof ContentPart.Text(String text) ? text : "").collect(Collectors.joining());
     }

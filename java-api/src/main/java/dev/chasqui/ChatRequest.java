@@ -60,7 +60,8 @@ final class ChatRequest {
         for (ContentPart part : parts) {
             texts.add(switch (part) {
                 case ContentPart.Text(String text) -> hidden.text(plain("content", text));
-                case ContentPart.Picture(var image) -> hidden.picture(image);
+                case ContentPart.Picture(var image) -> hidden.rows(image.parts());
+                case ContentPart.Sound(var audio) -> hidden.rows(audio.parts());
             });
         }
         return String.join("", texts);

@@ -34,7 +34,7 @@ public final class ChatTemplate implements AutoCloseable {
         }
     }
 
-    /// The conversation as text, without its pictures.
+    /// The conversation as text, without its pictures and sounds.
     ///
     /// @param addAssistant whether it ends with the opening of the assistant's turn
     /// @throws IllegalArgumentException if the template refuses the conversation, e.g. a role it does not know
@@ -46,16 +46,16 @@ public final class ChatTemplate implements AutoCloseable {
 
     /// The conversation as tokens, control tokens only where the template puts them.
     ///
-    /// @throws IllegalArgumentException if there are pictures in it, or the template refuses it
+    /// @throws IllegalArgumentException if there are pictures or sounds in it, or the template refuses it
     public int[] tokenize(List<ChatMessage> messages, boolean addAssistant) {
         Prompt prompt = prompt(messages, addAssistant);
-        if (prompt.hasImages()) {
-            throw new IllegalArgumentException("there are pictures in the conversation, which have no tokens");
+        if (prompt.hasRows()) {
+            throw new IllegalArgumentException("there are pictures or sounds in the conversation, which have no tokens");
         }
         return prompt.tokens();
     }
 
-    /// The conversation as tokens and pictures.
+    /// The conversation as tokens, pictures and sounds.
     ///
     /// @throws IllegalArgumentException if the template refuses the conversation
     public Prompt prompt(List<ChatMessage> messages, boolean addAssistant) {

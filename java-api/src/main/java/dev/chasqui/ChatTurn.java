@@ -54,12 +54,12 @@ public final class ChatTurn implements AutoCloseable {
         }
     }
 
-    /// The prompt as text, without its pictures.
+    /// The prompt as text, without its pictures and sounds.
     public String text() {
         return text;
     }
 
-    /// The prompt as tokens and pictures. Control tokens are only where the template puts them.
+    /// The prompt as tokens, pictures and sounds. Control tokens are only where the template puts them.
     public Prompt prompt() {
         return prompt;
     }

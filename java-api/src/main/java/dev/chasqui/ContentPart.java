@@ -1,5 +1,6 @@
 package dev.chasqui;
 
+import dev.chasqui.audio.EncodedAudio;
 import dev.chasqui.vision.EncodedImage;
 import java.util.Objects;
 
@@ -17,6 +18,13 @@ public sealed interface ContentPart {
     record Picture(EncodedImage image) implements ContentPart {
         public Picture {
             Objects.requireNonNull(image, "image");
+        }
+    }
+
+    /// A sound, encoded for the model that hears it.
+    record Sound(EncodedAudio audio) implements ContentPart {
+        public Sound {
+            Objects.requireNonNull(audio, "audio");
         }
     }
 }

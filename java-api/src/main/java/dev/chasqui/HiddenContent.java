@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ThreadLocalRandom;
 
-/// What a chat template gets to see as marks: pictures, and texts that spell a control token. Afterwards each mark is replaced by what it stands for,
+/// What a chat template gets to see as marks: pictures, sounds, and texts that spell a control token. Afterwards each mark is replaced by what it stands for,
 /// so that control tokens come from the template alone.
 final class HiddenContent {
 
@@ -20,7 +20,7 @@ final class HiddenContent {
 
         record Text(String text, boolean inJson) implements Hidden { }
 
-        record Picture(EncodedImage image) implements Hidden { }
+        record Rows(List<EncodedImage.Part> parts) implements Hidden { }
     }
 
     private final Model model;
@@ -41,8 +41,9 @@ final class HiddenContent {
         return spellsControlToken(text) ? hide(new Hidden.Text(text, false)) : text;
     }
 
-    String picture(EncodedImage image) {
-        return hide(new Hidden.Picture(image));
+    /// The mark of a picture or a sound.
+    String rows(List<EncodedImage.Part> parts) {
+        return hide(new Hidden.Rows(parts));
     }
 
     /// JSON text in which the strings that spell a control token are marks. What is no JSON is a text like others.
@@ -69,7 +70,7 @@ final class HiddenContent {
         return hidden.isEmpty();
     }
 
-    /// A rendered text with the texts in the place of their marks, and nothing in that of pictures.
+    /// A rendered text with the texts in the place of their marks, and nothing in that of pictures and sounds.
     String textOf(String rendered) {
         StringBuilder out = new StringBuilder();
         split(rendered, new Parts() {
@@ -84,13 +85,13 @@ final class HiddenContent {
             }
 
             @Override
-            public void picture(EncodedImage image) {
+            public void rows(List<EncodedImage.Part> parts) {
             }
         });
         return out.toString();
     }
 
-    /// A rendered text as tokens and pictures.
+    /// A rendered text as tokens, pictures and sounds.
     Prompt prompt(String rendered) {
         Prompt.Builder prompt = Prompt.builder(model);
         if (hidden.isEmpty()) {
@@ -111,8 +112,8 @@ final class HiddenContent {
             }
 
             @Override
-            public void picture(EncodedImage image) {
-                prompt.image(image);
+            public void rows(List<EncodedImage.Part> parts) {
+                prompt.parts(parts);
             }
         });
         return prompt.build();
@@ -124,7 +125,7 @@ final class HiddenContent {
 
         void content(String text);
 
-        void picture(EncodedImage image);
+        void rows(List<EncodedImage.Part> parts);
     }
 
     private void split(String rendered, Parts parts) {
@@ -136,7 +137,7 @@ final class HiddenContent {
                 parts.template(rendered.substring(at, start));
             }
             switch (what) {
-                case Hidden.Picture(EncodedImage image) -> parts.picture(image);
+                case Hidden.Rows(List<EncodedImage.Part> rows) -> parts.rows(rows);
                 case Hidden.Text(String text, boolean inJson) -> {
                     // a template writes arguments as JSON, or the strings of them bare
                     boolean quoted = inJson && start > 0 && rendered.charAt(start - 1) == '"';

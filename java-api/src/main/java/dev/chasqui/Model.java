@@ -233,7 +233,7 @@ public final class Model implements AutoCloseable {
         }
     }
 
-    /// A vision encoder for this model, with [VisionModelOptions#defaults()].
+    /// An encoder of pictures, sounds or both for this model, with [VisionModelOptions#defaults()].
     ///
     /// @param projector an `mmproj` file
     /// @throws ModelLoadException if the file cannot be used, or not with this model
@@ -241,7 +241,7 @@ public final class Model implements AutoCloseable {
         return vision(projector, VisionModelOptions.defaults());
     }
 
-    /// A vision encoder for this model.
+    /// An encoder of pictures, sounds or both for this model.
     ///
     /// @param projector an `mmproj` file
     /// @throws ModelLoadException if the file cannot be used, or not with this model

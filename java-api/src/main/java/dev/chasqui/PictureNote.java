@@ -8,7 +8,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/// Which pictures a saved sequence holds, behind the caller's note: a saved state knows where rows are, not what they were. Without pictures there is nothing but the
+/// Which pictures and sounds a saved sequence holds, behind the caller's note: a saved state knows where rows are, not what they were. Without them there is nothing but the
 /// caller's note.
 ///
 /// @param note     the caller's

@@ -1,5 +1,6 @@
 package dev.chasqui;
 
+import dev.chasqui.audio.EncodedAudio;
 import dev.chasqui.kv.PromptKey;
 import dev.chasqui.vision.EncodedImage;
 import java.nio.ByteBuffer;
@@ -9,18 +10,17 @@ import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/// What a sequence shall hold: tokens, and pictures between them.
+/// What a sequence shall hold: tokens, and pictures and sounds between them.
 ///
-/// Immutable. Each row of a picture counts as one, like a token.
+/// Immutable. Each row of a picture or a sound counts as one, like a token.
 public final class Prompt {
 
     /// In the place of a row's token.
     static final int ROW = -1;
 
-    /// A picture's rows, or a tile's, in a text.
+    /// The rows of a picture, a tile, or a stretch of sound in a text.
     ///
     /// @param start     index of the first row
     /// @param positions how many they take
@@ -68,18 +68,18 @@ public final class Prompt {
         return tokens.length;
     }
 
-    /// A copy of the tokens, with -1 for each row of a picture.
+    /// A copy of the tokens, with -1 for each row of a picture or a sound.
     public int[] tokens() {
         return tokens.clone();
     }
 
-    /// What it is to a [dev.chasqui.kv.SequenceStore]. Rows of a picture are one chunk, which the picture, the projector, how its rows were chosen, for a pruner that looks at
+    /// What it is to a [dev.chasqui.kv.SequenceStore]. The rows of a sound are one chunk, which the sound and the projector decide. Rows of a picture are one chunk, which the picture, the projector, how its rows were chosen, for a pruner that looks at
     /// it the question, and where they are placed decide.
     public PromptKey key() {
         return key(tokens, tokens.length, spans);
     }
 
-    /// The key of the first tokens of a text, which do not end inside of a picture.
+    /// The key of the first tokens of a text, which do not end inside of rows.
     static PromptKey key(int[] tokens, int length, List<Span> spans) {
         PromptKey.Builder key = PromptKey.builder();
         int at = 0;
@@ -102,8 +102,8 @@ public final class Prompt {
         }
     }
 
-    /// Whether there are pictures in it.
-    public boolean hasImages() {
+    /// Whether there are rows in it, of pictures or sounds.
+    public boolean hasRows() {
         return !spans.isEmpty();
     }
 
@@ -152,7 +152,16 @@ public final class Prompt {
 
         /// A picture, with the tokens that frame it.
         public Builder image(EncodedImage image) {
-            for (EncodedImage.Part part : Objects.requireNonNull(image, "image").parts()) {
+            return parts(image.parts());
+        }
+
+        /// A sound, with the tokens that frame it.
+        public Builder audio(EncodedAudio audio) {
+            return parts(audio.parts());
+        }
+
+        Builder parts(List<EncodedImage.Part> parts) {
+            for (EncodedImage.Part part : parts) {
                 switch (part) {
                     case EncodedImage.Frame frame -> tokens(frame.tokens().stream().mapToInt(Integer::intValue).toArray());
                     case EncodedImage.Rows rows -> {

@@ -32,7 +32,7 @@ public final class SavedSequence implements AutoCloseable {
     /// What can be told of a saved sequence from the beginning of its file.
     ///
     /// @param fit    as [Context#stateFit()] of the contexts that it can be restored in
-    /// @param tokens of its text, with -1 for each row of a picture
+    /// @param tokens of its text, with -1 for each row of a picture or a sound
     /// @param note   that was saved with it
     /// @param bytes  of the file, and of memory once it is loaded
     /// @param logits whether it has the logits that follow its last token
@@ -73,7 +73,7 @@ public final class SavedSequence implements AutoCloseable {
         return info.tokens();
     }
 
-    /// A copy of the tokens, with -1 for each row of a picture.
+    /// A copy of the tokens, with -1 for each row of a picture or a sound.
     public int[] tokens() {
         memory.acquire();
         try {

@@ -35,7 +35,7 @@ public final class Sequence implements AutoCloseable {
     private int length;
     /// Tokens, from the start, that are in the KV cache; the rest is computed at the next need.
     private int decoded;
-    /// The pictures of the text, in order.
+    /// The rows of pictures and sounds of the text, in order.
     private final List<Prompt.Span> spans = new ArrayList<>();
     /// Which cell of the KV cache each decoded token is in; forks have the same numbers where they share cells.
     private int[] cells = new int[256];
@@ -76,12 +76,12 @@ public final class Sequence implements AutoCloseable {
         return context;
     }
 
-    /// Number of tokens, and of rows of pictures.
+    /// Number of tokens, and of rows of pictures and sounds.
     public int length() {
         return length;
     }
 
-    /// A copy of the tokens, with -1 for each row of a picture.
+    /// A copy of the tokens, with -1 for each row of a picture or a sound.
     public int[] tokens() {
         return Arrays.copyOf(tokens, length);
     }
@@ -126,7 +126,7 @@ public final class Sequence implements AutoCloseable {
         }
     }
 
-    /// Appends tokens and pictures and computes them.
+    /// Appends tokens, pictures and sounds and computes them.
     ///
     /// @throws IllegalArgumentException if a token is not in the vocabulary, or rows are not those of this model; nothing is changed then
     /// @throws ContextFullException     if they do not fit; nothing is changed then
@@ -171,7 +171,7 @@ public final class Sequence implements AutoCloseable {
         return set(Prompt.of(wanted));
     }
 
-    /// As [#set(int...)], with pictures. A picture is in common as a whole or not at all, and not looked for in copies that the context keeps.
+    /// As [#set(int...)], with pictures and sounds. One of these is in common as a whole or not at all, and not looked for in copies that the context keeps.
     ///
     /// @return tokens and rows that were in the KV cache already, or came into it without being computed
     /// @throws ContextFullException if it does not fit; the common prefix stays then
@@ -184,7 +184,7 @@ public final class Sequence implements AutoCloseable {
     /// @return where a prefix of the prompt ends that it shares with others but could not take over from them; 0 if there is none
     int prepare(Prompt wanted) {
         SequenceStore store = context.store();
-        if (Objects.requireNonNull(wanted, "prompt").hasImages()) {
+        if (Objects.requireNonNull(wanted, "prompt").hasRows()) {
             if (store != null) {
                 store.prepare(this, wanted);
             }
@@ -254,7 +254,7 @@ public final class Sequence implements AutoCloseable {
     /// costs nothing to make, and goes when they are needed or others are kept after it; where the KV cache is on a GPU it is in other memory of
     /// that device. See [ContextOptions#keptSequences()].
     ///
-    /// @return whether there is such a copy now: not if there are pictures in it
+    /// @return whether there is such a copy now: not if there are pictures or sounds in it
     public boolean keep() {
         MemorySegment address = enter();
         try {
@@ -296,11 +296,11 @@ public final class Sequence implements AutoCloseable {
         }
     }
 
-    /// As [#recall(int...)], with pictures, which are looked for in this sequence only.
+    /// As [#recall(int...)], with pictures and sounds, which are looked for in this sequence only.
     ///
     /// @return tokens and rows that it holds now
     public int recall(Prompt prompt) {
-        if (!prompt.hasImages()) {
+        if (!prompt.hasRows()) {
             return recall(prompt.sharedTokens());
         }
         MemorySegment address = enter();
@@ -329,7 +329,7 @@ public final class Sequence implements AutoCloseable {
         MemorySegment address = enter();
         try {
             if (wholeUpTo(newLength) != newLength) {
-                throw new IllegalArgumentException("cannot rewind to " + newLength + ", which is inside of a picture");
+                throw new IllegalArgumentException("cannot rewind to " + newLength + ", which is inside of a picture or a sound");
             }
             forget(address, newLength);
             cut(newLength);
@@ -536,7 +536,7 @@ public final class Sequence implements AutoCloseable {
         return generate(Prompt.of(prompt), options);
     }
 
-    /// A generation from a prompt, of which only what follows the common prefix with the present tokens and pictures is computed.
+    /// A generation from a prompt, of which only what follows the common prefix with the present tokens, pictures and sounds is computed.
     public Generation generate(Prompt prompt, GenerationOptions options) {
         return new Generation(this, Objects.requireNonNull(prompt, "prompt"), options, null);
     }
@@ -573,7 +573,7 @@ public final class Sequence implements AutoCloseable {
 
     /// What the sequence holds, in native memory: its tokens, what the KV cache has of them, and the logits that follow, where they are there.
     /// The sequence itself is not changed. The caller closes it.
-    /// Of pictures there are their keys, and what the KV cache has of them, not their rows: a restored sequence goes on behind them, but cannot compute them again before
+    /// Of pictures and sounds there are their keys, and what the KV cache has of them, not their rows: a restored sequence goes on behind them, but cannot compute them again before
     /// [#set(Prompt)] brings them.
     public SavedSequence snapshot() {
         return snapshot(new byte[0]);
@@ -584,7 +584,7 @@ public final class Sequence implements AutoCloseable {
         MemorySegment address = enter();
         try (Arena arena = Arena.ofConfined()) {
             if (spans.stream().anyMatch(span -> span.end() > decoded)) {
-                throw new UnsupportedFeatureException("a picture that is not computed yet cannot be saved");
+                throw new UnsupportedFeatureException("a picture or a sound that is not computed yet cannot be saved");
             }
             byte[] all = new PictureNote(note, spans).encode();
             MemorySegment ids = arena.allocate(ValueLayout.JAVA_INT, Math.max(1, length));
@@ -808,7 +808,7 @@ public final class Sequence implements AutoCloseable {
         checkTokens(wanted, at);
     }
 
-    /// Appends what follows the first `from` of a checked prompt, which do not end inside of a picture.
+    /// Appends what follows the first `from` of a checked prompt, which do not end inside of rows.
     private void add(int[] more, List<Prompt.Span> moreSpans, int from) {
         ahead = 0;
         ensureCapacity(length + more.length - from);
@@ -821,7 +821,7 @@ public final class Sequence implements AutoCloseable {
         length += more.length - from;
     }
 
-    /// Makes the text end at an index that is not inside of a picture.
+    /// Makes the text end at an index that is not inside of rows.
     private void cut(int newLength) {
         length = newLength;
         spans.removeIf(span -> span.start() >= newLength);
@@ -840,7 +840,7 @@ public final class Sequence implements AutoCloseable {
         return common;
     }
 
-    /// The greatest index up to this one that is not inside of a picture.
+    /// The greatest index up to this one that is not inside of rows.
     private int wholeUpTo(int index) {
         for (Prompt.Span span : spans) {
             if (span.start() < index && index < span.end()) {
@@ -850,7 +850,7 @@ public final class Sequence implements AutoCloseable {
         return index;
     }
 
-    /// Where in the KV cache a token is that is not inside of a picture: a picture may take fewer positions than rows, or more.
+    /// Where in the KV cache a token is that is not inside of rows: a picture may take fewer positions than rows, or more.
     private int position(int index) {
         int position = index;
         for (Prompt.Span span : spans) {
@@ -861,7 +861,7 @@ public final class Sequence implements AutoCloseable {
         return position;
     }
 
-    /// The tokens, with the end of text where a row of a picture is: nothing follows from it.
+    /// The tokens, with the end of text where a row of a picture or a sound is: nothing follows from it.
     private int[] withoutRows() {
         if (spans.isEmpty()) {
             return tokens;
@@ -931,7 +931,7 @@ public final class Sequence implements AutoCloseable {
     private void computeRows(MemorySegment address, Prompt.Span span, int output, int keep) {
         EncodedImage.Rows rows = span.rows();
         if (rows == null) {
-            throw new UnsupportedFeatureException("the sequence was restored, and the rows of a picture in it have to be computed again: set it to a prompt that brings them");
+            throw new UnsupportedFeatureException("the sequence was restored, and the rows of a picture or a sound in it have to be computed again: set it to a prompt that brings them");
         }
         forgetLogits();
         int status;

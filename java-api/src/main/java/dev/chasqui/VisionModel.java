@@ -2,6 +2,9 @@ package dev.chasqui;
 
 import static dev.chasqui.bindings.Chq.*;
 
+import dev.chasqui.audio.Audio;
+import dev.chasqui.audio.AudioException;
+import dev.chasqui.audio.EncodedAudio;
 import dev.chasqui.bindings.chq_image_chunk;
 import dev.chasqui.bindings.chq_position;
 import dev.chasqui.bindings.chq_vision_info;
@@ -23,15 +26,16 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Objects;
+import java.util.OptionalInt;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
-/// A vision encoder with its projector (an `mmproj` file) for a language model.
+/// An encoder with its projector (an `mmproj` file) for a language model, with which it sees, hears, or both.
 ///
 /// {@snippet class="snippets.VisionSnippets" region="vision"}
 ///
-/// Thread-safe: one picture at a time is encoded, others wait. Closing waits for the one in progress.
+/// Thread-safe: one picture or sound at a time is encoded, others wait. Closing waits for the one in progress.
 public final class VisionModel implements AutoCloseable {
 
     private static final int SAMPLES = 64;
@@ -46,6 +50,8 @@ public final class VisionModel implements AutoCloseable {
     private final int stride;
     private final int width;
     private final boolean grid;
+    private final boolean images;
+    private final int audioRate;
     private final boolean showsAttention;
     private final boolean attention;
 
@@ -77,6 +83,8 @@ public final class VisionModel implements AutoCloseable {
             this.stride = chq_vision_info.n_embd(info);
             this.width = chq_vision_info.n_main(info);
             this.grid = chq_vision_info.grid(info);
+            this.images = chq_vision_info.images(info);
+            this.audioRate = chq_vision_info.audio_rate(info);
             this.showsAttention = chq_vision_info.attention(info);
             this.projector = Native.text((text, capacity, length) -> chq_vision_projector(address, text, capacity, length));
             this.key = path.getFileName() + "," + fingerprint(path) + "," + options.minImageTokens() + "," + options.maxImageTokens();
@@ -116,9 +124,24 @@ public final class VisionModel implements AutoCloseable {
         return path;
     }
 
-    /// The type of the projector as its file names it, e.g. `qwen2vl_merger`.
+    /// The type of the projector as its file names it, e.g. `qwen2vl_merger`; of two, that for pictures.
     public String projector() {
         return projector;
+    }
+
+    /// Whether it takes pictures.
+    public boolean supportsImages() {
+        return images;
+    }
+
+    /// Whether it takes sounds.
+    public boolean supportsAudio() {
+        return audioRate > 0;
+    }
+
+    /// Samples a second of the sounds that the encoder takes; others are resampled. Empty if it takes none.
+    public OptionalInt audioRate() {
+        return supportsAudio() ? OptionalInt.of(audioRate) : OptionalInt.empty();
     }
 
     /// Whether positions of this model have several dimensions, so that rows which are kept can stay where they were.
@@ -137,21 +160,47 @@ public final class VisionModel implements AutoCloseable {
     /// @throws DecodeException             if the encoder failed
     public EncodedImage encode(Image image) {
         Objects.requireNonNull(image, "image");
+        Encoded encoded = encode(image.hash(), false, (address, out) -> chq_image_create(address, image.rgb(), image.width(), image.height(), out));
+        return new EncodedImage(image, encoded.parts(), encoded.time());
+    }
+
+    /// Encodes a sound, resampled if its rate is another than [#audioRate()].
+    ///
+    /// @throws UnsupportedFeatureException if the projector takes no sounds, or none of this length: less than a tenth of a second, or more than five minutes
+    ///                                     for an encoder that looks at all of a sound at once
+    /// @throws AudioException              if it would have more than [Audio#MAX_SAMPLES] at the encoder's rate
+    /// @throws DecodeException             if the encoder failed
+    public EncodedAudio encode(Audio audio) {
+        Objects.requireNonNull(audio, "audio");
+        Audio heard = supportsAudio() ? audio.resampled(audioRate) : audio;
+        Encoded encoded = encode(heard.hash(), true, (address, out) -> chq_audio_create(address, heard.samples(), heard.length(), out));
+        return new EncodedAudio(audio, encoded.parts(), encoded.time());
+    }
+
+    private record Encoded(List<EncodedImage.Part> parts, Duration time) { }
+
+    private interface Preparation {
+
+        /// Has the projector cut its input into chunks.
+        int prepare(MemorySegment vision, MemorySegment out);
+    }
+
+    private Encoded encode(String hash, boolean sound, Preparation preparation) {
         MemorySegment address = handle.acquire();
         encoding.lock();
         try (Arena arena = Arena.ofConfined()) {
             long start = System.nanoTime();
             MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
-            Status.check(chq_image_create(address, image.rgb(), image.width(), image.height(), out));
+            Status.check(preparation.prepare(address, out));
             MemorySegment prepared = out.get(ValueLayout.ADDRESS, 0);
             try {
                 List<EncodedImage.Part> parts = new ArrayList<>();
                 MemorySegment count = arena.allocate(ValueLayout.JAVA_INT);
                 Status.check(chq_image_n_chunks(prepared, count));
                 for (int i = 0; i < count.get(ValueLayout.JAVA_INT, 0); i++) {
-                    parts.add(part(prepared, i, image.hash(), arena));
+                    parts.add(part(prepared, i, hash, sound, arena));
                 }
-                return new EncodedImage(image, parts, Duration.ofNanos(System.nanoTime() - start));
+                return new Encoded(parts, Duration.ofNanos(System.nanoTime() - start));
             } finally {
                 chq_image_free(prepared);
                 NativeLog.drain();
@@ -162,7 +211,7 @@ public final class VisionModel implements AutoCloseable {
         }
     }
 
-    private EncodedImage.Part part(MemorySegment image, int index, String hash, Arena arena) {
+    private EncodedImage.Part part(MemorySegment image, int index, String hash, boolean sound, Arena arena) {
         MemorySegment chunk = arena.allocate(chq_image_chunk.layout());
         Status.check(chq_image_get_chunk(image, index, chunk));
         int n = chq_image_chunk.n_tokens(chunk);
@@ -171,11 +220,12 @@ public final class VisionModel implements AutoCloseable {
             return new EncodedImage.Frame(IntStream.of(tokens.toArray(ValueLayout.JAVA_INT)).boxed().toList());
         }
         MemorySegment rows = Arena.ofAuto().allocate((long) n * stride * Float.BYTES, Long.BYTES);
-        MemorySegment shares = attention ? arena.allocate(ValueLayout.JAVA_FLOAT, n) : MemorySegment.NULL;
+        boolean shows = attention && !sound;
+        MemorySegment shares = shows ? arena.allocate(ValueLayout.JAVA_FLOAT, n) : MemorySegment.NULL;
         Status.check(chq_image_encode(image, index, rows, (long) n * stride, shares));
         return new EncodedImage.Rows(rows, n, stride, width, chq_image_chunk.width(chunk), chq_image_chunk.height(chunk), chq_image_chunk.causal(chunk),
-                grid ? positions(image, index, n, arena) : null, chq_image_chunk.n_positions(chunk),
-                attention ? shares.toArray(ValueLayout.JAVA_FLOAT) : null, key + "/" + hash + "/" + index);
+                grid && !sound ? positions(image, index, n, arena) : null, chq_image_chunk.n_positions(chunk),
+                shows ? shares.toArray(ValueLayout.JAVA_FLOAT) : null, key + "/" + hash + "/" + index);
     }
 
     private static int @Nullable [] positions(MemorySegment image, int index, int n, Arena arena) {

@@ -61,19 +61,20 @@ class ArchitectureTest {
 
     @Test
     void onlySomePackagesUseTheBindings() {
-        noClasses().that(are(DescribedPredicate.not(resideInAnyPackage("dev.chasqui", "dev.chasqui.tensor", "dev.chasqui.vision", "dev.chasqui.bindings.."))))
+        noClasses().that(are(DescribedPredicate.not(resideInAnyPackage("dev.chasqui", "dev.chasqui.audio", "dev.chasqui.tensor", "dev.chasqui.vision", "dev.chasqui.bindings.."))))
                 .should().dependOnClassesThat(BINDINGS)
                 .check(CLASSES);
     }
 
-    /// Nothing that a user of the API calls or is given comes from the bindings, or is raw memory but where that is the point: rows of pictures, numbers of tensors, embeddings.
+    /// Nothing that a user of the API calls or is given comes from the bindings, or is raw memory but where that is the point: rows of pictures, samples of sounds, numbers of tensors, embeddings.
     @Test
     void publicApiShowsNoNativeTypes() {
         Set<String> numbers = Set.of("dev.chasqui.tensor.Tensor.segment()", "dev.chasqui.tensor.Tensor.setBytes(java.lang.foreign.MemorySegment)",
                 "dev.chasqui.EmbeddingMatrix.data()", "dev.chasqui.EmbeddingMatrix.over(java.lang.foreign.MemorySegment, int)");
+        Set<String> rowsOrSamples = Set.of("dev.chasqui.vision", "dev.chasqui.audio");
         DescribedPredicate<JavaClass> notExported = BINDINGS.or(resideInAPackage("dev.chasqui.internal"));
         for (JavaClass type : CLASSES) {
-            DescribedPredicate<JavaClass> hidden = type.getPackageName().equals("dev.chasqui.vision")
+            DescribedPredicate<JavaClass> hidden = rowsOrSamples.contains(type.getPackageName())
                     ? BINDINGS : BINDINGS.or(resideInAPackage("java.lang.foreign.."));
             if (!notExported.test(type) && type.getModifiers().contains(JavaModifier.PUBLIC)) {
                 type.getMethods().stream()

@@ -236,7 +236,7 @@ class VisionModelTest {
         try (Context other = TestModels.tiny().newContext(); Sequence foreign = other.newSequence()) {
             assertThatIllegalArgumentException().isThrownBy(() -> foreign.set(prompt(image, "x"))).withMessageContaining("192");
         }
-        assertThatNullPointerException().isThrownBy(() -> TinyVlm.vision().encode(null));
+        assertThatNullPointerException().isThrownBy(() -> TinyVlm.vision().encode((Image) null));
         assertThatNullPointerException().isThrownBy(() -> sequence.set((Prompt) null));
     }
 

@@ -95,6 +95,24 @@ public class Chq extends Chq$shared {
     public static int CHQ_ROW_BREAK() {
         return CHQ_ROW_BREAK;
     }
+    private static final int CHQ_AUDIO_MIN_RATE = (int)1000L;
+    /**
+     * {@snippet lang=c :
+     * #define CHQ_AUDIO_MIN_RATE 1000
+     * }
+     */
+    public static int CHQ_AUDIO_MIN_RATE() {
+        return CHQ_AUDIO_MIN_RATE;
+    }
+    private static final int CHQ_AUDIO_MAX_RATE = (int)384000L;
+    /**
+     * {@snippet lang=c :
+     * #define CHQ_AUDIO_MAX_RATE 384000
+     * }
+     */
+    public static int CHQ_AUDIO_MAX_RATE() {
+        return CHQ_AUDIO_MAX_RATE;
+    }
     private static final int CHQ_TENSOR_DIMS = (int)4L;
     /**
      * {@snippet lang=c :
@@ -14395,6 +14413,318 @@ public class Chq extends Chq$shared {
         }
     }
 
+    private static class chq_pcm_decode {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_LONG,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_pcm_decode");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_pcm_decode(const uint8_t *file, size_t n_bytes, struct chq_pcm **out)
+     * }
+     */
+    public static FunctionDescriptor chq_pcm_decode$descriptor() {
+        return chq_pcm_decode.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_pcm_decode(const uint8_t *file, size_t n_bytes, struct chq_pcm **out)
+     * }
+     */
+    public static MethodHandle chq_pcm_decode$handle() {
+        return chq_pcm_decode.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_pcm_decode(const uint8_t *file, size_t n_bytes, struct chq_pcm **out)
+     * }
+     */
+    public static MemorySegment chq_pcm_decode$address() {
+        return chq_pcm_decode.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_pcm_decode(const uint8_t *file, size_t n_bytes, struct chq_pcm **out)
+     * }
+     */
+    public static int chq_pcm_decode(MemorySegment file, long n_bytes, MemorySegment out) {
+        var mh$ = chq_pcm_decode.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_pcm_decode", file, n_bytes, out);
+            }
+            return (int)mh$.invokeExact(file, n_bytes, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_pcm_resample {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_LONG,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_pcm_resample");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_pcm_resample(const float *samples, int64_t n_samples, int32_t rate, int32_t new_rate, struct chq_pcm **out)
+     * }
+     */
+    public static FunctionDescriptor chq_pcm_resample$descriptor() {
+        return chq_pcm_resample.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_pcm_resample(const float *samples, int64_t n_samples, int32_t rate, int32_t new_rate, struct chq_pcm **out)
+     * }
+     */
+    public static MethodHandle chq_pcm_resample$handle() {
+        return chq_pcm_resample.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_pcm_resample(const float *samples, int64_t n_samples, int32_t rate, int32_t new_rate, struct chq_pcm **out)
+     * }
+     */
+    public static MemorySegment chq_pcm_resample$address() {
+        return chq_pcm_resample.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_pcm_resample(const float *samples, int64_t n_samples, int32_t rate, int32_t new_rate, struct chq_pcm **out)
+     * }
+     */
+    public static int chq_pcm_resample(MemorySegment samples, long n_samples, int rate, int new_rate, MemorySegment out) {
+        var mh$ = chq_pcm_resample.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_pcm_resample", samples, n_samples, rate, new_rate, out);
+            }
+            return (int)mh$.invokeExact(samples, n_samples, rate, new_rate, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_pcm_free {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_pcm_free");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_pcm_free(struct chq_pcm *pcm)
+     * }
+     */
+    public static FunctionDescriptor chq_pcm_free$descriptor() {
+        return chq_pcm_free.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_pcm_free(struct chq_pcm *pcm)
+     * }
+     */
+    public static MethodHandle chq_pcm_free$handle() {
+        return chq_pcm_free.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_pcm_free(struct chq_pcm *pcm)
+     * }
+     */
+    public static MemorySegment chq_pcm_free$address() {
+        return chq_pcm_free.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_pcm_free(struct chq_pcm *pcm)
+     * }
+     */
+    public static int chq_pcm_free(MemorySegment pcm) {
+        var mh$ = chq_pcm_free.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_pcm_free", pcm);
+            }
+            return (int)mh$.invokeExact(pcm);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_pcm_get {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_pcm_get");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_pcm_get(const struct chq_pcm *pcm, const float **samples, int64_t *n_samples, int32_t *rate)
+     * }
+     */
+    public static FunctionDescriptor chq_pcm_get$descriptor() {
+        return chq_pcm_get.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_pcm_get(const struct chq_pcm *pcm, const float **samples, int64_t *n_samples, int32_t *rate)
+     * }
+     */
+    public static MethodHandle chq_pcm_get$handle() {
+        return chq_pcm_get.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_pcm_get(const struct chq_pcm *pcm, const float **samples, int64_t *n_samples, int32_t *rate)
+     * }
+     */
+    public static MemorySegment chq_pcm_get$address() {
+        return chq_pcm_get.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_pcm_get(const struct chq_pcm *pcm, const float **samples, int64_t *n_samples, int32_t *rate)
+     * }
+     */
+    public static int chq_pcm_get(MemorySegment pcm, MemorySegment samples, MemorySegment n_samples, MemorySegment rate) {
+        var mh$ = chq_pcm_get.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_pcm_get", pcm, samples, n_samples, rate);
+            }
+            return (int)mh$.invokeExact(pcm, samples, n_samples, rate);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_audio_create {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_LONG,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_audio_create");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_audio_create(struct chq_vision *vision, const float *samples, int64_t n_samples, struct chq_image **out)
+     * }
+     */
+    public static FunctionDescriptor chq_audio_create$descriptor() {
+        return chq_audio_create.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_audio_create(struct chq_vision *vision, const float *samples, int64_t n_samples, struct chq_image **out)
+     * }
+     */
+    public static MethodHandle chq_audio_create$handle() {
+        return chq_audio_create.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_audio_create(struct chq_vision *vision, const float *samples, int64_t n_samples, struct chq_image **out)
+     * }
+     */
+    public static MemorySegment chq_audio_create$address() {
+        return chq_audio_create.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_audio_create(struct chq_vision *vision, const float *samples, int64_t n_samples, struct chq_image **out)
+     * }
+     */
+    public static int chq_audio_create(MemorySegment vision, MemorySegment samples, long n_samples, MemorySegment out) {
+        var mh$ = chq_audio_create.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_audio_create", vision, samples, n_samples, out);
+            }
+            return (int)mh$.invokeExact(vision, samples, n_samples, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class chq_quantize {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,
@@ -17786,6 +18116,15 @@ public class Chq extends Chq$shared {
      */
     public static int CHQ_IMAGE_MAX_PIXELS() {
         return CHQ_IMAGE_MAX_PIXELS;
+    }
+    private static final int CHQ_AUDIO_MAX_SAMPLES = (int)67108864L;
+    /**
+     * {@snippet lang=c :
+     * #define CHQ_AUDIO_MAX_SAMPLES 67108864
+     * }
+     */
+    public static int CHQ_AUDIO_MAX_SAMPLES() {
+        return CHQ_AUDIO_MAX_SAMPLES;
     }
 }
 

@@ -22,6 +22,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     _Bool grid;
  *     _Bool causal;
  *     _Bool attention;
+ *     int32_t audio_rate;
  * }
  * }
  */
@@ -39,7 +40,8 @@ public class chq_vision_info {
         Chq.C_BOOL.withName("grid"),
         Chq.C_BOOL.withName("causal"),
         Chq.C_BOOL.withName("attention"),
-        MemoryLayout.paddingLayout(3)
+        MemoryLayout.paddingLayout(3),
+        Chq.C_INT.withName("audio_rate")
     ).withName("chq_vision_info");
 
     /**
@@ -355,6 +357,50 @@ public class chq_vision_info {
      */
     public static void attention(MemorySegment struct, boolean fieldValue) {
         struct.set(attention$LAYOUT, attention$OFFSET, fieldValue);
+    }
+
+    private static final OfInt audio_rate$LAYOUT = (OfInt)$LAYOUT.select(groupElement("audio_rate"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t audio_rate
+     * }
+     */
+    public static final OfInt audio_rate$layout() {
+        return audio_rate$LAYOUT;
+    }
+
+    private static final long audio_rate$OFFSET = $LAYOUT.byteOffset(groupElement("audio_rate"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t audio_rate
+     * }
+     */
+    public static final long audio_rate$offset() {
+        return audio_rate$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t audio_rate
+     * }
+     */
+    public static int audio_rate(MemorySegment struct) {
+        return struct.get(audio_rate$LAYOUT, audio_rate$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t audio_rate
+     * }
+     */
+    public static void audio_rate(MemorySegment struct, int fieldValue) {
+        struct.set(audio_rate$LAYOUT, audio_rate$OFFSET, fieldValue);
     }
 
     /**

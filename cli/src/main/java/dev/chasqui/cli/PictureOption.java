@@ -12,10 +12,10 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/// What a model sees pictures with, and how much of them.
+/// What a model sees and hears with, and how much of pictures it gets to see.
 final class PictureOption {
 
-    @Option(names = "--mmproj", paramLabel = "FILE", description = "The projector that makes the model see.")
+    @Option(names = "--mmproj", paramLabel = "FILE", description = "The projector that makes the model see or hear.")
     private @Nullable Path projector;
 
     @Option(names = "--keep", paramLabel = "SHARE", defaultValue = "1",
@@ -32,7 +32,7 @@ final class PictureOption {
     /// @throws IllegalArgumentException without a projector
     VisionModel load(Model model) {
         if (projector == null) {
-            throw new IllegalArgumentException("a picture needs --mmproj, the file that makes the model see");
+            throw new IllegalArgumentException("pictures and sounds need --mmproj, the file that makes the model see and hear");
         }
         return vision.load(model, projector, VisionOption.needsAttention(pruner()));
     }

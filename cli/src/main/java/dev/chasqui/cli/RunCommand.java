@@ -4,6 +4,7 @@ import dev.chasqui.ChatMessage;
 import dev.chasqui.ChatOptions;
 import dev.chasqui.ChatTemplate;
 import dev.chasqui.ChatTurn;
+import dev.chasqui.ContentPart;
 import dev.chasqui.Context;
 import dev.chasqui.ContextOptions;
 import dev.chasqui.DraftModel;
@@ -18,6 +19,8 @@ import dev.chasqui.Routing;
 import dev.chasqui.Sampler;
 import dev.chasqui.Sequence;
 import dev.chasqui.VisionModel;
+import dev.chasqui.audio.Audio;
+import dev.chasqui.audio.EncodedAudio;
 import dev.chasqui.json.JsonSchema;
 import dev.chasqui.vision.EncodedImage;
 import dev.chasqui.vision.Image;
@@ -33,6 +36,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -105,6 +109,10 @@ final class RunCommand implements Callable<Integer> {
     @Option(names = "--image", paramLabel = "FILE", description = "A picture to look at. Can be given several times. Needs --mmproj.")
     private List<Path> images = new ArrayList<>();
 
+    @Option(names = "--audio", paramLabel = "FILE",
+            description = "A sound to listen to, WAV, FLAC or MP3; comes after the pictures. Can be given several times. Needs --mmproj.")
+    private List<Path> sounds = new ArrayList<>();
+
     @Mixin
     private PictureOption pictures;
 
@@ -123,6 +131,14 @@ final class RunCommand implements Callable<Integer> {
 
     private Sampler.@Nullable ReasoningBudget endOfReasoning;
 
+    /// What the model gets to see and hear before the prompt.
+    private record Perceived(List<EncodedImage> pictures, List<EncodedAudio> sounds) {
+
+        List<ContentPart> parts() {
+            return Stream.<ContentPart>concat(pictures.stream().map(ContentPart.Picture::new), sounds.stream().map(ContentPart.Sound::new)).toList();
+        }
+    }
+
     @Override
     public Integer call() throws IOException {
         if (reasoningBudget != null && (raw || grammar != null || schema != null)) {
@@ -133,11 +149,11 @@ final class RunCommand implements Callable<Integer> {
             if (recycling != null && Files.exists(recycling)) {
                 loaded.recyclingTable().restore(recycling);
             }
-            List<EncodedImage> seen = see(loaded, text);
-            Prompt whole = prompt(loaded, text, seen);
+            Perceived perceived = perceive(loaded, text);
+            Prompt whole = prompt(loaded, text, perceived);
             try (Context context = loaded.newContext(contextOptions(whole.length()));
                     Generation generation = context.newSequence().generate(whole, generationOptions(helper))) {
-                int status = Interrupt.during(generation::cancel, () -> answer(generation, whole.length(), seen));
+                int status = Interrupt.during(generation::cancel, () -> answer(generation, whole.length(), perceived));
                 if (recycling != null) {
                     loaded.recyclingTable().save(recycling);
                 }
@@ -146,43 +162,49 @@ final class RunCommand implements Callable<Integer> {
         }
     }
 
-    /// The pictures as the model gets to see them.
-    private List<EncodedImage> see(Model loaded, String text) throws IOException {
-        if (images.isEmpty()) {
-            return List.of();
-        }
+    private Perceived perceive(Model loaded, String text) throws IOException {
         List<EncodedImage> seen = new ArrayList<>();
-        try (VisionModel eyes = pictures.load(loaded)) {
+        List<EncodedAudio> heard = new ArrayList<>();
+        if (images.isEmpty() && sounds.isEmpty()) {
+            return new Perceived(seen, heard);
+        }
+        try (VisionModel senses = pictures.load(loaded)) {
             for (Path file : images) {
-                seen.add(pictures.pruned(eyes.encode(Image.of(file)), loaded, text));
+                seen.add(pictures.pruned(senses.encode(Image.of(file)), loaded, text));
+            }
+            for (Path file : sounds) {
+                heard.add(senses.encode(Audio.of(file)));
             }
         } catch (IllegalArgumentException e) {
             throw new ParameterException(spec.commandLine(), e.getMessage(), e);
         }
-        if (overlay != null) {
+        if (overlay != null && !seen.isEmpty()) {
             KeptTokens.of(seen.getFirst().chunks().getFirst()).write(seen.getFirst().image().toBufferedImage(), overlay);
         }
-        return seen;
+        return new Perceived(seen, heard);
     }
 
-    private Prompt prompt(Model loaded, String text, List<EncodedImage> seen) {
+    private Prompt prompt(Model loaded, String text, Perceived perceived) {
         if (raw) {
             Prompt.Builder whole = Prompt.builder(loaded).begin();
-            seen.forEach(whole::image);
+            perceived.pictures().forEach(whole::image);
+            perceived.sounds().forEach(whole::audio);
             return whole.text(text).build();
         }
         List<ChatMessage> messages = new ArrayList<>();
         if (system != null) {
             messages.add(ChatMessage.system(system));
         }
-        messages.add(ChatMessage.user(text));
+        List<ContentPart> parts = new ArrayList<>(perceived.parts());
+        parts.add(new ContentPart.Text(text));
+        messages.add(ChatMessage.user(parts.toArray(ContentPart[]::new)));
         try (ChatTemplate template = loaded.chatTemplate()) {
             if (reasoningBudget != null) {
                 try (ChatTurn turn = template.turn(messages, ChatOptions.defaults().withReasoningBudget(reasoningBudget))) {
                     endOfReasoning = turn.reasoningBudget().orElse(null);
                 }
             }
-            return seen.isEmpty() ? Prompt.of(template.tokenize(messages, true)) : template.prompt(messages, true, seen);
+            return template.prompt(messages, true);
         }
     }
 
@@ -226,7 +248,7 @@ final class RunCommand implements Callable<Integer> {
         return routeTo != null ? options.withRouting(Routing.to(helper).withEntropy(routeEntropy)) : options.withDraftModel(DraftModel.of(helper));
     }
 
-    private int answer(Generation generation, int promptLength, List<EncodedImage> seen) {
+    private int answer(Generation generation, int promptLength, Perceived perceived) {
         PrintWriter out = spec.commandLine().getOut();
         StringBuilder text = new StringBuilder();
         for (String piece : generation) {
@@ -238,7 +260,7 @@ final class RunCommand implements Callable<Integer> {
             }
         }
         if (json) {
-            printJson(generation, promptLength, text.toString(), seen);
+            printJson(generation, promptLength, text.toString(), perceived);
         } else {
             out.println();
         }
@@ -246,7 +268,7 @@ final class RunCommand implements Callable<Integer> {
         return generation.stats().finishReason() == FinishReason.CANCELLED ? Interrupt.EXIT_STATUS : 0;
     }
 
-    private void printJson(Generation generation, int promptLength, String text, List<EncodedImage> seen) {
+    private void printJson(Generation generation, int promptLength, String text, Perceived perceived) {
         GenerationStats stats = generation.stats();
         Sequence sequence = generation.sequence();
         int[] tokens = Arrays.copyOfRange(sequence.tokens(), promptLength, sequence.length());
@@ -264,12 +286,16 @@ final class RunCommand implements Callable<Integer> {
             object.writeNumberField("target_steps", stats.targetSteps());
             SpeculationJson.write(object, stats.speculation());
             sparse.write(object, stats.kv());
-            if (!seen.isEmpty()) {
-                VisionStats vision = seen.stream().map(EncodedImage::stats).reduce(VisionStats::plus).orElseThrow();
+            if (!perceived.pictures().isEmpty()) {
+                VisionStats vision = perceived.pictures().stream().map(EncodedImage::stats).reduce(VisionStats::plus).orElseThrow();
                 object.writeNumberField("image_tokens", vision.tokens());
                 object.writeNumberField("image_tokens_kept", vision.kept());
                 object.writeNumberField("encode_ms", vision.encodeTime().toNanos() / 1e6);
                 object.writeNumberField("select_ms", vision.selectTime().toNanos() / 1e6);
+            }
+            if (!perceived.sounds().isEmpty()) {
+                object.writeNumberField("audio_tokens", perceived.sounds().stream().mapToInt(EncodedAudio::count).sum());
+                object.writeNumberField("audio_encode_ms", perceived.sounds().stream().mapToLong(sound -> sound.encodeTime().toNanos()).sum() / 1e6);
             }
             object.writeNumberField("routed", stats.routedTokens());
             object.writeNumberField("packed_bytes", sequence.context().model().info().packedBytes());

@@ -28,7 +28,7 @@ public final class EncodedImage {
         }
     }
 
-    /// Rows of embeddings that belong together: a picture, or one of the tiles that it was cut into.
+    /// Rows of embeddings that belong together: a picture, one of the tiles that it was cut into, or a stretch of sound.
     public static final class Rows implements Part {
 
         private final MemorySegment data;
