@@ -491,4 +491,27 @@ TEST(projectors_that_lack_a_tensor) {
     }
 }
 
+// ggml adds no vectors of 16 bits to numbers of 32, and says so by ending the process.
+TEST(projectors_with_vectors_of_half_precision) {
+    tiny_model model(pair_of::options(false));
+    const std::string path = temporary_path("half.gguf");
+    write_tiny_audio_projector(path, "qwen2a");
+    std::string bad = content(path);
+    const std::string name = "mm.a.fc.bias"; // the last one, so that its size can change
+    const size_t type = bad.find(name) + name.size() + sizeof(uint32_t) + sizeof(int64_t);
+    CHECK_EQ((int) bad[type], (int) GGML_TYPE_F32);
+    bad[type] = (char) GGML_TYPE_F16;
+    CHECK(!encodes(model, path, bad));
+}
+
+TEST(projectors_of_unknown_needs) {
+    tiny_model model(pair_of::options(false));
+    const std::string path = temporary_path("unknown.gguf");
+    write_tiny_audio_projector(path, "qwen2a");
+    std::string other = content(path);
+    other.replace(other.find("qwen2a"), 6, "qwen3a");
+    CHECK(!encodes(model, path, other));
+    CHECK(strstr(chq_last_error(), "type 'qwen3a' is not supported"));
+}
+
 MAIN

@@ -4,24 +4,12 @@
 #include "audio/samples.h"
 #include "vision/vision.h"
 
-#include <algorithm>
-
 namespace chq {
 
 namespace {
 
 // Preprocessors take two frames for granted, which are less than a tenth of a second.
 constexpr int64_t MIN_PARTS_OF_SECOND = 10;
-
-// For encoders that attend to all of a sound: their memory grows with the square of it.
-constexpr int64_t MAX_SECONDS_AT_ONCE = 5 * 60;
-
-// Encoders that take a sound in windows of at most a minute, or have no attention.
-bool takes_windows(const std::string & type) {
-    static const char * const TYPES[] = { "dots3note_a", "gemma4a", "gemma4ua", "glma", "granite_speech", "meralion", "musicflamingo", "qwen2.5o", "qwen2a", "qwen3a",
-        "ultravox", "voxtral" };
-    return std::find(std::begin(TYPES), std::end(TYPES), type) != std::end(TYPES);
-}
 
 } // namespace
 
@@ -45,10 +33,6 @@ chq_status chq_audio_create(struct chq_vision * vision, const float * samples, i
         }
         if (n_samples * MIN_PARTS_OF_SECOND < rate) {
             fail(CHQ_STATUS_UNSUPPORTED, "%lld samples are less than a tenth of a second", (long long) n_samples);
-        }
-        if (n_samples > MAX_SECONDS_AT_ONCE * rate && !takes_windows(vision->facts.audio_type)) {
-            fail(CHQ_STATUS_UNSUPPORTED, "the encoder of a %s projector looks at all of a sound at once, and so takes at most %lld seconds", vision->facts.audio_type.c_str(),
-                    (long long) MAX_SECONDS_AT_ONCE);
         }
         const mtmd::bitmap bitmap(mtmd_bitmap_init_from_audio((size_t) n_samples, samples));
         *out = prepare(vision, bitmap.ptr.get(), "a sound of " + std::to_string(n_samples) + " samples");

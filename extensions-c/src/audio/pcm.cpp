@@ -229,6 +229,9 @@ chq_status chq_pcm_resample(const float * samples, int64_t n_samples, int32_t ra
             }
             const std::unique_ptr<ma_resampler, void (*)(ma_resampler *)> closes(&resampler, [](ma_resampler * r) { ma_resampler_uninit(r, nullptr); });
             resample(samples, n_samples, &resampler, pcm->samples);
+            for (float & sample : pcm->samples) { // filters overshoot
+                sample = std::clamp(sample, -MAX_SAMPLE, MAX_SAMPLE);
+            }
         }
         *out = pcm.release();
         return CHQ_STATUS_OK;

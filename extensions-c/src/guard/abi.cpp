@@ -509,6 +509,7 @@ uint64_t chq_abi_digest(void) {
             add_text(f->name);
             add(&f->offset, sizeof(f->offset));
             add(&f->size, sizeof(f->size));
+            add(&f->is_pointer, sizeof(f->is_pointer));
             if (s->defaults && f->is_pointer) {
                 const void * pointer;
                 memcpy(&pointer, (const char *) s->defaults + f->offset, sizeof(pointer));

@@ -109,15 +109,21 @@ public:
         }
     }
 
-    // Operations on vectors and kernels exist for some types only, and what there is none for ends the process on a thread that cannot be saved.
-    void check_types() const {
+    // Operations on vectors and kernels exist for some types only, and what there is none for ends the process on a thread that cannot be saved. Vectors and places are
+    // added to numbers of 32 bits, which have to be alike; only LLaVA and its kin look places up.
+    void check_types(const std::string & projector) const {
+        const bool looks_up = projector == "mlp" || projector == "ldp" || projector == "ldpv2" || projector == "resampler";
         for (int64_t id = 0; id < gguf_get_n_tensors(gguf); ++id) {
             const char    * name = gguf_get_tensor_name(gguf, id);
             const ggml_type type = gguf_get_tensor_type(gguf, id);
-            const bool      full = type == GGML_TYPE_F32 || type == GGML_TYPE_F16;
-            const bool    matrix = strstr(name, ".weight") && !strstr(name, "norm") && !strstr(name, "ln") && !strstr(name, "patch_embd") && !strstr(name, "position_embd");
-            const bool kernel = strstr(name, "conv1d") || strstr(name, "conv2d");
-            if (!full && !(matrix && (type == GGML_TYPE_BF16 || (ggml_is_quantized(type) && !kernel)))) {
+            const bool    places = strstr(name, "position_embd");
+            const bool    kernel = strstr(name, "conv1d") || strstr(name, "conv2d") || strstr(name, "patch_embd");
+            const int64_t * ne   = gguf_get_tensor_ne(gguf, id);
+            const bool    vector = ne[1] * ne[2] * ne[3] == 1 || !strstr(name, ".weight") || strstr(name, "norm") || strstr(name, "ln");
+            const bool   allowed = type == GGML_TYPE_F32
+                || (type == GGML_TYPE_F16 && !vector && (!places || looks_up))
+                || ((type == GGML_TYPE_BF16 || (ggml_is_quantized(type) && !kernel)) && !vector && !places && !strstr(name, "patch_embd"));
+            if (!allowed) {
                 fail(CHQ_STATUS_LOAD, "%s: tensor %s has type %s", path, name, ggml_type_name(type));
             }
         }
@@ -183,11 +189,14 @@ void check_needed(const projector_metadata & meta, const std::string & type) {
     }
 }
 
-// The same for encoders of sound that are Whisper's.
-void check_audio_needed(const projector_metadata & meta, const std::string & type) {
-    if (type == "qwen2a" || type == "qwen2.5o" || type == "ultravox" || type == "voxtral" || type == "glma" || type == "meralion" || type == "musicflamingo") {
+// The same for sound. Other projectors than these have tensors that libmtmd takes for optional and then uses without asking, each its own.
+void check_audio(const projector_metadata & meta, const char * path, const std::string & type) {
+    static const char * const OF_WHISPER[] = { "glma", "meralion", "musicflamingo", "qwen2.5o", "qwen2a", "ultravox", "voxtral" };
+    if (std::find(std::begin(OF_WHISPER), std::end(OF_WHISPER), type) != std::end(OF_WHISPER)) {
         meta.check_present({ "a.position_embd.weight", "a.blk.0.ln1.weight", "a.blk.0.ln1.bias", "a.blk.0.ln2.weight", "a.blk.0.ln2.bias", "a.blk.0.attn_q.bias",
             "a.blk.0.attn_v.bias" });
+    } else if (type != "gemma4ua") {
+        fail(CHQ_STATUS_UNSUPPORTED, "%s: sound through a projector of type '%s' is not supported", path, type.c_str());
     }
 }
 
@@ -209,7 +218,6 @@ projector_facts check_projector(const char * path) {
     meta.check_bounds();
     meta.check_divisors("clip.vision.");
     meta.check_divisors("clip.audio.");
-    meta.check_types();
     meta.check_blocks("v.blk.", "clip.vision.block_count");
     meta.check_blocks("a.blk.", "clip.audio.block_count");
 
@@ -220,6 +228,7 @@ projector_facts check_projector(const char * path) {
     if (facts.type.empty()) {
         facts.type = facts.audio_type;
     }
+    meta.check_types(facts.type);
     facts.image_size  = (int32_t) meta.number("clip.vision.image_size").value_or(0);
     facts.patch_size  = (int32_t) meta.number("clip.vision.patch_size").value_or(0);
     facts.n_head      = (int32_t) meta.number("clip.vision.attention.head_count").value_or(0);
@@ -229,7 +238,7 @@ projector_facts check_projector(const char * path) {
         check_needed(meta, facts.type);
     }
     if (gguf_find_key(gguf.get(), "clip.audio.block_count") >= 0) {
-        check_audio_needed(meta, facts.audio_type);
+        check_audio(meta, path, facts.audio_type);
     }
     return facts;
 }

@@ -11,7 +11,7 @@ import java.util.Objects;
 /// @param stepTokens    most tokens of a step, answers and prompts together; at least `maxConcurrent`. More makes prompts faster, as far as
 ///                      `maxSlowdown` lets them
 /// @param maxSlowdown   how many times as long as for the running answers alone a step may take because of one prompt, more than 1; with more
-///                      prompts than answers, as much again for each. A step that has any of a prompt has four tokens of it. Infinity: as long as `stepTokens` take
+///                      prompts than answers, as much again for each. A step that has any of a prompt has a token of it at least. Infinity: as long as `stepTokens` take
 /// @param keptSequences sequences that are kept when their request has ended, for later prompts that begin alike; at least 0. Their cells are given up
 ///                      when others need them
 /// @param readAhead     pieces that an answer may be ahead of its reader before it waits, at least 1

@@ -166,8 +166,7 @@ public final class VisionModel implements AutoCloseable {
 
     /// Encodes a sound, resampled if its rate is another than [#audioRate()].
     ///
-    /// @throws UnsupportedFeatureException if the projector takes no sounds, or none of this length: less than a tenth of a second, or more than five minutes
-    ///                                     for an encoder that looks at all of a sound at once
+    /// @throws UnsupportedFeatureException if the projector takes no sounds, or none as short as this: less than a tenth of a second
     /// @throws AudioException              if it would have more than [Audio#MAX_SAMPLES] at the encoder's rate
     /// @throws DecodeException             if the encoder failed
     public EncodedAudio encode(Audio audio) {

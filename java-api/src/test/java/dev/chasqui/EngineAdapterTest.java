@@ -127,7 +127,10 @@ class EngineAdapterTest {
         assertThat(decoder.changes()).as("none, and scale 0").isEqualTo(2);
 
         long steps = engine.stats().steps();
+        decoder.hold();
         List<Answer> two = List.of(submit(prompt(1, 5), 100), submit(prompt(2, 5), 100, first.scaled(1)));
+        passUntil(2);
+        decoder.release(1_000_000);
         two.forEach(Answer::text);
         assertThat(decoder.changes() - 2L).isBetween(2L, engine.stats().steps() - steps + 1);
     }
@@ -187,7 +190,7 @@ class EngineAdapterTest {
         Thread.sleep(510);
         long passes = engine.stats().passes();
         decoder.release(1);
-        await(() -> answers.get(1).isDone() && answers.get(2).isDone());
+        await(() -> answers.get(1).isDone() && answers.get(2).isDone() && engine.stats().passes() > passes && decoder.isWaiting());
         assertThat(engine.stats().passes()).isEqualTo(passes + 1);
         decoder.release(1_000_000);
         check(answers.get(0), prompt(0, 5), 500, sets.get(0));
@@ -200,6 +203,9 @@ class EngineAdapterTest {
         decoder.hold();
         List<Answer> answers = IntStream.range(0, 6).mapToObj(i -> submit(prompt(i, 5), 500, sets.get(i % 3))).toList();
         passUntil(6);
+        while (!answers.stream().allMatch(answer -> answer.tokens().length > 0)) {
+            pass();
+        }
         DecodeException failure = new DecodeException("broken", 0);
         decoder.failNext(failure);
         decoder.release(1_000_000);

@@ -67,7 +67,7 @@ final class StructDefaults {
                     Map.entry("no_perf", "01"))));
 
     /// What chq_abi_digest gives for these structs.
-    static final long DIGEST = 0xe3231cce07015403L;
+    static final long DIGEST = 0xd7bd371c75eb0b1bL;
 
     private StructDefaults() {
     }
