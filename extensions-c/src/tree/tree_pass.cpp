@@ -33,7 +33,7 @@ bool lies_first(const tree_in_flight & flight, int32_t node) { return node == fl
 
 // The cells of [base, end) go where plain decoding would have put them: into the first free ones, in the order of their positions. Sums over the cells are rounded in
 // their order, so only then the next logits are those of plain decoding to the last bit. (A tree that went on at the beginning of a cache whose end was reached stays
-// out of order. Other devices round in orders of their own: there nothing is moved.)
+// out of order.)
 void close_ranks(chq_context * context, int32_t seq_id, int32_t base, int32_t end) {
     const llama_seq_id spare = context->branches.spare;
     llama_memory_seq_cp(context->memory, seq_id, spare, base, end);
@@ -167,7 +167,7 @@ void commit_tree(chq_context * context, int32_t node) {
     for (int32_t b = 0; b < flight.n_branches; ++b) {
         cut_branch(context, b, flight.base);
     }
-    if (!lies_first(flight, node) && !context->model->offloads) {
+    if (!lies_first(flight, node)) {
         close_ranks(context, flight.seq_id, flight.base, end);
     }
 }
