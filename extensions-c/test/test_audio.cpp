@@ -1,5 +1,6 @@
 // Sound: rows and logits against libmtmd's own way, decoding against samples that are known, what is refused, and files that are damaged.
 #include "check.h"
+#include "libmtmd.h"
 #include "tiny_gguf.h"
 
 #include "mtmd.h"
@@ -12,8 +13,7 @@
 
 namespace {
 
-constexpr int32_t N_VOCAB = 300;
-constexpr int32_t RATE    = 16000;
+constexpr int32_t RATE = 16000;
 
 const char * const TYPES[] = { "gemma4ua", "qwen2a" };
 
@@ -130,16 +130,6 @@ struct pair_of {
     chq_status create(const std::vector<float> & samples, chq_image ** out) const { return chq_audio_create(vision, samples.data(), (int64_t) samples.size(), out); }
 };
 
-std::vector<float> logits(chq_context * context) {
-    const float * data = nullptr;
-    int32_t n = 0;
-    CHECK_OK(chq_logits(context, &data, &n));
-    return std::vector<float>(data + (n - 1) * N_VOCAB, data + n * N_VOCAB);
-}
-
-const int32_t BEFORE[] = { 1, 60, 61, 62 };
-const int32_t AFTER[]  = { 70, 71, 72, 73, 74 };
-
 std::vector<float> ours(const pair_of & pair, const std::vector<float> & samples, chq_context * context) {
     chq_image * sound = nullptr;
     CHECK_OK(pair.create(samples, &sound));
@@ -164,36 +154,10 @@ std::vector<float> ours(const pair_of & pair, const std::vector<float> & samples
     return logits(context);
 }
 
-// libmtmd's helper with the file and the same tokens around it.
 std::vector<float> theirs(const pair_of & pair, const std::vector<uint8_t> & file, chq_context * context) {
-    mtmd_context_params params = mtmd_context_params_default();
-    params.n_threads     = 1;
-    params.print_timings = false;
-    mtmd::context_ptr mtmd(mtmd_init_from_file(pair.path.c_str(), chq_model_llama(pair.model.model), params));
-    CHECK(mtmd != nullptr);
-    mtmd::bitmap bitmap(mtmd_helper_bitmap_init_from_buf(mtmd.get(), file.data(), file.size(), false, mtmd_helper_init_opt_default()).bitmap);
-    CHECK(bitmap.ptr != nullptr);
-    mtmd::input_chunks_ptr chunks(mtmd_input_chunks_init());
-    const mtmd_input_part part = { nullptr, bitmap.ptr.get() };
-    const mtmd_input_part * parts[] = { &part };
-    CHECK_EQ(mtmd_tokenize_from_parts(mtmd.get(), chunks.get(), parts, 1, false), 0);
-    llama_context * llama = chq_context_llama(context);
-    CHECK_OK(chq_decode(context, 0, BEFORE, 4, CHQ_OUTPUT_NONE, nullptr));
-    llama_pos n_past = 4;
-    CHECK_EQ(mtmd_helper_eval_chunks(mtmd.get(), llama, chunks.get(), n_past, 0, 512, false, &n_past), 0);
-    llama_batch batch = llama_batch_init(8, 0, 1);
-    for (int32_t i = 0; i < 5; ++i) {
-        batch.token[i] = AFTER[i];
-        batch.pos[i] = n_past + i;
-        batch.n_seq_id[i] = 1;
-        batch.seq_id[i][0] = 0;
-        batch.logits[i] = i == 4;
-    }
-    batch.n_tokens = 5;
-    CHECK_EQ(llama_decode(llama, batch), 0);
-    llama_batch_free(batch);
-    const float * row = llama_get_logits_ith(llama, 4);
-    return std::vector<float>(row, row + N_VOCAB);
+    return logits_of_libmtmd(pair.path, pair.model, context, [&](mtmd_context * mtmd) {
+        return mtmd_helper_bitmap_init_from_buf(mtmd, file.data(), file.size(), false, mtmd_helper_init_opt_default()).bitmap;
+    });
 }
 
 void more_room(llama_context_params & params) {

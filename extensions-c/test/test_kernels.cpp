@@ -435,7 +435,7 @@ TEST(attention_does_not_depend_on_where_the_keys_lie) {
             kernel_sets()[s]->attend(job);
             // part by part, as threads share them
             const size_t  floats  = attention_part_floats(dv);
-            const int64_t n_parts = (n_keys + ATTENTION_PART - 1) / ATTENTION_PART;
+            const int64_t n_parts = attention_parts(n_keys);
             std::vector<float> parts(floats * job.rows * n_parts), shares(out.size());
             attention_job part = job;
             part.part_stride = floats * job.rows;

@@ -1,10 +1,10 @@
 // Images: what a sequence of ours computes against libmtmd's own way, for projectors that place their rows in different ways; what is refused.
 #include "check.h"
+#include "libmtmd.h"
 #include "tiny_gguf.h"
 
 #include "gguf.h"
 #include "mtmd.h"
-#include "mtmd-helper.h"
 
 #include <cmath>
 #include <cstring>
@@ -12,8 +12,6 @@
 #include <random>
 
 namespace {
-
-constexpr int32_t N_VOCAB = 300;
 
 std::vector<uint8_t> some_image(int32_t width, int32_t height, uint32_t seed = 3) {
     std::mt19937 random(seed);
@@ -71,13 +69,6 @@ struct image_of {
     }
 };
 
-std::vector<float> logits(chq_context * context) {
-    const float * data = nullptr;
-    int32_t n = 0;
-    CHECK_OK(chq_logits(context, &data, &n));
-    return std::vector<float>(data + (n - 1) * N_VOCAB, data + n * N_VOCAB);
-}
-
 // Appends chunk i; kept: which of its rows, NULL = all.
 void append(const pair_of & pair, const image_of & image, int32_t i, chq_context * context, const std::vector<int32_t> * kept = nullptr) {
     const chq_image_chunk c = image.chunk(i);
@@ -102,9 +93,6 @@ void append(const pair_of & pair, const image_of & image, int32_t i, chq_context
     CHECK_OK(chq_decode_embeddings(context, 0, rows.data(), info.grid ? positions.data() : nullptr, n, info.grid ? c.n_positions : n, c.causal, CHQ_OUTPUT_NONE));
 }
 
-const int32_t BEFORE[] = { 1, 60, 61, 62 };
-const int32_t AFTER[]  = { 70, 71, 72, 73, 74 };
-
 std::vector<float> ours(const pair_of & pair, const image_of & image, chq_context * context) {
     CHECK_OK(chq_decode(context, 0, BEFORE, 4, CHQ_OUTPUT_NONE, nullptr));
     for (int32_t i = 0; i < image.n_chunks(); ++i) {
@@ -114,35 +102,8 @@ std::vector<float> ours(const pair_of & pair, const image_of & image, chq_contex
     return logits(context);
 }
 
-// libmtmd's helper with the same tokens around the image.
 std::vector<float> theirs(const pair_of & pair, int32_t width, int32_t height, chq_context * context) {
-    mtmd_context_params params = mtmd_context_params_default();
-    params.n_threads     = 1;
-    params.print_timings = false;
-    mtmd::context_ptr mtmd(mtmd_init_from_file(pair.path.c_str(), chq_model_llama(pair.model.model), params));
-    CHECK(mtmd != nullptr);
-    mtmd::bitmap bitmap(width, height, some_image(width, height).data());
-    mtmd::input_chunks_ptr chunks(mtmd_input_chunks_init());
-    const mtmd_input_part part = { nullptr, bitmap.ptr.get() };
-    const mtmd_input_part * parts[] = { &part };
-    CHECK_EQ(mtmd_tokenize_from_parts(mtmd.get(), chunks.get(), parts, 1, false), 0);
-    llama_context * llama = chq_context_llama(context);
-    CHECK_OK(chq_decode(context, 0, BEFORE, 4, CHQ_OUTPUT_NONE, nullptr));
-    llama_pos n_past = 4;
-    CHECK_EQ(mtmd_helper_eval_chunks(mtmd.get(), llama, chunks.get(), n_past, 0, 512, false, &n_past), 0);
-    llama_batch batch = llama_batch_init(8, 0, 1);
-    for (int32_t i = 0; i < 5; ++i) {
-        batch.token[i] = AFTER[i];
-        batch.pos[i] = n_past + i;
-        batch.n_seq_id[i] = 1;
-        batch.seq_id[i][0] = 0;
-        batch.logits[i] = i == 4;
-    }
-    batch.n_tokens = 5;
-    CHECK_EQ(llama_decode(llama, batch), 0);
-    llama_batch_free(batch);
-    const float * row = llama_get_logits_ith(llama, 4);
-    return std::vector<float>(row, row + N_VOCAB);
+    return logits_of_libmtmd(pair.path, pair.model, context, [&](mtmd_context *) { return mtmd_bitmap_init((uint32_t) width, (uint32_t) height, some_image(width, height).data()); });
 }
 
 double difference(const std::vector<float> & a, const std::vector<float> & b) {

@@ -81,7 +81,7 @@ struct part_plan {
     part_plan(const kernel_set & kernels, const job_maker & make) : n_tokens(make.q->ne[1]) {
         for (int64_t token = 0; token < n_tokens; token++) {
             places[token] = kernels.find_place(make.mask_of(token, 0), make.k->ne[1]);
-            n_parts = std::max(n_parts, (places[token].keys + ATTENTION_PART - 1) / ATTENTION_PART);
+            n_parts = std::max(n_parts, attention_parts(places[token].keys));
         }
     }
 
@@ -152,8 +152,7 @@ void attend_by_heads(const kernel_set & kernels, int index, int count, const job
 
 void attend(const kernel_set & kernels, int index, int count, ggml_tensor * op, const attention_team * team) {
     job_maker make(op);
-    const int64_t most = (make.k->ne[1] + ATTENTION_PART - 1) / ATTENTION_PART;
-    if (!team || make.rows > ATTENTION_ROWS || make.mask->ne[2] != 1 || most < PARTS_EACH * count) {
+    if (!team || make.rows > ATTENTION_ROWS || make.mask->ne[2] != 1 || attention_parts(make.k->ne[1]) < PARTS_EACH * count) {
         attend_by_heads(kernels, index, count, make);
         return;
     }
@@ -162,7 +161,7 @@ void attend(const kernel_set & kernels, int index, int count, ggml_tensor * op, 
     float * parts = nullptr;
     if (index == 0) {
         try {
-            own.resize(std::max(own.size(), attention_part_floats((int) make.v->ne[0]) * (size_t) (make.rows * make.heads * most)));
+            own.resize(std::max(own.size(), attention_part_floats((int) make.v->ne[0]) * (size_t) (make.rows * make.heads * plan.n_parts)));
             parts = own.data();
         } catch (const std::bad_alloc &) {
             // the other way needs none

@@ -383,7 +383,7 @@ struct attention_kernel {
         memset(s.wholes, 0, sizeof(float) * (size_t) k.rows * (size_t) k.dv);
 
         // tiles of the cache, as far as they are of our parts of a row
-        const int64_t n_parts = (k.n_keys + ATTENTION_PART - 1) / ATTENTION_PART;
+        const int64_t n_parts = attention_parts(k.n_keys);
         const int64_t part1   = k.part1 < n_parts ? k.part1 : n_parts;
         int64_t begin[ATTENTION_ROWS], end[ATTENTION_ROWS], ended[ATTENTION_ROWS]; // ended: parts
         int64_t first = k.n_keys, last = 0;

@@ -11,6 +11,7 @@ constexpr int ATTENTION_KEYS  = 64;  // in a tile
 constexpr int ATTENTION_WIDTH = 256; // of a head at most, a multiple of 16
 inline constexpr uint16_t ATTENTION_NOTHING[ATTENTION_WIDTH] = {}; // the key that is none
 constexpr int ATTENTION_PART  = 256; // keys whose sums are rounded by themselves, a multiple of ATTENTION_KEYS
+constexpr int64_t attention_parts(int64_t n_keys) { return (n_keys + ATTENTION_PART - 1) / ATTENTION_PART; }
 constexpr size_t ATTENTION_SCRATCH = (size_t) ATTENTION_ROWS * (3 * ATTENTION_WIDTH + ATTENTION_KEYS) + (size_t) ATTENTION_KEYS * ATTENTION_WIDTH;
 
 // Where the keys lie that a row of queries sees, and how they are numbered: see attention_tile.h.

@@ -1,5 +1,6 @@
 package dev.chasqui;
 
+import static dev.chasqui.EngineTest.await;
 import static dev.chasqui.TestModels.tokens;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
@@ -15,9 +16,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.function.BooleanSupplier;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -90,14 +89,6 @@ class EngineAdapterTest {
     private static void check(Answer answer, int[] prompt, int tokens, LoraAdapter.Scaled... adapters) {
         answer.text();
         assertThat(answer.tokens()).isEqualTo(ToyDecoder.answer(prompt, tokens, adapters));
-    }
-
-    private static void await(BooleanSupplier condition) {
-        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
-        while (!condition.getAsBoolean()) {
-            assertThat(System.nanoTime()).isLessThan(end);
-            Thread.onSpinWait();
-        }
     }
 
     // ---- passes ------------------------------------------------------------------------------------------------------

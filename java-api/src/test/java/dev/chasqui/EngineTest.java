@@ -75,7 +75,7 @@ class EngineTest {
         assertThat(answer.tokens()).isEqualTo(expected);
     }
 
-    private static void await(BooleanSupplier condition) {
+    static void await(BooleanSupplier condition) {
         long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
         while (!condition.getAsBoolean()) {
             assertThat(System.nanoTime()).isLessThan(end);

@@ -2,18 +2,15 @@ package dev.chasqui.audio;
 
 import static dev.chasqui.bindings.Chq.*;
 
+import dev.chasqui.internal.ContentHash;
 import dev.chasqui.internal.NativeAccess;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
-import java.util.HexFormat;
 import java.util.Objects;
 
 /// A sound: samples of one channel, in -1..1 as a rule, off-heap.
@@ -39,7 +36,7 @@ public final class Audio {
     private Audio(int rate, MemorySegment samples) {
         this.rate = rate;
         this.samples = samples.asReadOnly();
-        this.hash = hash(rate, samples);
+        this.hash = ContentHash.of(samples, rate);
     }
 
     /// A sound from a file.
@@ -157,17 +154,6 @@ public final class Audio {
             return new Audio(rate.get(ValueLayout.JAVA_INT, 0), copy);
         } finally {
             chq_pcm_free(pcm);
-        }
-    }
-
-    private static String hash(int rate, MemorySegment samples) {
-        try {
-            MessageDigest digest = MessageDigest.getInstance("SHA-256");
-            digest.update(ByteBuffer.allocate(Integer.BYTES).putInt(rate).flip());
-            digest.update(samples.asByteBuffer());
-            return HexFormat.of().formatHex(digest.digest());
-        } catch (NoSuchAlgorithmException e) {
-            throw new AssertionError("every JDK has SHA-256", e);
         }
     }
 

@@ -1,16 +1,13 @@
 package dev.chasqui.vision;
 
+import dev.chasqui.internal.ContentHash;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.Objects;
 
 /// A picture: rows of pixels of three bytes each, red, green and blue, off-heap.
@@ -34,7 +31,7 @@ public final class Image {
         this.width = width;
         this.height = height;
         this.rgb = rgb.asReadOnly();
-        this.hash = hash(width, height, rgb);
+        this.hash = ContentHash.of(rgb, width, height);
     }
 
     /// A picture from a file.
@@ -89,17 +86,6 @@ public final class Image {
             throw new ImageException("a picture of %,d x %,d pixels is larger than %,d pixels".formatted(width, height, MAX_PIXELS));
         }
         return Arena.ofAuto().allocate((long) width * height * 3);
-    }
-
-    private static String hash(int width, int height, MemorySegment rgb) {
-        try {
-            MessageDigest digest = MessageDigest.getInstance("SHA-256");
-            digest.update(ByteBuffer.allocate(8).putInt(width).putInt(height).flip());
-            digest.update(rgb.asByteBuffer());
-            return HexFormat.of().formatHex(digest.digest());
-        } catch (NoSuchAlgorithmException e) {
-            throw new AssertionError("every JDK has SHA-256", e);
-        }
     }
 
     public int width() {
