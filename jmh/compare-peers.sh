@@ -18,7 +18,7 @@ java_llama=4.2.0
 python_llama=0.3.36
 mkdir -p "$peers"
 
-"$root/native/build.sh" native llama-bench llama-completion >&2
+"$root/native/build.sh" native llama-bench llama-completion bench_llama_speculation >&2
 
 jar=$peers/java-llama.cpp/llama-$java_llama.jar
 java=$("$root/chasqui" --java)

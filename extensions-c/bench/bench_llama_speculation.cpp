@@ -1,10 +1,11 @@
 // llama.cpp's own speculation (its n-gram drafters and its draft models), greedy, against its plain decoding, in one process and in turns.
 //
-//   bench_llama_speculation MODEL --prompts FILE,FILE,... [--draft-model FILE] [-n TOKENS] [-t THREADS] [--limit PROMPTS] [--tune PROMPTS] [--setting S]...
+//   bench_llama_speculation MODEL --prompts FILE,FILE,... [--draft-model FILE] [-n TOKENS] [-t THREADS] [--limit PROMPTS] [--tune PROMPTS] [--setting S]... [--raw]
 //
 // Prompts are those of 'chasqui bench speculation': JSON lines with id, category, prompt. The best setting of each drafter in a category is what gave most
 // tokens a second over its first prompts (--tune, default 3); the others are left out then. Prints a JSON object for each answer and for the best of each
-// category, and a table on stderr. THREADS: default the physical cores. S is a drafter and its numbers, e.g. ngram-simple:n=3,m=15. With
+// category, and a table on stderr. THREADS: default the physical cores. S is a drafter and its numbers, e.g. ngram-simple:n=3,m=15. --raw: prompts are texts to
+// continue, not messages, and the token that ends an answer does not. With
 // GGML_BACKEND_PATH=.../libggml-chasqui.so everything runs with Chasqui's kernels.
 #include "prompts.h"
 #include "timing.h"
@@ -27,6 +28,7 @@ static constexpr int MOST_ROWS = 80; // of a pass: llama.cpp's longest drafts ha
 
 static int threads   = common_cpu_get_num_physical_cores();
 static int n_predict = 128;
+static bool raw = false;
 
 [[noreturn]] static void give_up(const std::string & reason) {
     fprintf(stderr, "bench_llama_speculation: %s\n", reason.c_str());
@@ -171,7 +173,7 @@ static answer generate(const model & target, drafter * d, const llama_tokens & p
             text.push_back(last);
             last = token;
             a.tokens.push_back(token);
-            is_end = llama_vocab_is_eog(vocab, token);
+            is_end = !raw && llama_vocab_is_eog(vocab, token);
             if (n == (int) guess.size() || guess[(size_t) n] != token || is_end) {
                 break;
             }
@@ -220,6 +222,7 @@ int main(int argc, char ** argv) {
         else if (a == "--limit")       { limit = atoi(value().c_str()); }
         else if (a == "--tune")        { tune = std::max(1, atoi(value().c_str())); }
         else if (a == "--setting")     { settings.push_back(value()); }
+        else if (a == "--raw")         { raw = true; }
         else                           { path = a; }
     }
     if (path.empty() || files.empty()) {
@@ -267,14 +270,18 @@ int main(int argc, char ** argv) {
                     b = b.empty() || results[d->setting].speed() > results[b].speed() ? d->setting : b;
                 }
             }
-            const llama_tokens tokens = tokens_of(llama_model_get_vocab(target.weights), templates.get(), prompts[at].text);
+            const llama_vocab * vocab = llama_model_get_vocab(target.weights);
+            const llama_tokens tokens = raw ? common_tokenize(vocab, prompts[at].text, true, false) : tokens_of(vocab, templates.get(), prompts[at].text);
             if ((int) tokens.size() + n_predict + MOST_ROWS > n_ctx) {
                 give_up(prompts[at].id + " is too long");
             }
             llama_memory_clear(llama_get_memory(target.context), true);
+            const double start = now();
             if (tokens.size() > 1 && !decode(target, tokens, 0, (int) tokens.size() - 1, 0, false, batch)) {
                 give_up("decode failed");
             }
+            llama_synchronize(target.context);
+            const double prompt_speed = (double) (tokens.size() - 1) / (now() - start);
             answer plain = generate(target, nullptr, tokens, batch);
             std::vector<std::pair<drafter *, answer>> answers;
             for (const auto & d : drafters) {
@@ -286,8 +293,8 @@ int main(int argc, char ** argv) {
             for (const auto & [d, a] : answers) {
                 results[d->setting].add(a.speed() / plain.speed(), a);
                 printf("{\"comparison\":\"llama.cpp's speculation\",\"kernels\":\"%s\",\"model\":\"%s\",\"threads\":%d,\"id\":\"%s\",\"category\":\"%s\","
-                       "\"drafter\":\"%s\",\"tokens\":%zu,\"plain_tps\":%.3f,\"spec_tps\":%.3f,\"over_plain\":%.4f,\"mean_accepted\":%.3f,\"identical\":%s}\n",
-                    kernels, name.c_str(), threads, prompts[at].id.c_str(), category.c_str(), d->setting.c_str(), a.tokens.size(), plain.speed(), a.speed(),
+                       "\"drafter\":\"%s\",\"tokens\":%zu,\"prompt_tps\":%.3f,\"plain_tps\":%.3f,\"spec_tps\":%.3f,\"over_plain\":%.4f,\"mean_accepted\":%.3f,\"identical\":%s}\n",
+                    kernels, name.c_str(), threads, prompts[at].id.c_str(), category.c_str(), d->setting.c_str(), a.tokens.size(), prompt_speed, plain.speed(), a.speed(),
                     a.speed() / plain.speed(), (double) a.tokens.size() / a.steps, a.tokens == plain.tokens ? "true" : "false");
                 fflush(stdout);
             }
@@ -300,8 +307,8 @@ int main(int argc, char ** argv) {
         }
         if (most) {
             printf("{\"comparison\":\"llama.cpp's speculation\",\"kernels\":\"%s\",\"model\":\"%s\",\"threads\":%d,\"summary\":\"%s\",\"prompts\":%zu,"
-                   "\"drafter\":\"%s\",\"median_over_plain\":%.4f}\n",
-                kernels, name.c_str(), threads, category.c_str(), prompts.size(), most->first.c_str(), median(most->second.speedups));
+                   "\"drafter\":\"%s\",\"spec_tps\":%.3f,\"median_over_plain\":%.4f}\n",
+                kernels, name.c_str(), threads, category.c_str(), prompts.size(), most->first.c_str(), most->second.speed(), median(most->second.speedups));
             fflush(stdout);
             fprintf(stderr, "| %s | %zu | %s | %.2f |\n", category.c_str(), prompts.size(), most->first.c_str(), median(most->second.speedups));
         }

@@ -35,20 +35,39 @@ import java.util.function.BooleanSupplier;
 ///
 /// - `requests`: tokens per second of 64 requests of mixed lengths from virtual threads, over those of one after another without guessing ahead;
 /// - `batch`: tokens per second of the same prompt and answer lengths for all, which `llama-batched-bench` computes too (`compare-engine.sh` runs it);
-/// - `gaps`: milliseconds between two tokens of a running answer, the median and the 99th percentile, without and with a prompt of 4,000 tokens.
+/// - `gaps`: milliseconds between two tokens of a running answer, the median and the 99th percentile, with a prompt of 4,000 tokens beside it and without one, over
+///   the same tokens of it.
 public final class CompareEngine {
 
     private static final int REQUESTS = 64;
     private static final int BATCH_PROMPT = 128;
     private static final int BATCH_ANSWER = 64;
     private static final int LONG_PROMPT = 4000;
-    private static final int QUIET_TOKENS = 200;
+    private static final int TOKENS_BEFORE = 200;
+    private static final int MOST_CELLS = 8000; // of running answers together
     private static final int CONTEXT = 16384;
 
     private static final GenerationOptions OPTIONS = GenerationOptions.defaults().withSampler(Sampler.greedy()).withIgnoreEnd(true)
             .withSpeculation(Speculation.off());
 
     private record Request(int[] prompt, int tokens) { }
+
+    /// Answers of ordinary text, whose tokens are all whole characters. Each has a token; the pieces of the first are read.
+    private record Running(List<Answer> answers, Iterator<String> watched) {
+
+        static Running of(Engine engine, int count) {
+            List<Answer> answers = new ArrayList<>();
+            for (int i = 0; i < count; i++) {
+                answers.add(engine.submit(EngineRequest.text("Once upon a time, in village number " + i + ", there lived")
+                        .withOptions(OPTIONS.withMaxTokens(MOST_CELLS / count))));
+            }
+            Iterator<String> watched = answers.getFirst().iterator();
+            while (answers.stream().anyMatch(answer -> answer.tokens().length == 0)) {
+                watched.next();
+            }
+            return new Running(answers, watched);
+        }
+    }
 
     private final Model model;
     private final Path file;
@@ -158,26 +177,28 @@ public final class CompareEngine {
     private void gaps(int answers, int rounds) throws IOException {
         Random random = new Random(3);
         for (int round = 0; round < rounds; round++) {
+            long[] busy;
+            double firstToken;
             try (Engine engine = engine()) {
-                List<Answer> running = new ArrayList<>();
-                // of ordinary text, whose tokens are all whole characters
-                for (int i = 0; i < answers; i++) {
-                    running.add(engine.submit(EngineRequest.text("Once upon a time, in village number " + i + ", there lived")
-                            .withOptions(OPTIONS.withMaxTokens(8000 / answers))));
-                }
-                Iterator<String> watched = running.getFirst().iterator();
-                while (running.stream().anyMatch(answer -> answer.tokens().length == 0)) {
-                    watched.next();
-                }
-                long[] quiet = gaps(watched, () -> false, QUIET_TOKENS);
+                Running running = Running.of(engine, answers);
+                gaps(running.watched, () -> false, TOKENS_BEFORE);
                 Answer prompt = engine.submit(request(new Request(prompt(LONG_PROMPT, random), 1)));
-                long[] busy = gaps(watched, prompt::isDone, Integer.MAX_VALUE);
-                running.forEach(Answer::cancel);
-                append("{\"time\":\"%s\",\"test\":\"gaps\",\"model\":\"%s\",\"answers\":%d,\"prompt\":%d,\"quiet_p50_ms\":%.3f,\"quiet_p99_ms\":%.3f,"
-                                + "\"busy_p50_ms\":%.3f,\"busy_p99_ms\":%.3f,\"p99_ratio\":%.3f,\"busy_gaps\":%d,\"first_token_s\":%.3f}",
-                        now(), file.getFileName(), answers, LONG_PROMPT, at(quiet, 0.5), at(quiet, 0.99), at(busy, 0.5), at(busy, 0.99),
-                        at(busy, 0.99) / at(quiet, 0.99), busy.length, prompt.stats().timeToFirstToken().toNanos() / 1e9);
+                busy = gaps(running.watched, prompt::isDone, Integer.MAX_VALUE);
+                running.answers.forEach(Answer::cancel);
+                firstToken = prompt.stats().timeToFirstToken().toNanos() / 1e9;
             }
+            // the same tokens of the same answer, with no prompt beside it: a long text has longer gaps than a short one by itself
+            long[] quiet;
+            try (Engine engine = engine()) {
+                Running running = Running.of(engine, answers);
+                gaps(running.watched, () -> false, TOKENS_BEFORE);
+                quiet = gaps(running.watched, () -> false, busy.length);
+                running.answers.forEach(Answer::cancel);
+            }
+            append("{\"time\":\"%s\",\"test\":\"gaps\",\"model\":\"%s\",\"answers\":%d,\"prompt\":%d,\"quiet_p50_ms\":%.3f,\"quiet_p99_ms\":%.3f,"
+                            + "\"busy_p50_ms\":%.3f,\"busy_p99_ms\":%.3f,\"p99_ratio\":%.3f,\"busy_gaps\":%d,\"first_token_s\":%.3f}",
+                    now(), file.getFileName(), answers, LONG_PROMPT, at(quiet, 0.5), at(quiet, 0.99), at(busy, 0.5), at(busy, 0.99),
+                    at(busy, 0.99) / at(quiet, 0.99), busy.length, firstToken);
         }
     }
 

@@ -96,6 +96,12 @@ public final class ComparePeers {
                 Pattern.compile("\"n_prompt\": [1-9].*\"avg_ts\": ([0-9.]+)"), Pattern.compile("\"n_gen\": [1-9].*\"avg_ts\": ([0-9.]+)")));
         programs.add(new Program("llama-completion", List.of(completion(prompt)),
                 Pattern.compile(" prompt eval time = .*?([0-9.]+) tokens per second"), Pattern.compile(" {2}eval time = .*?([0-9.]+) tokens per second")));
+        Path line = Files.writeString(prompt.resolveSibling(prompt.getFileName() + ".jsonl"),
+                "{\"id\":\"peers\",\"category\":\"prose\",\"prompt\":\"" + escape(Files.readString(prompt)) + "\"}\n");
+        line.toFile().deleteOnExit();
+        programs.add(new Program("llama.cpp's n-gram drafters, the best of them", List.of(List.of(natives().resolve("bench/bench_llama_speculation").toString(),
+                model, "--prompts", line.toString(), "-n", "" + TOKENS, "-t", "" + THREADS, "--raw")),
+                Pattern.compile("\"prompt_tps\":([0-9.]+)"), Pattern.compile("\"summary\".*\"spec_tps\":([0-9.]+)")));
         bindings(arguments, programs);
         report("generate", length, "prefill_tps", "decode_tps", programs, ComparePeers::speeds);
     }
@@ -141,6 +147,10 @@ public final class ComparePeers {
 
     private List<String> answerArguments(Path prompt, int length, int warmUp) {
         return List.of(model, "" + THREADS, prompt.toString(), "" + length, "" + TOKENS, "" + warmUp);
+    }
+
+    private static String escape(String text) {
+        return text.replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", "\\n");
     }
 
     private Path natives() {
