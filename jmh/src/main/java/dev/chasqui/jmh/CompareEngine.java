@@ -44,7 +44,7 @@ public final class CompareEngine {
     private static final int BATCH_ANSWER = 64;
     private static final int LONG_PROMPT = 4000;
     private static final int TOKENS_BEFORE = 200;
-    private static final int MOST_CELLS = 8000; // of running answers together
+    private static final int MOST_CELLS = 11000; // of running answers together
     private static final int CONTEXT = 16384;
 
     private static final GenerationOptions OPTIONS = GenerationOptions.defaults().withSampler(Sampler.greedy()).withIgnoreEnd(true)
@@ -184,6 +184,7 @@ public final class CompareEngine {
                 gaps(running.watched, () -> false, TOKENS_BEFORE);
                 Answer prompt = engine.submit(request(new Request(prompt(LONG_PROMPT, random), 1)));
                 busy = gaps(running.watched, prompt::isDone, Integer.MAX_VALUE);
+                prompt.text();
                 running.answers.forEach(Answer::cancel);
                 firstToken = prompt.stats().timeToFirstToken().toNanos() / 1e9;
             }
@@ -202,12 +203,12 @@ public final class CompareEngine {
         }
     }
 
-    /// Nanoseconds between pieces as a reader gets them, sorted: `most` of them, or until the condition holds.
+    /// Nanoseconds between pieces as a reader gets them, sorted: `most` of them, or until the condition holds or the answer ends.
     private static long[] gaps(Iterator<String> reader, BooleanSupplier end, int most) {
         List<Long> gaps = new ArrayList<>();
         reader.next();
         long last = System.nanoTime();
-        while (gaps.size() < most && !end.getAsBoolean()) {
+        while (gaps.size() < most && !end.getAsBoolean() && reader.hasNext()) {
             reader.next();
             long now = System.nanoTime();
             gaps.add(now - last);
