@@ -58,17 +58,21 @@ struct step {
     std::vector<chq_batch_slot>   slots;
     std::vector<int32_t>          tokens;
     std::vector<chq_batch_result> results;
+    std::vector<chq_sampled>      picked;
     std::vector<char>             text;
+    int32_t                       n_spare = 0;
 
     void add(int32_t seq_id, const std::vector<int32_t> & more, chq_sampler * sampler = nullptr) {
-        slots.push_back({ sampler, seq_id, (int32_t) more.size(), true });
+        slots.push_back({ sampler, nullptr, seq_id, (int32_t) more.size(), 1, true, true });
         tokens.insert(tokens.end(), more.begin(), more.end());
     }
     chq_status run(chq_context * context) {
-        results.assign(slots.size(), { -1, -1, -1, { -1, -1, false } });
+        results.assign(slots.size(), { -1, -1, -1, -1 });
+        picked.assign(slots.size() * CHQ_BATCH_PICKS, { -1, -1, false });
         text.assign(slots.size() * CAPACITY, 'x');
-        return chq_batch_step(context, slots.data(), (int32_t) slots.size(), tokens.data(), (int32_t) tokens.size(), results.data(), text.data(), CAPACITY);
+        return chq_batch_step(context, slots.data(), (int32_t) slots.size(), tokens.data(), (int32_t) tokens.size(), n_spare, results.data(), picked.data(), text.data(), CAPACITY);
     }
+    const chq_sampled & pick_of(size_t i, int32_t n = 0) const { return picked[i * CHQ_BATCH_PICKS + (size_t) n]; }
     std::string text_of(int32_t i) const { return std::string(text.data() + i * CAPACITY, (size_t) results[i].n_text); }
 };
 
@@ -146,8 +150,8 @@ TEST(answers_are_those_of_each_text_alone) {
                 CHECK_EQ(s.results[i].status, CHQ_STATUS_OK);
                 CHECK_EQ(s.results[i].n_done, s.slots[i].n_tokens);
                 if (s.slots[i].sampler) {
-                    texts[who[i]].answer.push_back(s.results[i].sampled.token);
-                    CHECK(s.text_of((int32_t) i) == piece_of(model, s.results[i].sampled.token));
+                    texts[who[i]].answer.push_back(s.pick_of(i).token);
+                    CHECK(s.text_of((int32_t) i) == piece_of(model, s.pick_of(i).token));
                 } else {
                     CHECK_EQ(s.results[i].n_text, 0);
                 }
@@ -177,8 +181,8 @@ TEST(rows_of_the_step_are_in_the_order_of_its_slots) {
     int32_t n = 0;
     CHECK_OK(chq_logits(context.context, &rows, &n));
     CHECK_EQ(n, 2);
-    CHECK_EQ(std::max_element(rows, rows + 300) - rows, s.results[0].sampled.token);
-    CHECK_EQ(std::max_element(rows + 300, rows + 600) - rows - 300, s.results[2].sampled.token);
+    CHECK_EQ(std::max_element(rows, rows + 300) - rows, s.pick_of(0).token);
+    CHECK_EQ(std::max_element(rows + 300, rows + 600) - rows - 300, s.pick_of(2).token);
 }
 
 // What two good slots give beside a bad one is what they give without it.
@@ -220,7 +224,7 @@ TEST(a_slot_fails_alone) {
                     chain fresh(model, nullptr, is_first ? 0 : 9);
                     CHECK_EQ(s.results[i].status, CHQ_STATUS_OK);
                     CHECK_EQ(s.results[i].n_done, 7);
-                    CHECK_EQ(s.results[i].sampled.token, alone(model, some_tokens(7, (uint32_t) i), fresh.it, 1)[0]);
+                    CHECK_EQ(s.pick_of(i).token, alone(model, some_tokens(7, (uint32_t) i), fresh.it, 1)[0]);
                 }
             }
         }
@@ -254,11 +258,11 @@ TEST(a_grammar_fails_alone) {
         s.add(0, next[0], good.it);
         CHECK_OK(s.run(context.context));
         CHECK_EQ(s.results[1].status, CHQ_STATUS_OK);
-        answer.push_back(s.results[1].sampled.token);
+        answer.push_back(s.pick_of(1).token);
         next[0] = { answer.back() };
         status  = (chq_status) s.results[0].status;
         if (status == CHQ_STATUS_OK) {
-            next[1] = { s.results[0].sampled.token };
+            next[1] = { s.pick_of(0).token };
             text   += s.text_of(0);
         }
     }
@@ -312,11 +316,11 @@ TEST(a_chain_that_breaks_takes_nobody_with_it) {
         }
         CHECK_EQ(s.results[1].status, CHQ_STATUS_OK);
         chain fresh(model);
-        CHECK_EQ(s.results[1].sampled.token, alone(model, p, fresh.it, 1)[0]);
+        CHECK_EQ(s.pick_of(1).token, alone(model, p, fresh.it, 1)[0]);
         // an aborted chain can only be freed, the context goes on
         step again;
         again.add(0, { 5 }, bad);
-        again.add(1, { s.results[1].sampled.token }, good.it);
+        again.add(1, { s.pick_of(1).token }, good.it);
         CHECK_OK(again.run(context.context));
         CHECK_EQ(again.results[0].status, c.status);
         CHECK_EQ(again.results[0].n_done, c.stage == &aborting ? 0 : 1);
@@ -389,7 +393,7 @@ TEST(a_step_that_is_cancelled_tells_what_it_did) {
     whole.add(0, p, good.it);
     whole.add(1, q);
     CHECK_OK(whole.run(context.context));
-    const int32_t expected = whole.results[0].sampled.token;
+    const int32_t expected = whole.pick_of(0).token;
     CHECK_OK(chq_context_clear(context.context));
 
     limit = polls / 4 * 2 + polls / 8;
@@ -402,7 +406,7 @@ TEST(a_step_that_is_cancelled_tells_what_it_did) {
     CHECK_EQ(s.results[1].n_done, 8);
     CHECK_EQ(length_of(context.context, 0), 24);
     CHECK_EQ(length_of(context.context, 1), 8);
-    CHECK_EQ(s.results[0].sampled.token, 0); // nothing was picked
+    CHECK_EQ(s.results[0].n_picked, 0);
 
     limit = INT32_MAX;
     polls = 0;
@@ -411,7 +415,7 @@ TEST(a_step_that_is_cancelled_tells_what_it_did) {
     rest.add(0, { p.back() }, good.it);
     rest.add(1, std::vector<int32_t>(q.begin() + 8, q.end()));
     CHECK_OK(rest.run(context.context));
-    CHECK_EQ(rest.results[0].sampled.token, expected);
+    CHECK_EQ(rest.pick_of(0).token, expected);
     CHECK_EQ(length_of(context.context, 1), 40);
 
     chq_context_cancel(context.context);
@@ -433,16 +437,17 @@ TEST(steps_are_checked_as_a_whole) {
     s.text.resize(2 * CAPACITY);
     const chq_status A = CHQ_STATUS_ARGUMENT;
     chq_context * c = context.context;
-    CHECK_STATUS(chq_batch_step(nullptr, s.slots.data(), 2, s.tokens.data(), 3, s.results.data(), s.text.data(), CAPACITY), A);
-    CHECK_STATUS(chq_batch_step(c, nullptr,        2, s.tokens.data(), 3, s.results.data(), s.text.data(), CAPACITY), A);
-    CHECK_STATUS(chq_batch_step(c, s.slots.data(), 2, nullptr,         3, s.results.data(), s.text.data(), CAPACITY), A);
-    CHECK_STATUS(chq_batch_step(c, s.slots.data(), 2, s.tokens.data(), 3, nullptr,          s.text.data(), CAPACITY), A);
-    CHECK_STATUS(chq_batch_step(c, s.slots.data(), 2, s.tokens.data(), 3, s.results.data(), nullptr,       CAPACITY), A);
-    CHECK_STATUS(chq_batch_step(c, s.slots.data(), 2, s.tokens.data(), 3, s.results.data(), s.text.data(), 0),        A);
-    CHECK_STATUS(chq_batch_step(c, s.slots.data(), 0, s.tokens.data(), 3, s.results.data(), s.text.data(), CAPACITY), A);
-    CHECK_STATUS(chq_batch_step(c, s.slots.data(), 9, s.tokens.data(), 3, s.results.data(), s.text.data(), CAPACITY), A);
-    CHECK_STATUS(chq_batch_step(c, s.slots.data(), 2, s.tokens.data(), 2, s.results.data(), s.text.data(), CAPACITY), A);
-    CHECK_STATUS(chq_batch_step(c, s.slots.data(), 2, s.tokens.data(), 0, s.results.data(), s.text.data(), CAPACITY), A);
+    CHECK_STATUS(chq_batch_step(nullptr, s.slots.data(), 2, s.tokens.data(), 3, 0, s.results.data(), s.picked.data(), s.text.data(), CAPACITY), A);
+    CHECK_STATUS(chq_batch_step(c, nullptr,        2, s.tokens.data(), 3, 0, s.results.data(), s.picked.data(), s.text.data(), CAPACITY), A);
+    CHECK_STATUS(chq_batch_step(c, s.slots.data(), 2, nullptr, 3, 0, s.results.data(), s.picked.data(), s.text.data(), CAPACITY), A);
+    CHECK_STATUS(chq_batch_step(c, s.slots.data(), 2, s.tokens.data(), 3, 0, nullptr, s.picked.data(), s.text.data(), CAPACITY), A);
+    CHECK_STATUS(chq_batch_step(c, s.slots.data(), 2, s.tokens.data(), 3, 0, s.results.data(), nullptr, s.text.data(), CAPACITY), A);
+    CHECK_STATUS(chq_batch_step(c, s.slots.data(), 2, s.tokens.data(), 3, 0, s.results.data(), s.picked.data(), nullptr, CAPACITY), A);
+    CHECK_STATUS(chq_batch_step(c, s.slots.data(), 2, s.tokens.data(), 3, 0, s.results.data(), s.picked.data(), s.text.data(), 0), A);
+    CHECK_STATUS(chq_batch_step(c, s.slots.data(), 0, s.tokens.data(), 3, 0, s.results.data(), s.picked.data(), s.text.data(), CAPACITY), A);
+    CHECK_STATUS(chq_batch_step(c, s.slots.data(), 9, s.tokens.data(), 3, 0, s.results.data(), s.picked.data(), s.text.data(), CAPACITY), A);
+    CHECK_STATUS(chq_batch_step(c, s.slots.data(), 2, s.tokens.data(), 2, 0, s.results.data(), s.picked.data(), s.text.data(), CAPACITY), A);
+    CHECK_STATUS(chq_batch_step(c, s.slots.data(), 2, s.tokens.data(), 0, 0, s.results.data(), s.picked.data(), s.text.data(), CAPACITY), A);
     step more = good();
     more.slots[0].n_tokens = 0;
     CHECK_STATUS(more.run(c), A);
@@ -463,3 +468,175 @@ TEST(steps_are_checked_as_a_whole) {
 }
 
 MAIN
+
+namespace {
+
+struct guesser {
+    chq_speculation * it = nullptr;
+    guesser(chq_context * context, bool fixed, const std::vector<int32_t> & text) {
+        chq_speculation_params params = chq_speculation_default_params();
+        params.n_draft = 5;
+        params.fixed   = fixed;
+        CHECK_OK(chq_speculation_create(context, &params, &it));
+        begin(text);
+    }
+    void begin(const std::vector<int32_t> & text) { CHECK_OK(chq_speculation_begin(it, text.data(), (int32_t) text.size())); }
+    ~guesser() { chq_speculation_free(it); }
+    guesser(const guesser &) = delete;
+};
+
+void many_rows(llama_context_params & p) {
+    many(p);
+    p.n_outputs_max = 32;
+}
+
+} // namespace
+
+// Some texts are guessed from and some are not, some guesses take any room there is and some what pays, and room comes and goes.
+TEST(guesses_do_not_change_what_is_picked) {
+    tiny_model   model;
+    tiny_context context(model, many_rows);
+    constexpr int32_t TEXTS = 5;
+    constexpr size_t  N     = 60;
+    std::mt19937 random(11);
+    std::vector<std::vector<int32_t>> prompts, answers(TEXTS), expected;
+    std::vector<std::unique_ptr<chain>>   chains;
+    std::vector<std::unique_ptr<guesser>> guessers;
+    for (int32_t i = 0; i < TEXTS; ++i) {
+        prompts.push_back(some_tokens(5 + 3 * i, (uint32_t) i + 1));
+        const uint32_t seed = i % 2 ? (uint32_t) i : 0;
+        chain fresh(model, nullptr, seed);
+        expected.push_back(alone(model, prompts.back(), fresh.it, N));
+        chains.push_back(std::make_unique<chain>(model, nullptr, seed));
+        step s;
+        s.add(i, prompts.back(), chains.back()->it);
+        CHECK_OK(s.run(context.context));
+        CHECK_EQ(s.results[0].n_picked, 1);
+        answers[(size_t) i].push_back(s.pick_of(0).token);
+        std::vector<int32_t> text = prompts.back();
+        text.push_back(s.pick_of(0).token);
+        guessers.push_back(i == 4 ? nullptr : std::make_unique<guesser>(context.context, i < 3, text));
+    }
+    int64_t came_true = 0;
+    for (;;) {
+        step s;
+        s.n_spare = (int32_t) (random() % 12);
+        std::vector<size_t> who;
+        for (size_t i = 0; i < TEXTS; ++i) {
+            if (answers[i].size() < N && random() % 5 > 0) {
+                s.add((int32_t) i, { answers[i].back() }, chains[i]->it);
+                s.slots.back().speculation = guessers[i] ? guessers[i]->it : nullptr;
+                s.slots.back().n_most      = (int32_t) std::min<size_t>(1 + random() % 6, N - answers[i].size());
+                who.push_back(i);
+            }
+        }
+        if (who.empty()) {
+            bool open = false;
+            for (const auto & answer : answers) {
+                open |= answer.size() < N;
+            }
+            if (open) {
+                continue;
+            }
+            break;
+        }
+        CHECK_OK(s.run(context.context));
+        int32_t n_true = 0;
+        for (size_t k = 0; k < who.size(); ++k) {
+            const size_t i = who[k];
+            CHECK_EQ(s.results[k].status, CHQ_STATUS_OK);
+            CHECK(s.results[k].n_picked >= 1 && s.results[k].n_picked <= s.slots[k].n_most);
+            CHECK_EQ(s.results[k].n_done, s.results[k].n_picked);
+            std::string text;
+            for (int32_t n = 0; n < s.results[k].n_picked; ++n) {
+                answers[i].push_back(s.pick_of(k, n).token);
+                text += piece_of(model, answers[i].back());
+            }
+            CHECK(s.text_of((int32_t) k) == text);
+            n_true += s.results[k].n_picked - 1;
+            CHECK_EQ(length_of(context.context, (int32_t) i), (int32_t) (prompts[i].size() + answers[i].size() - 1));
+        }
+        CHECK(n_true <= s.n_spare);
+        came_true += n_true;
+    }
+    for (size_t i = 0; i < TEXTS; ++i) {
+        CHECK(answers[i] == expected[i]);
+    }
+    CHECK(came_true > 0);
+    chq_speculation_stats stats;
+    CHECK_OK(chq_speculation_get_stats(guessers[0]->it, &stats));
+    CHECK_EQ(stats.tokens, (int64_t) N - 1);
+    CHECK(stats.drafted >= stats.accepted);
+    CHECK_EQ(stats.trees, 0);
+}
+
+// The caller counts cells that are not there: the step does without its guesses.
+TEST(a_step_without_room_for_guesses_is_a_plain_one) {
+    tiny_model   model;
+    tiny_context context(model, [](llama_context_params & p) {
+        many_rows(p);
+        p.n_ctx = 256;
+    });
+    chain first(model);
+    chain second(model);
+    step s;
+    s.add(0, some_tokens(60, 1), first.it);
+    CHECK_OK(s.run(context.context));
+    std::vector<int32_t> text = some_tokens(60, 1);
+    text.push_back(s.pick_of(0).token);
+    for (int32_t i = 1; i < 4; ++i) {
+        step fill;
+        fill.add(i, some_tokens(i == 3 ? 254 - 3 * 60 : 60, (uint32_t) i));
+        for (size_t at = 0; at < fill.tokens.size(); at += 60) {
+            step part;
+            part.add(i, std::vector<int32_t>(fill.tokens.begin() + (ptrdiff_t) at, fill.tokens.begin() + (ptrdiff_t) std::min(at + 60, fill.tokens.size())));
+            CHECK_OK(part.run(context.context));
+        }
+    }
+    guesser by(context.context, true, text);
+    step full;
+    full.n_spare = 100;
+    full.add(0, { text.back() }, first.it);
+    full.slots[0].speculation = by.it;
+    full.slots[0].n_most      = 6;
+    CHECK_OK(full.run(context.context));
+    CHECK_EQ(full.results[0].status, CHQ_STATUS_OK);
+    CHECK_EQ(full.results[0].n_picked, 1);
+    CHECK_EQ(full.pick_of(0).token, alone(model, some_tokens(60, 1), second.it, 2)[1]);
+}
+
+TEST(a_speculation_that_does_not_fit_fails_its_slot) {
+    tiny_model   model;
+    tiny_context context(model, many_rows);
+    tiny_context other(model, many_rows);
+    const std::vector<int32_t> prompt = some_tokens(6, 1);
+    chain sampler(model);
+    step s;
+    s.add(0, prompt, sampler.it);
+    s.add(1, prompt);
+    CHECK_OK(s.run(context.context));
+    std::vector<int32_t> text = prompt;
+    text.push_back(s.pick_of(0).token);
+    guesser foreign(other.context, true, text);
+    guesser early(context.context, true, prompt);
+    guesser mine(context.context, true, text);
+    const auto fails = [&](chq_speculation * by, std::vector<int32_t> tokens, int32_t n_most, chq_sampler * with, chq_status status) {
+        step wrong;
+        wrong.n_spare = 8;
+        wrong.add(0, tokens, with);
+        wrong.slots[0].speculation = by;
+        wrong.slots[0].n_most      = n_most;
+        CHECK_OK(wrong.run(context.context));
+        CHECK_EQ(wrong.results[0].status, status);
+        CHECK_EQ(wrong.results[0].n_done, 0);
+        CHECK_EQ(length_of(context.context, 0), 6);
+    };
+    fails(foreign.it, { text.back() }, 4, sampler.it, CHQ_STATUS_ARGUMENT);
+    fails(mine.it, { text.back(), 3 }, 4, sampler.it, CHQ_STATUS_ARGUMENT);
+    fails(mine.it, { text.back() }, 0, sampler.it, CHQ_STATUS_ARGUMENT);
+    fails(mine.it, { text.back() }, 4, nullptr, CHQ_STATUS_ARGUMENT);
+    fails(early.it, { text.back() }, 4, sampler.it, CHQ_STATUS_STATE);
+    fails(mine.it, { (text.back() + 1) % 300 }, 4, sampler.it, CHQ_STATUS_STATE);
+}
+
+

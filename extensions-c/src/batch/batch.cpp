@@ -2,6 +2,7 @@
 
 #include "context/context.h"
 #include "sampler/sampler.h"
+#include "speculation/speculation.h"
 
 #include <algorithm>
 #include <climits>
@@ -16,12 +17,17 @@ struct step {
     const chq_batch_slot * slots;
     int32_t                n_slots;
     chq_batch_result     * results;
+    chq_sampled          * picked;
     char                 * text;
     int32_t                capacity;
 
-    std::vector<int32_t>        begin;  // of each slot: the position of its first token
-    std::vector<int32_t>        tokens; // of the slots that take part
+    std::vector<int32_t>        begin;   // of each slot: the position of its first token
+    std::vector<int32_t>        guessed; // of each slot: tokens of its speculation's tree that are computed with it
+    std::vector<int32_t>        tokens;  // of the slots that take part
     std::vector<llama_seq_id *> seq;
+    int32_t                     n_guessed = 0;
+    double                      plain     = 0; // seconds that a pass without guesses would take
+    double                      seconds   = 0; // of the pass
 
     // The sentence of the thread's last failure becomes that of the slot.
     void failed(int32_t i, chq_status status) {
@@ -45,12 +51,25 @@ struct step {
     }
 
     bool takes_part(int32_t i) const { return results[i].status == CHQ_STATUS_OK; }
+
+    int32_t n_picking() const {
+        int32_t n = 0;
+        for (int32_t i = 0; i < n_slots; ++i) {
+            n += picks(i);
+        }
+        return n;
+    }
+
+    // Whether the sampler of a slot picks, and whether it follows a text that can be guessed from.
+    bool picks(int32_t i) const { return takes_part(i) && slots[i].sampler; }
+    bool follows(int32_t i) const { return picks(i) && slots[i].speculation && slots[i].speculation->planner.length() > 0; }
 };
 
 void check_step(const step & s, const int32_t * tokens, int32_t n_tokens) {
     check_pointer(s.slots,   "slots");
     check_pointer(tokens,    "tokens");
     check_pointer(s.results, "results");
+    check_pointer(s.picked,  "picked");
     check_pointer(s.text,    "text");
     if (s.capacity < 1) {
         fail(CHQ_STATUS_ARGUMENT, "capacity = %d", s.capacity);
@@ -103,6 +122,21 @@ void check_slot(const chq_context * context, const chq_batch_slot & slot, const 
         check_sampler(slot.sampler);
         check_picks_for(slot.sampler, context->n_vocab);
     }
+    if (slot.speculation) {
+        check_speculation(slot.speculation);
+        if (slot.speculation->context != context) {
+            fail(CHQ_STATUS_ARGUMENT, "the speculation is another context's");
+        }
+        if (!slot.sampler || slot.n_tokens != 1 || slot.n_most < 1) {
+            fail(CHQ_STATUS_ARGUMENT, "a slot with a speculation has a sampler, one token (%d) and room for a pick (%d)", slot.n_tokens, slot.n_most);
+        }
+        if (slot.speculation->planner.length() > 0) { // else there was no memory for the text
+            check_follows(slot.speculation, slot.seq_id);
+            if (slot.speculation->planner.last() != *tokens) {
+                fail(CHQ_STATUS_STATE, "token %d is not the last one of the speculation's text", *tokens);
+            }
+        }
+    }
     const int32_t held = llama_memory_seq_pos_max(context->memory, slot.seq_id) + 1;
     const int32_t most = context->model->recurrent ? INT32_MAX - 1 : context->n_ctx_seq;
     if (slot.n_tokens > most - held) {
@@ -110,42 +144,130 @@ void check_slot(const chq_context * context, const chq_batch_slot & slot, const 
     }
 }
 
-// Checks the slots one by one and gathers the tokens of those that take part, with the positions and outputs in the context's own arrays.
-int32_t gather(step & s, const int32_t * tokens) {
-    chq_context * context = s.context;
-    int32_t n_outputs = 0;
+// Checks the slots one by one.
+void check_slots(step & s, const int32_t * tokens) {
     for (int32_t i = 0; i < s.n_slots; tokens += s.slots[i].n_tokens, ++i) {
-        const chq_batch_slot & slot = s.slots[i];
         s.results[i] = {};
-        s.alone(i, nullptr, [&] { check_slot(context, slot, tokens); });
+        s.alone(i, nullptr, [&] { check_slot(s.context, s.slots[i], tokens); });
+        s.begin[i] = s.takes_part(i) ? llama_memory_seq_pos_max(s.context->memory, s.slots[i].seq_id) + 1 : 0;
+    }
+}
+
+// Has the speculations guess, as chains, and takes the most probable tokens of all of them, as many as give most tokens a second.
+void guess(step & s, int32_t n_spare) {
+    chq_context * const context = s.context;
+    const int32_t n_outputs = s.n_picking();
+    int32_t n_rows = 0;
+    for (int32_t i = 0; i < s.n_slots; ++i) {
+        n_rows += s.takes_part(i) ? s.slots[i].n_tokens : 0;
+        if (s.follows(i)) {
+            s.slots[i].speculation->tree.reset(s.slots[i].speculation->planner.last());
+        }
+    }
+    const int32_t most = std::min({ n_spare, pass_cost::MOST - n_rows, context->n_outputs_max - n_outputs, context->n_batch - n_rows, context->n_ubatch - n_rows });
+    if (n_rows == 0 || n_rows > pass_cost::MOST) {
+        return;
+    }
+    s.plain = context->pass_cost.of(n_rows);
+    struct option {
+        float   path;
+        int32_t slot;
+        bool    fixed;
+    };
+    std::vector<option> options;
+    double allowance = 0;
+    for (int32_t i = 0; i < s.n_slots; ++i) {
+        if (!s.follows(i)) {
+            continue;
+        }
+        chq_speculation * const by = s.slots[i].speculation;
+        const int32_t n = std::min({ by->params.n_draft, most, s.slots[i].n_most - 1, room_of(context, s.slots[i].seq_id) - 1 });
+        if (n < 1 || (!by->params.fixed && (s.plain == 0 || by->back_off.rests()))) {
+            continue;
+        }
+        s.alone(i, s.slots[i].sampler, [&] { guess(by, s.slots[i].sampler, { by->params.sources, n, 1, n, 0 }, true); });
         if (!s.takes_part(i)) {
             continue;
         }
-        s.begin[i] = llama_memory_seq_pos_max(context->memory, slot.seq_id) + 1;
-        for (int32_t t = 0; t < slot.n_tokens; ++t) {
+        for (int32_t node = 1; node < by->tree.size(); ++node) {
+            options.push_back({ by->tree.nodes[(size_t) node].probability, i, by->params.fixed });
+        }
+        allowance = std::max(allowance, by->back_off.allowance());
+    }
+    std::stable_sort(options.begin(), options.end(), [](const option & a, const option & b) { return a.fixed != b.fixed ? a.fixed : a.path > b.path; });
+    options.resize(std::min(options.size(), (size_t) std::max(0, most)));
+
+    double expected = n_outputs;
+    double best     = s.plain > 0 ? planner::LEAST_GAIN * expected / s.plain : 0;
+    size_t keep     = 0;
+    for (size_t k = 0; k < options.size(); ++k) {
+        expected += options[k].path;
+        const double seconds = context->pass_cost.of(n_rows + (int32_t) k + 1);
+        if (options[k].fixed || (expected > best * seconds && seconds <= s.plain * (1 + allowance))) {
+            best = seconds > 0 ? expected / seconds : best;
+            keep = k + 1;
+        }
+    }
+    for (size_t k = 0; k < keep; ++k) {
+        s.guessed[options[k].slot]++;
+    }
+    s.n_guessed = (int32_t) keep;
+}
+
+void forget_guesses(step & s) {
+    std::fill(s.guessed.begin(), s.guessed.end(), 0);
+    s.n_guessed = 0;
+}
+
+// Gathers the tokens of the slots that take part and what is guessed to follow them, with the positions and outputs in the context's own arrays.
+int32_t gather(step & s, const int32_t * tokens) {
+    chq_context * context = s.context;
+    s.tokens.clear();
+    s.seq.clear();
+    int32_t n_outputs = 0;
+    for (int32_t i = 0; i < s.n_slots; tokens += s.slots[i].n_tokens, ++i) {
+        const chq_batch_slot & slot = s.slots[i];
+        if (!s.takes_part(i)) {
+            continue;
+        }
+        if (s.follows(i)) {
+            slot.speculation->tree.truncate(1 + s.guessed[i]);
+        }
+        for (int32_t t = 0; t < slot.n_tokens + s.guessed[i]; ++t) {
             const size_t n = s.tokens.size();
             context->batch_pos[n]    = s.begin[i] + t;
-            context->batch_output[n] = slot.sampler && t == slot.n_tokens - 1;
-            s.tokens.push_back(tokens[t]);
+            context->batch_output[n] = slot.sampler && t >= slot.n_tokens - 1;
+            s.tokens.push_back(t < slot.n_tokens ? tokens[t] : slot.speculation->tree.nodes[(size_t) (t - slot.n_tokens + 1)].token);
             s.seq.push_back(const_cast<llama_seq_id *>(&slot.seq_id)); // read only
         }
-        n_outputs += slot.sampler != nullptr;
+        n_outputs += slot.sampler ? 1 + s.guessed[i] : 0;
     }
     return n_outputs;
+}
+
+// Takes the guessed tokens out of a slot's sequence again, but for the first `kept`.
+void take_back(step & s, int32_t i, int32_t kept) {
+    if (s.guessed[i] > kept) {
+        prepare_change(s.context);
+        llama_memory_seq_rm(s.context->memory, s.slots[i].seq_id, s.begin[i] + s.slots[i].n_tokens + kept, -1);
+    }
 }
 
 // After a pass that ended early: what its complete micro-batches left.
 void count_done(step & s) {
     for (int32_t i = 0; i < s.n_slots; ++i) {
         if (s.takes_part(i)) {
+            take_back(s, i, 0);
             const int32_t end = llama_memory_seq_pos_max(s.context->memory, s.slots[i].seq_id) + 1;
             s.results[i].n_done = std::max(0, end - s.begin[i]);
         }
     }
 }
 
-void decode(step & s, int32_t n_outputs) {
+// False if there are fewer cells than guesses were made for; nothing is changed then.
+bool decode(step & s, int32_t n_outputs) {
     chq_context * context = s.context;
+    stopwatch watch;
     const llama_batch batch = {
         /*.n_tokens =*/ (int32_t) s.tokens.size(),
         /*.token    =*/ s.tokens.data(),
@@ -158,6 +280,9 @@ void decode(step & s, int32_t n_outputs) {
     forget_rows(context);
     const int32_t code = decode_batch(context, batch, n_outputs);
     context->needs_update &= code == -1; // any other batch got past the update
+    if (code == 1 && s.n_guessed > 0) {
+        return false;
+    }
     if (code == 1) {
         fail(CHQ_STATUS_CONTEXT_FULL, "the context is full: the KV cache has no room for %d tokens", batch.n_tokens);
     }
@@ -167,10 +292,42 @@ void decode(step & s, int32_t n_outputs) {
     }
     context->retired_pools.clear();
     context->n_rows = n_outputs;
+    logits_of(context); // waits for them
+    s.seconds = watch.lap();
+    if (batch.n_tokens <= pass_cost::MOST) {
+        context->pass_cost.record(batch.n_tokens, s.seconds);
+    }
+    return true;
+}
+
+// The tokens that the sampler of a slot picks from its rows: one after the other for as long as the guesses are what it picks.
+void pick(step & s, int32_t i, const float * rows) {
+    const chq_batch_slot & slot   = s.slots[i];
+    chq_batch_result     & result = s.results[i];
+    chq_sampled * const    out    = s.picked + (size_t) i * CHQ_BATCH_PICKS;
+    char * const           text   = s.text + (size_t) i * s.capacity;
+    for (;;) {
+        chq_sampled & token = out[result.n_picked];
+        try {
+            pick_row(s.context, slot.sampler, rows + (size_t) result.n_picked * s.context->n_vocab, slot.special, &token, text + result.n_text, s.capacity - result.n_text,
+                s.context->candidates);
+        } catch (const failure &) {
+            if (result.n_picked == 0) {
+                throw;
+            }
+            return; // it comes again with the next step
+        }
+        result.n_text += token.n_piece <= s.capacity - result.n_text ? token.n_piece : 0;
+        result.n_picked++;
+        const bool more = result.n_picked <= s.guessed[i] && slot.speculation->tree.nodes[(size_t) result.n_picked].token == token.token;
+        if (!more || (token.is_end && !slot.go_on)) {
+            return;
+        }
+    }
 }
 
 void pick(step & s) {
-    const float * row = logits_of(s.context);
+    const float * rows = logits_of(s.context);
     for (int32_t i = 0; i < s.n_slots; ++i) {
         if (!s.takes_part(i)) {
             continue;
@@ -181,11 +338,24 @@ void pick(step & s) {
         if (!slot.sampler) {
             continue;
         }
-        s.alone(i, slot.sampler, [&] {
-            pick_row(s.context, slot.sampler, row, slot.special, &result.sampled, s.text + (size_t) i * s.capacity, s.capacity, s.context->candidates);
-            result.n_text = result.sampled.n_piece <= s.capacity ? result.sampled.n_piece : 0;
-        });
-        row += s.context->n_vocab;
+        s.alone(i, slot.sampler, [&] { pick(s, i, rows); });
+        if (!s.takes_part(i)) {
+            result.n_picked = 0;
+        }
+        const int32_t n = result.n_picked;
+        take_back(s, i, std::max(0, n - 1));
+        result.n_done += std::max(0, n - 1);
+        if (n > 0 && s.follows(i)) {
+            chq_speculation * const by = slot.speculation;
+            if (s.guessed[i] > 0 && s.plain > 0) {
+                // of the time that the pass took longer, its share, as tokens that all could have had
+                const double longer = std::max(0.0, s.seconds / s.plain - 1) * s.n_picking() * s.guessed[i] / s.n_guessed;
+                by->back_off.record(n, s.plain * (1 + longer), s.plain);
+            }
+            by->stats.target_seconds += s.seconds;
+            end_step(by, rows, n - 1, s.picked + (size_t) i * CHQ_BATCH_PICKS, n, false);
+        }
+        rows += (size_t) s.context->n_vocab * (size_t) (1 + s.guessed[i]);
     }
 }
 
@@ -201,22 +371,32 @@ chq_status chq_batch_step(
         int32_t                       n_slots,
         const int32_t               * tokens,
         int32_t                       n_tokens,
+        int32_t                       n_spare,
         struct chq_batch_result     * results,
+        struct chq_sampled          * picked,
         char                        * text,
         int32_t                       capacity) {
     return guarded({ context }, [&] {
         check_decodable(context);
         check_generates(context);
-        step s = { context, slots, n_slots, results, text, capacity, {}, {}, {} };
+        step s = { context, slots, n_slots, results, picked, text, capacity, {}, {}, {}, {} };
         check_step(s, tokens, n_tokens);
         s.begin.resize((size_t) n_slots);
-        s.tokens.reserve((size_t) n_tokens);
-        s.seq.reserve((size_t) n_tokens);
-        const int32_t n_outputs = gather(s, tokens);
-        if (!s.tokens.empty()) {
-            decode(s, n_outputs);
-            pick(s);
+        s.guessed.resize((size_t) n_slots);
+        check_slots(s, tokens);
+        guess(s, n_spare);
+        s.tokens.reserve((size_t) (n_tokens + s.n_guessed));
+        s.seq.reserve((size_t) (n_tokens + s.n_guessed));
+        int32_t n_outputs = gather(s, tokens);
+        if (s.tokens.empty()) {
+            return CHQ_STATUS_OK;
         }
+        if (!decode(s, n_outputs)) {
+            forget_guesses(s);
+            n_outputs = gather(s, tokens);
+            decode(s, n_outputs);
+        }
+        pick(s);
         return CHQ_STATUS_OK;
     });
 }

@@ -189,16 +189,19 @@ const chq_abi_field sampled_fields[] = {
 
 const chq_abi_field batch_slot_fields[] = {
     FIELD(chq_batch_slot, sampler),
+    FIELD(chq_batch_slot, speculation),
     FIELD(chq_batch_slot, seq_id),
     FIELD(chq_batch_slot, n_tokens),
+    FIELD(chq_batch_slot, n_most),
     FIELD(chq_batch_slot, special),
+    FIELD(chq_batch_slot, go_on),
 };
 
 const chq_abi_field batch_result_fields[] = {
     FIELD(chq_batch_result, status),
     FIELD(chq_batch_result, n_done),
     FIELD(chq_batch_result, n_text),
-    FIELD(chq_batch_result, sampled),
+    FIELD(chq_batch_result, n_picked),
 };
 
 const chq_abi_field speculation_params_fields[] = {

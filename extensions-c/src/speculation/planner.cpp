@@ -8,7 +8,6 @@ namespace chq {
 using namespace circumstance;
 
 constexpr int32_t STRONG_LENGTH = 4;    // of a repeated suffix
-constexpr double  LEAST_GAIN    = 1.06; // the largest of several estimates is more often too high than too low
 
 int planner::successor::rank_of(int32_t token) const {
     for (int i = 0; next && i < recycling::K && next->share[i] > 0; i++) {

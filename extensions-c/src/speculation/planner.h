@@ -17,6 +17,8 @@ namespace chq {
 // The text so far and what the sources know of how it goes on.
 class planner {
 public:
+    static constexpr double LEAST_GAIN = 1.06; // the largest of several estimates is more often too high than too low
+
     explicit planner(draft_memory & memory) : memory(memory) {}
 
     // The text, in place of what was there.

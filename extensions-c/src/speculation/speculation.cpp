@@ -1,17 +1,14 @@
 #include "chasqui_speculation.h"
 #include "chasqui_runtime.h"
 
+#include "speculation/speculation.h"
+
 #include "context/context.h"
-#include "draft/draft_model.h"
 #include "model/xxh64.h"
 #include "rows/rows.h"
 #include "sampler/grammar_tree.h"
 #include "sampler/sampler.h"
-#include "speculation/back_off.h"
-#include "speculation/draft_memory.h"
 #include "speculation/pass_cost.h"
-#include "speculation/planner.h"
-#include "tree/tree.h"
 
 #include <algorithm>
 #include <chrono>
@@ -21,74 +18,9 @@
 
 namespace chq {
 
-// Which of two ways gives more tokens a second; the other one is tried again now and then.
-class contest {
-public:
-    int choose() {
-        turn++;
-        for (int way : { 0, 1 }) {
-            if (tries[way] < TRIALS) {
-                return way;
-            }
-        }
-        const int better = tokens[1] * seconds[0] > tokens[0] * seconds[1];
-        return turn % AGAIN == 0 ? !better : better;
-    }
-    void record(int way, int n_tokens, double s) {
-        tries[way]++;
-        tokens [way] = KEEP * tokens [way] + n_tokens;
-        seconds[way] = KEEP * seconds[way] + s;
-    }
-
-private:
-    static constexpr int    TRIALS = 8;
-    static constexpr int    AGAIN  = 64;
-    static constexpr double KEEP   = 0.95;
-
-    int    turn       = 0;
-    int    tries[2]   = {};
-    double tokens[2]  = {};
-    double seconds[2] = {};
-};
-
-} // namespace chq
-
-struct chq_speculation : chq::handle {
-    explicit chq_speculation(chq::draft_memory & memory) : handle(chq::KIND_SPECULATION), planner(memory) {}
-
-    chq_context           * context = nullptr;
-    chq_speculation_params  params  = {};
-    std::string             reason; // why there is no guess, or no tree
-    chq::planner            planner;
-    chq::back_off           back_off;
-    chq_tree                tree;
-    chq_speculation_stats   stats   = {};
-
-    std::unique_ptr<chq::draft_model> draft; // NULL = none
-    chq::contest            contest;         // between it and the other sources
-    std::vector<int32_t>    text;
-};
-
-namespace chq {
-
 static_assert(CHQ_DRAFT_MAX + 1 == pass_cost::MOST, "");
 
 namespace {
-
-void check_speculation(const chq_speculation * s) { check_handle(s, KIND_SPECULATION, "speculation"); }
-
-class stopwatch {
-public:
-    double lap() {
-        const auto now = std::chrono::steady_clock::now();
-        const std::chrono::duration<double> seconds = now - last;
-        last = now;
-        return seconds.count();
-    }
-
-private:
-    std::chrono::steady_clock::time_point last = std::chrono::steady_clock::now();
-};
 
 chq_source_stats & stats_of(chq_speculation * s, chq_draft_source source) {
     switch (source) {
@@ -133,11 +65,7 @@ int32_t pick_of_drawn(chq_speculation * s, chq_sampler * sampler, const float * 
 
 int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go_on, chq_sampled * out, int32_t capacity) {
     chq_context * const context = s->context;
-    const int32_t base   = next_position(context, seq_id);
-    const int32_t length = base + span_surplus(context, seq_id);
-    if (s->planner.length() == 0 || length != s->planner.length() - 1) {
-        fail(CHQ_STATUS_STATE, "the sequence holds %d tokens, of a text of %d it must hold all but the last", length, s->planner.length());
-    }
+    check_follows(s, seq_id);
     stopwatch watch;
     planner::limits limits = {
         s->params.sources,
@@ -154,12 +82,7 @@ int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go
         if (!s->params.fixed && s->back_off.rests()) {
             limits.nodes = 0;
         }
-        grammar_tree grammar(sampler);
-        planner::filter allowed;
-        if (grammar.known()) {
-            allowed = [&](int32_t node, int32_t token) { return grammar.allows(s->tree, node, token); };
-        }
-        s->planner.plan(s->tree, limits, context->pass_cost, s->params.fixed, allowed);
+        guess(s, sampler, limits, s->params.fixed);
     }
     const double draft_seconds = watch.lap();
     s->stats.draft_seconds += draft_seconds;
@@ -221,6 +144,33 @@ int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go
     if (s->tree.size() > 1 && !by_model) {
         s->back_off.record(n, seconds, context->pass_cost.of(1));
     }
+    end_step(s, rows, node, out, n, by_model);
+    s->stats.draft_seconds += watch.lap();
+    if (s->tree.size() > 1) {
+        forget_rows(context); // the last row need not be the last token's
+    }
+    return n;
+}
+
+} // namespace
+
+void check_follows(const chq_speculation * s, int32_t seq_id) {
+    const int32_t length = next_position(s->context, seq_id) + span_surplus(s->context, seq_id);
+    if (s->planner.length() == 0 || length != s->planner.length() - 1) {
+        fail(CHQ_STATUS_STATE, "the sequence holds %d tokens, of a text of %d it must hold all but the last", length, s->planner.length());
+    }
+}
+
+void guess(chq_speculation * s, chq_sampler * sampler, const planner::limits & limits, bool fixed) {
+    grammar_tree grammar(sampler);
+    planner::filter allowed;
+    if (grammar.known()) {
+        allowed = [&](int32_t node, int32_t token) { return grammar.allows(s->tree, node, token); };
+    }
+    s->planner.plan(s->tree, limits, s->context->pass_cost, fixed, allowed);
+}
+
+void end_step(chq_speculation * s, const float * rows, int32_t node, const chq_sampled * out, int32_t n, bool by_model) {
     s->stats.steps++;
     s->stats.tokens      += n;
     s->stats.drafted     += s->tree.size() - 1;
@@ -244,14 +194,7 @@ int32_t step(chq_speculation * s, int32_t seq_id, chq_sampler * sampler, bool go
         s->planner.begin(nullptr, 0);
         s->text.clear();
     }
-    s->stats.draft_seconds += watch.lap();
-    if (s->tree.size() > 1) {
-        forget_rows(context); // the last row need not be the last token's
-    }
-    return n;
 }
-
-} // namespace
 
 } // namespace chq
 
