@@ -353,7 +353,7 @@ void pick(step & s) {
                 by->back_off.record(n, s.plain * (1 + longer), s.plain);
             }
             by->stats.target_seconds += s.seconds;
-            end_step(by, rows, n - 1, s.picked + (size_t) i * CHQ_BATCH_PICKS, n, false);
+            end_step(by, s.plain > 0 ? rows : nullptr, n - 1, s.picked + (size_t) i * CHQ_BATCH_PICKS, n, false);
         }
         rows += (size_t) s.context->n_vocab * (size_t) (1 + s.guessed[i]);
     }

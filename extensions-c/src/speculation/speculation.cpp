@@ -184,7 +184,9 @@ void end_step(chq_speculation * s, const float * rows, int32_t node, const chq_s
         stats_of(s, by_model ? CHQ_DRAFT_MODEL : s->planner.source_of(i)).accepted[depth_index(s->tree.nodes[(size_t) i].depth)]++;
     }
     try {
-        learn(s, rows);
+        if (rows) {
+            learn(s, rows);
+        }
         for (int32_t i = 0; i < n; i++) {
             s->planner.add(out[i].token);
             s->text.push_back(out[i].token);

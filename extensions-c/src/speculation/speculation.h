@@ -88,7 +88,8 @@ void check_follows(const chq_speculation * s, int32_t seq_id);
 // Guesses without a draft model, as s->tree.
 void guess(chq_speculation * s, chq_sampler * sampler, const planner::limits & limits, bool fixed);
 
-// After a step: counts it and learns from it. rows: the logits of all nodes of s->tree, that of `node` is the last one that picked; out: the n tokens that came of it
+// After a step: counts it and learns from it. rows: the logits of all nodes of s->tree, that of `node` is the last one that picked, NULL =
+// nothing is learned from them; out: the n tokens that came of it
 void end_step(chq_speculation * s, const float * rows, int32_t node, const chq_sampled * out, int32_t n, bool by_model);
 
 } // namespace chq

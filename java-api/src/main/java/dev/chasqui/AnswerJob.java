@@ -3,6 +3,7 @@ package dev.chasqui;
 import dev.chasqui.kv.KvStats;
 import dev.chasqui.speculation.SpeculationStats;
 import java.time.Duration;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /// A request on its way through an engine: what [Scheduler.Job] leaves out. Belongs to the engine's driver once it has been handed over.
@@ -20,6 +21,13 @@ final class AnswerJob extends Scheduler.Job {
     private long firstTokenAt;
     private long lastTokenAt;
     private int stepsAfterPrompt;
+    /// Guesses what follows, once there is an answer.
+    private @Nullable SpeculativeSteps guesses;
+    private boolean mayGuess;
+    /// Tokens of the text that the guesses know.
+    private int known;
+    /// Whether the pass at hand may guess for it.
+    private boolean guessing;
     /// Whether it counts as waiting for its first admission.
     private boolean queued = true;
 
@@ -32,6 +40,7 @@ final class AnswerJob extends Scheduler.Job {
         this.chain = chain;
         this.assembler = new TextAssembler(options.stop());
         this.submittedAt = submittedAt;
+        this.mayGuess = options.speculation().isOn();
         this.deadlineNanos = answer.request().deadline().map(AnswerJob::nanos).orElse(NO_DEADLINE);
         chain.enter();
     }
@@ -74,20 +83,71 @@ final class AnswerJob extends Scheduler.Job {
         queued = false;
     }
 
-    /// Takes the token that a step picked.
+    /// Adds the job to a pass, with as many tokens as are planned.
+    void addTo(BatchDecoder decoder, int longest) {
+        KvPool.Entry sequence = Objects.requireNonNull(sequence());
+        decoder.add(sequence.id(), text(), sequence.computed(), planned(), completes() ? chain() : null, rendersSpecial());
+        int most = Math.min(options.maxTokens() - generated(), longest + 1 - text().size());
+        guessing = mayGuess && answers() && most > 1 && canGuess(decoder);
+        if (guessing) {
+            decoder.guess(Objects.requireNonNull(guesses), most, options.ignoreEnd());
+        }
+    }
+
+    /// Has the guesses know the whole text. Where the memory does not suffice for that, the answer goes on without.
+    private boolean canGuess(BatchDecoder decoder) {
+        try {
+            if (guesses == null) {
+                guesses = decoder.guesses(options);
+                if (guesses == null) {
+                    mayGuess = false;
+                    return false;
+                }
+                guesses.enter();
+            }
+            if (known != text().size()) {
+                guesses.begin(text().toArray(), text().size());
+                known = text().size();
+            }
+            return true;
+        } catch (InsufficientMemoryException e) {
+            endGuessing();
+            mayGuess = false;
+            return false;
+        }
+    }
+
+    private void endGuessing() {
+        if (guesses != null) {
+            guesses.exit();
+            guesses.close();
+            guesses = null;
+        }
+    }
+
+    /// Takes the tokens that a pass picked, one after the other, until one ends the answer.
     ///
     /// @param longest most tokens of a text that fit into the context
-    /// @return why the answer ends with it, null if it goes on
+    /// @return why it ends, null if it goes on
     @Nullable FinishReason accept(BatchDecoder decoder, int slot, long now, int longest) {
-        int token = decoder.token(slot);
+        known += guessing ? decoder.picked(slot) : 0;
+        FinishReason reason = null;
+        for (int i = 0; i < decoder.picked(slot) && reason == null; i++) {
+            reason = accept(decoder, slot, i, now, longest);
+        }
+        return reason;
+    }
+
+    private @Nullable FinishReason accept(BatchDecoder decoder, int slot, int i, long now, int longest) {
+        int token = decoder.token(slot, i);
         text().add(token);
         lastTokenAt = now;
         if (generated() == 1) {
             firstTokenAt = now;
         }
-        boolean isEnd = decoder.isEnd(slot);
+        boolean isEnd = decoder.isEnd(slot, i);
         if (!isEnd || options.specialTokens()) {
-            decoder.takePiece(slot, assembler);
+            decoder.takePiece(slot, i, assembler);
         }
         String piece = assembler.take();
         answer.add(token, piece);
@@ -102,19 +162,21 @@ final class AnswerJob extends Scheduler.Job {
     }
 
     /// Notes a step in which something of it was computed.
-    void stepped() {
-        stepsAfterPrompt += generated() > 0 ? 1 : 0;
+    void stepped(boolean afterPrompt) {
+        stepsAfterPrompt += afterPrompt ? 1 : 0;
     }
 
     /// Ends the answer.
     void finish(FinishReason reason, @Nullable RuntimeException failure) {
+        GenerationStats stats = stats(reason);
         discard();
         String rest = assembler.stopped() ? "" : assembler.finish();
-        answer.finish(rest, stats(reason), failure);
+        answer.finish(rest, stats, failure);
     }
 
     /// Gives up what it owns.
     void discard() {
+        endGuessing();
         chain.exit();
         chain.close();
         adapters.release();
@@ -124,6 +186,6 @@ final class AnswerJob extends Scheduler.Job {
         return new GenerationStats(promptLength(), cached(), generated(),
                 Duration.ofNanos(generated() > 0 ? firstTokenAt - submittedAt : 0),
                 Duration.ofNanos(generated() > 0 ? lastTokenAt - firstTokenAt : 0),
-                stepsAfterPrompt, SpeculationStats.NONE, KvStats.NONE, 0, reason);
+                stepsAfterPrompt, guesses == null ? SpeculationStats.NONE : guesses.stats(), KvStats.NONE, 0, reason);
     }
 }

@@ -489,12 +489,11 @@ public final class Engine implements AutoCloseable {
             decoder.use(pass.getFirst().adapters());
             for (int i = 0; i < pass.size(); i++) {
                 AnswerJob job = pass.get(i);
-                KvPool.Entry sequence = Objects.requireNonNull(job.sequence());
-                decoder.add(sequence.id(), job.text(), sequence.computed(), job.planned(), job.completes() ? job.chain() : null, job.rendersSpecial());
+                job.addTo(decoder, longest);
                 answers += job.generated() > 0 && job.planned() == 1 ? 1 : 0;
                 tokens += job.planned();
             }
-            decoder.run();
+            decoder.run(scheduler.spareCells());
         } catch (ContextFullException e) {
             makeRoom(pass.getFirst());
             return;
@@ -530,25 +529,27 @@ public final class Engine implements AutoCloseable {
     /// What the pass did for one job. Whatever goes wrong here is its own.
     private void settle(AnswerJob job, int slot, long now) {
         RuntimeException failure = decoder.failure(slot);
-        scheduler.computed(job, decoder.done(slot));
+        int picked = failure == null ? decoder.picked(slot) : 0;
+        int before = job.generated();
+        FinishReason reason = picked > 0 ? job.accept(decoder, slot, now, longest) : null;
+        // an answer may end before the last token that was guessed right
+        int surplus = picked - (job.generated() - before);
+        scheduler.computed(job, decoder.done(slot) - surplus);
+        if (surplus > 0) {
+            decoder.truncate(Objects.requireNonNull(job.sequence()).id(), job.computed());
+        }
         if (failure != null) {
             finish(job, FinishReason.FAILED, failure, true);
             return;
         }
-        job.stepped();
-        if (!job.isComputed()) {
-            return;
-        }
-        if (job.chain() == null) {
-            finish(job, FinishReason.LENGTH, null, true);
-            return;
-        }
-        FinishReason reason = job.accept(decoder, slot, now, longest);
-        generatedTokens = generatedTokens + 1;
+        job.stepped(before > 0);
+        generatedTokens = generatedTokens + job.generated() - before;
         if (reason != null) {
             finish(job, reason, null, true);
-        } else if (job.answer().lags()) {
+        } else if (picked > 0 && job.answer().lags()) {
             scheduler.pause(job);
+        } else if (job.isComputed()) {
+            finish(job, FinishReason.LENGTH, null, true); // nothing was to be picked
         }
     }
 

@@ -1,5 +1,6 @@
 package dev.chasqui;
 
+import dev.chasqui.speculation.Speculation;
 import java.util.Objects;
 
 /// Size and policy of an [Engine]. Immutable; change a copy with the `with` methods.
@@ -79,7 +80,7 @@ public record EngineOptions(
         return context.withBatchSize(Math.max(Math.max(context.batchSize(), stepTokens), sequences))
                 .withMicroBatchSize(microBatch)
                 .withMaxSequences(sequences)
-                .withMaxLogitRows(sequences);
+                .withMaxLogitRows(sequences + Speculation.MOST_TOKENS);
     }
 
     private static void range(String name, int value, int low, int high) {

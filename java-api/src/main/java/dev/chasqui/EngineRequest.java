@@ -10,8 +10,9 @@ import java.util.Optional;
 /// {@snippet class="snippets.EngineSnippets" region="request"}
 ///
 /// @param prompt   what the answer follows
-/// @param options  how it is generated. Nothing is guessed ahead in an engine, so speculation and draft models are left out, which does not change the
-///                 answer; [GenerationOptions#sparseAttention()] and [GenerationOptions#routing()] would, and are refused
+/// @param options  how it is generated. What is guessed ahead ([GenerationOptions#speculation()]) comes from the text and from what the model said elsewhere; draft
+///                 models and drafters of the caller's are left out, which does not change the answer. [GenerationOptions#sparseAttention()] and
+///                 [GenerationOptions#routing()] would, and are refused
 /// @param adapters what it is computed with besides the model, in whatever order; none for the model as it is. The request uses them until it ends: one that is
 ///                 closed meanwhile goes on. Requests with the same adapters and scales share their passes of the model, others have passes of their own
 /// @param priority from -10 to 10. A higher one is admitted before lower ones that came up to 64 steps a level earlier, is parked after

@@ -239,6 +239,15 @@ final class Scheduler<J extends Scheduler.Job> {
         return false;
     }
 
+    /// Cells that neither the pass at hand nor the others of its step need.
+    int spareCells() {
+        int spare = pool.freeCells();
+        for (int i = 0; i < running.size(); i++) {
+            spare -= running.get(i).planned;
+        }
+        return Math.max(0, spare);
+    }
+
     /// Notes that `count` tokens of a job in the pass were computed.
     void computed(J job, int count) {
         pool.computed(job.sequence, count);

@@ -104,6 +104,20 @@ final class SpeculativeSteps implements AutoCloseable {
         return params;
     }
 
+    /// Begins a use that [#addressInUse] is for.
+    void enter() {
+        handle.acquire();
+    }
+
+    void exit() {
+        handle.release();
+    }
+
+    /// The address, for somebody who has entered and not left yet.
+    MemorySegment addressInUse() {
+        return handle.addressInUse();
+    }
+
     /// Takes over the text so far.
     void begin(int[] tokens, int length) {
         MemorySegment address = handle.acquire();

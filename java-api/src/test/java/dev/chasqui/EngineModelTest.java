@@ -106,6 +106,37 @@ class EngineModelTest {
         }
     }
 
+    /// What a model repeats is guessed right, also for several answers in one pass.
+    @Test
+    void answersAreGuessedAhead() {
+        Model model = TestModels.smollm2();
+        List<Case> cases = new ArrayList<>();
+        for (String text : List.of("1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2,", "red green blue red green blue red green blue red", "To be, or not to be. To be, or not to be. To be,")) {
+            cases.add(new Case(model.vocabulary().tokenize(text, true, false), GREEDY.withMaxTokens(60).withIgnoreEnd(true)));
+        }
+        try (Engine engine = model.newEngine(EngineOptions.defaults().withContext(ContextOptions.defaults().withContextSize(1024)).withMaxConcurrent(4));
+                Context context = model.newContext(ContextOptions.defaults().withContextSize(1024));
+                Sequence sequence = context.newSequence()) {
+            GenerationOptions guessed = GREEDY.withMaxTokens(60).withIgnoreEnd(true).withSpeculation(Speculation.auto().withAdaptive(false).withMaxTokens(4));
+            List<Answer> answers = cases.stream().map(one -> engine.submit(EngineRequest.tokens(one.prompt()).withOptions(guessed))).toList();
+            answers.forEach(Answer::text);
+            for (int i = 0; i < cases.size(); i++) {
+                same(sequence, cases.get(i), answers.get(i).tokens());
+                GenerationStats stats = answers.get(i).stats();
+                assertThat(stats.generatedTokens()).isEqualTo(60);
+                assertThat(stats.speculation().accepted()).isPositive();
+                assertThat(stats.targetSteps()).isLessThan(59);
+                assertThat(stats.targetSteps() + stats.speculation().accepted()).isEqualTo(59);
+            }
+            // their texts are kept without what was guessed beyond them
+            int[] whole = TestModels.concat(cases.getFirst().prompt(), answers.getFirst().tokens());
+            Answer more = engine.submit(EngineRequest.tokens(whole).withOptions(GREEDY.withMaxTokens(8)));
+            assertThat(more.text()).isNotEmpty();
+            assertThat(more.stats().cachedTokens()).isEqualTo(whole.length - 1);
+            same(sequence, new Case(whole, GREEDY.withMaxTokens(8)), more.tokens());
+        }
+    }
+
     /// The same questions of each set of adapters, all at once.
     @Test
     void requestsWithAdaptersOfTheirOwn(@TempDir Path directory) throws IOException {

@@ -152,7 +152,17 @@ final class ToyDecoder implements BatchDecoder {
     }
 
     @Override
-    public void run() {
+    public @Nullable SpeculativeSteps guesses(GenerationOptions options) {
+        return null;
+    }
+
+    @Override
+    public void guess(SpeculativeSteps by, int most, boolean goOn) {
+        throw new AssertionError();
+    }
+
+    @Override
+    public void run(int spareCells) {
         ran = true;
         try {
             steps.acquire();
@@ -173,7 +183,7 @@ final class ToyDecoder implements BatchDecoder {
         largest = Math.max(largest, tokens);
         Set<Cell> cells = new HashSet<>();
         sequences.values().forEach(cells::addAll);
-        assertThat(cells.size() + tokens).isLessThanOrEqualTo(info.contextSize());
+        assertThat(cells.size() + tokens + spareCells).isLessThanOrEqualTo(info.contextSize());
         if (cells.size() + tokens > most) {
             throw new ContextFullException(tokens, most - cells.size());
         }
@@ -201,18 +211,28 @@ final class ToyDecoder implements BatchDecoder {
     }
 
     @Override
-    public int token(int slot) {
+    public int picked(int slot) {
+        return slots.get(slot).picks() ? 1 : 0;
+    }
+
+    @Override
+    public int token(int slot, int i) {
         return pick(text(slot), adapters);
     }
 
     @Override
-    public boolean isEnd(int slot) {
-        return token(slot) == END;
+    public boolean isEnd(int slot, int i) {
+        return token(slot, i) == END;
     }
 
     @Override
-    public void takePiece(int slot, TextAssembler assembler) {
-        assembler.append(MemorySegment.ofArray(new byte[] {(byte) letter(token(slot))}), 1);
+    public void takePiece(int slot, int i, TextAssembler assembler) {
+        assembler.append(MemorySegment.ofArray(new byte[] {(byte) letter(token(slot, i))}), 1);
+    }
+
+    @Override
+    public void truncate(int sequence, int length) {
+        of(sequence).subList(length, of(sequence).size()).clear();
     }
 
     @Override

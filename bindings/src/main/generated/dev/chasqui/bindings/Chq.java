@@ -41,15 +41,6 @@ public class Chq extends Chq$shared {
     public static int CHQ_STATE_HEADER_BYTES() {
         return CHQ_STATE_HEADER_BYTES;
     }
-    private static final int CHQ_TREE_MAX = (int)256L;
-    /**
-     * {@snippet lang=c :
-     * #define CHQ_TREE_MAX 256
-     * }
-     */
-    public static int CHQ_TREE_MAX() {
-        return CHQ_TREE_MAX;
-    }
     private static final int CHQ_DRAFT_ALL = (int)7L;
     /**
      * {@snippet lang=c :
@@ -76,6 +67,15 @@ public class Chq extends Chq$shared {
      */
     public static int CHQ_DEPTH_MAX() {
         return CHQ_DEPTH_MAX;
+    }
+    private static final int CHQ_TREE_MAX = (int)256L;
+    /**
+     * {@snippet lang=c :
+     * #define CHQ_TREE_MAX 256
+     * }
+     */
+    public static int CHQ_TREE_MAX() {
+        return CHQ_TREE_MAX;
     }
     private static final int CHQ_ROW_FORCE = (int)1L;
     /**
@@ -9976,690 +9976,6 @@ public class Chq extends Chq$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
-
-    private static class chq_batch_step {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER,
-            Chq.C_POINTER,
-            Chq.C_INT,
-            Chq.C_POINTER,
-            Chq.C_INT,
-            Chq.C_POINTER,
-            Chq.C_POINTER,
-            Chq.C_INT
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_batch_step");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * chq_status chq_batch_step(struct chq_context *context, const struct chq_batch_slot *slots, int32_t n_slots, const int32_t *tokens, int32_t n_tokens, struct chq_batch_result *results, char *text, int32_t capacity)
-     * }
-     */
-    public static FunctionDescriptor chq_batch_step$descriptor() {
-        return chq_batch_step.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * chq_status chq_batch_step(struct chq_context *context, const struct chq_batch_slot *slots, int32_t n_slots, const int32_t *tokens, int32_t n_tokens, struct chq_batch_result *results, char *text, int32_t capacity)
-     * }
-     */
-    public static MethodHandle chq_batch_step$handle() {
-        return chq_batch_step.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * chq_status chq_batch_step(struct chq_context *context, const struct chq_batch_slot *slots, int32_t n_slots, const int32_t *tokens, int32_t n_tokens, struct chq_batch_result *results, char *text, int32_t capacity)
-     * }
-     */
-    public static MemorySegment chq_batch_step$address() {
-        return chq_batch_step.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * chq_status chq_batch_step(struct chq_context *context, const struct chq_batch_slot *slots, int32_t n_slots, const int32_t *tokens, int32_t n_tokens, struct chq_batch_result *results, char *text, int32_t capacity)
-     * }
-     */
-    public static int chq_batch_step(MemorySegment context, MemorySegment slots, int n_slots, MemorySegment tokens, int n_tokens, MemorySegment results, MemorySegment text, int capacity) {
-        var mh$ = chq_batch_step.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_batch_step", context, slots, n_slots, tokens, n_tokens, results, text, capacity);
-            }
-            return (int)mh$.invokeExact(context, slots, n_slots, tokens, n_tokens, results, text, capacity);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class chq_tree_create {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_create");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_create(struct chq_tree **out)
-     * }
-     */
-    public static FunctionDescriptor chq_tree_create$descriptor() {
-        return chq_tree_create.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_create(struct chq_tree **out)
-     * }
-     */
-    public static MethodHandle chq_tree_create$handle() {
-        return chq_tree_create.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_create(struct chq_tree **out)
-     * }
-     */
-    public static MemorySegment chq_tree_create$address() {
-        return chq_tree_create.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * chq_status chq_tree_create(struct chq_tree **out)
-     * }
-     */
-    public static int chq_tree_create(MemorySegment out) {
-        var mh$ = chq_tree_create.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_tree_create", out);
-            }
-            return (int)mh$.invokeExact(out);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class chq_tree_free {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_free");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_free(struct chq_tree *tree)
-     * }
-     */
-    public static FunctionDescriptor chq_tree_free$descriptor() {
-        return chq_tree_free.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_free(struct chq_tree *tree)
-     * }
-     */
-    public static MethodHandle chq_tree_free$handle() {
-        return chq_tree_free.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_free(struct chq_tree *tree)
-     * }
-     */
-    public static MemorySegment chq_tree_free$address() {
-        return chq_tree_free.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * chq_status chq_tree_free(struct chq_tree *tree)
-     * }
-     */
-    public static int chq_tree_free(MemorySegment tree) {
-        var mh$ = chq_tree_free.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_tree_free", tree);
-            }
-            return (int)mh$.invokeExact(tree);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class chq_tree_reset {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER,
-            Chq.C_INT
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_reset");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_reset(struct chq_tree *tree, int32_t token)
-     * }
-     */
-    public static FunctionDescriptor chq_tree_reset$descriptor() {
-        return chq_tree_reset.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_reset(struct chq_tree *tree, int32_t token)
-     * }
-     */
-    public static MethodHandle chq_tree_reset$handle() {
-        return chq_tree_reset.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_reset(struct chq_tree *tree, int32_t token)
-     * }
-     */
-    public static MemorySegment chq_tree_reset$address() {
-        return chq_tree_reset.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * chq_status chq_tree_reset(struct chq_tree *tree, int32_t token)
-     * }
-     */
-    public static int chq_tree_reset(MemorySegment tree, int token) {
-        var mh$ = chq_tree_reset.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_tree_reset", tree, token);
-            }
-            return (int)mh$.invokeExact(tree, token);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class chq_tree_add {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER,
-            Chq.C_INT,
-            Chq.C_INT,
-            Chq.C_FLOAT,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_add");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_add(struct chq_tree *tree, int32_t parent, int32_t token, float probability, int32_t *node)
-     * }
-     */
-    public static FunctionDescriptor chq_tree_add$descriptor() {
-        return chq_tree_add.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_add(struct chq_tree *tree, int32_t parent, int32_t token, float probability, int32_t *node)
-     * }
-     */
-    public static MethodHandle chq_tree_add$handle() {
-        return chq_tree_add.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_add(struct chq_tree *tree, int32_t parent, int32_t token, float probability, int32_t *node)
-     * }
-     */
-    public static MemorySegment chq_tree_add$address() {
-        return chq_tree_add.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * chq_status chq_tree_add(struct chq_tree *tree, int32_t parent, int32_t token, float probability, int32_t *node)
-     * }
-     */
-    public static int chq_tree_add(MemorySegment tree, int parent, int token, float probability, MemorySegment node) {
-        var mh$ = chq_tree_add.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_tree_add", tree, parent, token, probability, node);
-            }
-            return (int)mh$.invokeExact(tree, parent, token, probability, node);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class chq_tree_size {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER,
-            Chq.C_POINTER,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_size");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_size(const struct chq_tree *tree, int32_t *n_nodes, int32_t *n_leaves)
-     * }
-     */
-    public static FunctionDescriptor chq_tree_size$descriptor() {
-        return chq_tree_size.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_size(const struct chq_tree *tree, int32_t *n_nodes, int32_t *n_leaves)
-     * }
-     */
-    public static MethodHandle chq_tree_size$handle() {
-        return chq_tree_size.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_size(const struct chq_tree *tree, int32_t *n_nodes, int32_t *n_leaves)
-     * }
-     */
-    public static MemorySegment chq_tree_size$address() {
-        return chq_tree_size.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * chq_status chq_tree_size(const struct chq_tree *tree, int32_t *n_nodes, int32_t *n_leaves)
-     * }
-     */
-    public static int chq_tree_size(MemorySegment tree, MemorySegment n_nodes, MemorySegment n_leaves) {
-        var mh$ = chq_tree_size.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_tree_size", tree, n_nodes, n_leaves);
-            }
-            return (int)mh$.invokeExact(tree, n_nodes, n_leaves);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class chq_tree_get {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER,
-            Chq.C_INT,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_get");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_get(const struct chq_tree *tree, int32_t node, struct chq_tree_node *out)
-     * }
-     */
-    public static FunctionDescriptor chq_tree_get$descriptor() {
-        return chq_tree_get.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_get(const struct chq_tree *tree, int32_t node, struct chq_tree_node *out)
-     * }
-     */
-    public static MethodHandle chq_tree_get$handle() {
-        return chq_tree_get.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_get(const struct chq_tree *tree, int32_t node, struct chq_tree_node *out)
-     * }
-     */
-    public static MemorySegment chq_tree_get$address() {
-        return chq_tree_get.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * chq_status chq_tree_get(const struct chq_tree *tree, int32_t node, struct chq_tree_node *out)
-     * }
-     */
-    public static int chq_tree_get(MemorySegment tree, int node, MemorySegment out) {
-        var mh$ = chq_tree_get.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_tree_get", tree, node, out);
-            }
-            return (int)mh$.invokeExact(tree, node, out);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class chq_tree_prune {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER,
-            Chq.C_INT
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_prune");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_prune(struct chq_tree *tree, int32_t n)
-     * }
-     */
-    public static FunctionDescriptor chq_tree_prune$descriptor() {
-        return chq_tree_prune.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_prune(struct chq_tree *tree, int32_t n)
-     * }
-     */
-    public static MethodHandle chq_tree_prune$handle() {
-        return chq_tree_prune.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_prune(struct chq_tree *tree, int32_t n)
-     * }
-     */
-    public static MemorySegment chq_tree_prune$address() {
-        return chq_tree_prune.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * chq_status chq_tree_prune(struct chq_tree *tree, int32_t n)
-     * }
-     */
-    public static int chq_tree_prune(MemorySegment tree, int n) {
-        var mh$ = chq_tree_prune.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_tree_prune", tree, n);
-            }
-            return (int)mh$.invokeExact(tree, n);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class chq_tree_limit {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER,
-            Chq.C_POINTER,
-            Chq.C_POINTER,
-            Chq.C_LONG,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_limit");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_limit(const struct chq_context *context, int32_t *n_leaves, char *reason, size_t capacity, size_t *length)
-     * }
-     */
-    public static FunctionDescriptor chq_tree_limit$descriptor() {
-        return chq_tree_limit.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_limit(const struct chq_context *context, int32_t *n_leaves, char *reason, size_t capacity, size_t *length)
-     * }
-     */
-    public static MethodHandle chq_tree_limit$handle() {
-        return chq_tree_limit.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_limit(const struct chq_context *context, int32_t *n_leaves, char *reason, size_t capacity, size_t *length)
-     * }
-     */
-    public static MemorySegment chq_tree_limit$address() {
-        return chq_tree_limit.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * chq_status chq_tree_limit(const struct chq_context *context, int32_t *n_leaves, char *reason, size_t capacity, size_t *length)
-     * }
-     */
-    public static int chq_tree_limit(MemorySegment context, MemorySegment n_leaves, MemorySegment reason, long capacity, MemorySegment length) {
-        var mh$ = chq_tree_limit.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_tree_limit", context, n_leaves, reason, capacity, length);
-            }
-            return (int)mh$.invokeExact(context, n_leaves, reason, capacity, length);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class chq_tree_decode {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER,
-            Chq.C_INT,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_decode");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_decode(struct chq_context *context, int32_t seq_id, const struct chq_tree *tree)
-     * }
-     */
-    public static FunctionDescriptor chq_tree_decode$descriptor() {
-        return chq_tree_decode.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_decode(struct chq_context *context, int32_t seq_id, const struct chq_tree *tree)
-     * }
-     */
-    public static MethodHandle chq_tree_decode$handle() {
-        return chq_tree_decode.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_decode(struct chq_context *context, int32_t seq_id, const struct chq_tree *tree)
-     * }
-     */
-    public static MemorySegment chq_tree_decode$address() {
-        return chq_tree_decode.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * chq_status chq_tree_decode(struct chq_context *context, int32_t seq_id, const struct chq_tree *tree)
-     * }
-     */
-    public static int chq_tree_decode(MemorySegment context, int seq_id, MemorySegment tree) {
-        var mh$ = chq_tree_decode.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_tree_decode", context, seq_id, tree);
-            }
-            return (int)mh$.invokeExact(context, seq_id, tree);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class chq_tree_commit {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER,
-            Chq.C_INT
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_commit");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_commit(struct chq_context *context, int32_t node)
-     * }
-     */
-    public static FunctionDescriptor chq_tree_commit$descriptor() {
-        return chq_tree_commit.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_commit(struct chq_context *context, int32_t node)
-     * }
-     */
-    public static MethodHandle chq_tree_commit$handle() {
-        return chq_tree_commit.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * chq_status chq_tree_commit(struct chq_context *context, int32_t node)
-     * }
-     */
-    public static MemorySegment chq_tree_commit$address() {
-        return chq_tree_commit.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * chq_status chq_tree_commit(struct chq_context *context, int32_t node)
-     * }
-     */
-    public static int chq_tree_commit(MemorySegment context, int node) {
-        var mh$ = chq_tree_commit.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_tree_commit", context, node);
-            }
-            return (int)mh$.invokeExact(context, node);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
     private static final int CHQ_DRAFT_REPEATED = (int)1L;
     /**
      * {@snippet lang=c :
@@ -11649,6 +10965,692 @@ public class Chq extends Chq$shared {
                 traceDowncall("chq_speculation_get_stats", speculation, out);
             }
             return (int)mh$.invokeExact(speculation, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_batch_step {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_batch_step");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_batch_step(struct chq_context *context, const struct chq_batch_slot *slots, int32_t n_slots, const int32_t *tokens, int32_t n_tokens, int32_t n_spare, struct chq_batch_result *results, struct chq_sampled *picked, char *text, int32_t capacity)
+     * }
+     */
+    public static FunctionDescriptor chq_batch_step$descriptor() {
+        return chq_batch_step.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_batch_step(struct chq_context *context, const struct chq_batch_slot *slots, int32_t n_slots, const int32_t *tokens, int32_t n_tokens, int32_t n_spare, struct chq_batch_result *results, struct chq_sampled *picked, char *text, int32_t capacity)
+     * }
+     */
+    public static MethodHandle chq_batch_step$handle() {
+        return chq_batch_step.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_batch_step(struct chq_context *context, const struct chq_batch_slot *slots, int32_t n_slots, const int32_t *tokens, int32_t n_tokens, int32_t n_spare, struct chq_batch_result *results, struct chq_sampled *picked, char *text, int32_t capacity)
+     * }
+     */
+    public static MemorySegment chq_batch_step$address() {
+        return chq_batch_step.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_batch_step(struct chq_context *context, const struct chq_batch_slot *slots, int32_t n_slots, const int32_t *tokens, int32_t n_tokens, int32_t n_spare, struct chq_batch_result *results, struct chq_sampled *picked, char *text, int32_t capacity)
+     * }
+     */
+    public static int chq_batch_step(MemorySegment context, MemorySegment slots, int n_slots, MemorySegment tokens, int n_tokens, int n_spare, MemorySegment results, MemorySegment picked, MemorySegment text, int capacity) {
+        var mh$ = chq_batch_step.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_batch_step", context, slots, n_slots, tokens, n_tokens, n_spare, results, picked, text, capacity);
+            }
+            return (int)mh$.invokeExact(context, slots, n_slots, tokens, n_tokens, n_spare, results, picked, text, capacity);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tree_create {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_create");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_create(struct chq_tree **out)
+     * }
+     */
+    public static FunctionDescriptor chq_tree_create$descriptor() {
+        return chq_tree_create.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_create(struct chq_tree **out)
+     * }
+     */
+    public static MethodHandle chq_tree_create$handle() {
+        return chq_tree_create.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_create(struct chq_tree **out)
+     * }
+     */
+    public static MemorySegment chq_tree_create$address() {
+        return chq_tree_create.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tree_create(struct chq_tree **out)
+     * }
+     */
+    public static int chq_tree_create(MemorySegment out) {
+        var mh$ = chq_tree_create.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tree_create", out);
+            }
+            return (int)mh$.invokeExact(out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tree_free {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_free");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_free(struct chq_tree *tree)
+     * }
+     */
+    public static FunctionDescriptor chq_tree_free$descriptor() {
+        return chq_tree_free.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_free(struct chq_tree *tree)
+     * }
+     */
+    public static MethodHandle chq_tree_free$handle() {
+        return chq_tree_free.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_free(struct chq_tree *tree)
+     * }
+     */
+    public static MemorySegment chq_tree_free$address() {
+        return chq_tree_free.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tree_free(struct chq_tree *tree)
+     * }
+     */
+    public static int chq_tree_free(MemorySegment tree) {
+        var mh$ = chq_tree_free.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tree_free", tree);
+            }
+            return (int)mh$.invokeExact(tree);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tree_reset {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_reset");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_reset(struct chq_tree *tree, int32_t token)
+     * }
+     */
+    public static FunctionDescriptor chq_tree_reset$descriptor() {
+        return chq_tree_reset.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_reset(struct chq_tree *tree, int32_t token)
+     * }
+     */
+    public static MethodHandle chq_tree_reset$handle() {
+        return chq_tree_reset.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_reset(struct chq_tree *tree, int32_t token)
+     * }
+     */
+    public static MemorySegment chq_tree_reset$address() {
+        return chq_tree_reset.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tree_reset(struct chq_tree *tree, int32_t token)
+     * }
+     */
+    public static int chq_tree_reset(MemorySegment tree, int token) {
+        var mh$ = chq_tree_reset.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tree_reset", tree, token);
+            }
+            return (int)mh$.invokeExact(tree, token);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tree_add {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_FLOAT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_add");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_add(struct chq_tree *tree, int32_t parent, int32_t token, float probability, int32_t *node)
+     * }
+     */
+    public static FunctionDescriptor chq_tree_add$descriptor() {
+        return chq_tree_add.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_add(struct chq_tree *tree, int32_t parent, int32_t token, float probability, int32_t *node)
+     * }
+     */
+    public static MethodHandle chq_tree_add$handle() {
+        return chq_tree_add.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_add(struct chq_tree *tree, int32_t parent, int32_t token, float probability, int32_t *node)
+     * }
+     */
+    public static MemorySegment chq_tree_add$address() {
+        return chq_tree_add.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tree_add(struct chq_tree *tree, int32_t parent, int32_t token, float probability, int32_t *node)
+     * }
+     */
+    public static int chq_tree_add(MemorySegment tree, int parent, int token, float probability, MemorySegment node) {
+        var mh$ = chq_tree_add.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tree_add", tree, parent, token, probability, node);
+            }
+            return (int)mh$.invokeExact(tree, parent, token, probability, node);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tree_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_size(const struct chq_tree *tree, int32_t *n_nodes, int32_t *n_leaves)
+     * }
+     */
+    public static FunctionDescriptor chq_tree_size$descriptor() {
+        return chq_tree_size.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_size(const struct chq_tree *tree, int32_t *n_nodes, int32_t *n_leaves)
+     * }
+     */
+    public static MethodHandle chq_tree_size$handle() {
+        return chq_tree_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_size(const struct chq_tree *tree, int32_t *n_nodes, int32_t *n_leaves)
+     * }
+     */
+    public static MemorySegment chq_tree_size$address() {
+        return chq_tree_size.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tree_size(const struct chq_tree *tree, int32_t *n_nodes, int32_t *n_leaves)
+     * }
+     */
+    public static int chq_tree_size(MemorySegment tree, MemorySegment n_nodes, MemorySegment n_leaves) {
+        var mh$ = chq_tree_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tree_size", tree, n_nodes, n_leaves);
+            }
+            return (int)mh$.invokeExact(tree, n_nodes, n_leaves);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tree_get {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_get");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_get(const struct chq_tree *tree, int32_t node, struct chq_tree_node *out)
+     * }
+     */
+    public static FunctionDescriptor chq_tree_get$descriptor() {
+        return chq_tree_get.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_get(const struct chq_tree *tree, int32_t node, struct chq_tree_node *out)
+     * }
+     */
+    public static MethodHandle chq_tree_get$handle() {
+        return chq_tree_get.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_get(const struct chq_tree *tree, int32_t node, struct chq_tree_node *out)
+     * }
+     */
+    public static MemorySegment chq_tree_get$address() {
+        return chq_tree_get.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tree_get(const struct chq_tree *tree, int32_t node, struct chq_tree_node *out)
+     * }
+     */
+    public static int chq_tree_get(MemorySegment tree, int node, MemorySegment out) {
+        var mh$ = chq_tree_get.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tree_get", tree, node, out);
+            }
+            return (int)mh$.invokeExact(tree, node, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tree_prune {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_prune");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_prune(struct chq_tree *tree, int32_t n)
+     * }
+     */
+    public static FunctionDescriptor chq_tree_prune$descriptor() {
+        return chq_tree_prune.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_prune(struct chq_tree *tree, int32_t n)
+     * }
+     */
+    public static MethodHandle chq_tree_prune$handle() {
+        return chq_tree_prune.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_prune(struct chq_tree *tree, int32_t n)
+     * }
+     */
+    public static MemorySegment chq_tree_prune$address() {
+        return chq_tree_prune.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tree_prune(struct chq_tree *tree, int32_t n)
+     * }
+     */
+    public static int chq_tree_prune(MemorySegment tree, int n) {
+        var mh$ = chq_tree_prune.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tree_prune", tree, n);
+            }
+            return (int)mh$.invokeExact(tree, n);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tree_limit {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_LONG,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_limit");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_limit(const struct chq_context *context, int32_t *n_leaves, char *reason, size_t capacity, size_t *length)
+     * }
+     */
+    public static FunctionDescriptor chq_tree_limit$descriptor() {
+        return chq_tree_limit.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_limit(const struct chq_context *context, int32_t *n_leaves, char *reason, size_t capacity, size_t *length)
+     * }
+     */
+    public static MethodHandle chq_tree_limit$handle() {
+        return chq_tree_limit.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_limit(const struct chq_context *context, int32_t *n_leaves, char *reason, size_t capacity, size_t *length)
+     * }
+     */
+    public static MemorySegment chq_tree_limit$address() {
+        return chq_tree_limit.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tree_limit(const struct chq_context *context, int32_t *n_leaves, char *reason, size_t capacity, size_t *length)
+     * }
+     */
+    public static int chq_tree_limit(MemorySegment context, MemorySegment n_leaves, MemorySegment reason, long capacity, MemorySegment length) {
+        var mh$ = chq_tree_limit.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tree_limit", context, n_leaves, reason, capacity, length);
+            }
+            return (int)mh$.invokeExact(context, n_leaves, reason, capacity, length);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tree_decode {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_decode");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_decode(struct chq_context *context, int32_t seq_id, const struct chq_tree *tree)
+     * }
+     */
+    public static FunctionDescriptor chq_tree_decode$descriptor() {
+        return chq_tree_decode.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_decode(struct chq_context *context, int32_t seq_id, const struct chq_tree *tree)
+     * }
+     */
+    public static MethodHandle chq_tree_decode$handle() {
+        return chq_tree_decode.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_decode(struct chq_context *context, int32_t seq_id, const struct chq_tree *tree)
+     * }
+     */
+    public static MemorySegment chq_tree_decode$address() {
+        return chq_tree_decode.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tree_decode(struct chq_context *context, int32_t seq_id, const struct chq_tree *tree)
+     * }
+     */
+    public static int chq_tree_decode(MemorySegment context, int seq_id, MemorySegment tree) {
+        var mh$ = chq_tree_decode.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tree_decode", context, seq_id, tree);
+            }
+            return (int)mh$.invokeExact(context, seq_id, tree);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_tree_commit {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_tree_commit");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_commit(struct chq_context *context, int32_t node)
+     * }
+     */
+    public static FunctionDescriptor chq_tree_commit$descriptor() {
+        return chq_tree_commit.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_commit(struct chq_context *context, int32_t node)
+     * }
+     */
+    public static MethodHandle chq_tree_commit$handle() {
+        return chq_tree_commit.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_tree_commit(struct chq_context *context, int32_t node)
+     * }
+     */
+    public static MemorySegment chq_tree_commit$address() {
+        return chq_tree_commit.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_tree_commit(struct chq_context *context, int32_t node)
+     * }
+     */
+    public static int chq_tree_commit(MemorySegment context, int node) {
+        var mh$ = chq_tree_commit.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_tree_commit", context, node);
+            }
+            return (int)mh$.invokeExact(context, node);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -18107,6 +18109,15 @@ public class Chq extends Chq$shared {
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
+    }
+    private static final int CHQ_BATCH_PICKS = (int)16L;
+    /**
+     * {@snippet lang=c :
+     * #define CHQ_BATCH_PICKS 16
+     * }
+     */
+    public static int CHQ_BATCH_PICKS() {
+        return CHQ_BATCH_PICKS;
     }
     private static final int CHQ_IMAGE_MAX_PIXELS = (int)67108864L;
     /**

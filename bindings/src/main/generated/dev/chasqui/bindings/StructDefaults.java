@@ -67,7 +67,7 @@ final class StructDefaults {
                     Map.entry("no_perf", "01"))));
 
     /// What chq_abi_digest gives for these structs.
-    static final long DIGEST = 0xd7bd371c75eb0b1bL;
+    static final long DIGEST = 0xabba5131dcb097e8L;
 
     private StructDefaults() {
     }

@@ -18,7 +18,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t status;
  *     int32_t n_done;
  *     int32_t n_text;
- *     struct chq_sampled sampled;
+ *     int32_t n_picked;
  * }
  * }
  */
@@ -32,7 +32,7 @@ public class chq_batch_result {
         Chq.C_INT.withName("status"),
         Chq.C_INT.withName("n_done"),
         Chq.C_INT.withName("n_text"),
-        chq_sampled.layout().withName("sampled")
+        Chq.C_INT.withName("n_picked")
     ).withName("chq_batch_result");
 
     /**
@@ -174,48 +174,48 @@ public class chq_batch_result {
         struct.set(n_text$LAYOUT, n_text$OFFSET, fieldValue);
     }
 
-    private static final GroupLayout sampled$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("sampled"));
+    private static final OfInt n_picked$LAYOUT = (OfInt)$LAYOUT.select(groupElement("n_picked"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * struct chq_sampled sampled
+     * int32_t n_picked
      * }
      */
-    public static final GroupLayout sampled$layout() {
-        return sampled$LAYOUT;
+    public static final OfInt n_picked$layout() {
+        return n_picked$LAYOUT;
     }
 
-    private static final long sampled$OFFSET = $LAYOUT.byteOffset(groupElement("sampled"));
+    private static final long n_picked$OFFSET = $LAYOUT.byteOffset(groupElement("n_picked"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * struct chq_sampled sampled
+     * int32_t n_picked
      * }
      */
-    public static final long sampled$offset() {
-        return sampled$OFFSET;
+    public static final long n_picked$offset() {
+        return n_picked$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * struct chq_sampled sampled
+     * int32_t n_picked
      * }
      */
-    public static MemorySegment sampled(MemorySegment struct) {
-        return struct.asSlice(sampled$OFFSET, sampled$LAYOUT.byteSize());
+    public static int n_picked(MemorySegment struct) {
+        return struct.get(n_picked$LAYOUT, n_picked$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * struct chq_sampled sampled
+     * int32_t n_picked
      * }
      */
-    public static void sampled(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, sampled$OFFSET, sampled$LAYOUT.byteSize());
+    public static void n_picked(MemorySegment struct, int fieldValue) {
+        struct.set(n_picked$LAYOUT, n_picked$OFFSET, fieldValue);
     }
 
     /**

@@ -16,9 +16,12 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  * {@snippet lang=c :
  * struct chq_batch_slot {
  *     struct chq_sampler *sampler;
+ *     struct chq_speculation *speculation;
  *     int32_t seq_id;
  *     int32_t n_tokens;
+ *     int32_t n_most;
  *     _Bool special;
+ *     _Bool go_on;
  * }
  * }
  */
@@ -30,10 +33,13 @@ public class chq_batch_slot {
 
     private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
         Chq.C_POINTER.withName("sampler"),
+        Chq.C_POINTER.withName("speculation"),
         Chq.C_INT.withName("seq_id"),
         Chq.C_INT.withName("n_tokens"),
+        Chq.C_INT.withName("n_most"),
         Chq.C_BOOL.withName("special"),
-        MemoryLayout.paddingLayout(7)
+        Chq.C_BOOL.withName("go_on"),
+        MemoryLayout.paddingLayout(2)
     ).withName("chq_batch_slot");
 
     /**
@@ -85,6 +91,50 @@ public class chq_batch_slot {
      */
     public static void sampler(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(sampler$LAYOUT, sampler$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout speculation$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("speculation"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * struct chq_speculation *speculation
+     * }
+     */
+    public static final AddressLayout speculation$layout() {
+        return speculation$LAYOUT;
+    }
+
+    private static final long speculation$OFFSET = $LAYOUT.byteOffset(groupElement("speculation"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * struct chq_speculation *speculation
+     * }
+     */
+    public static final long speculation$offset() {
+        return speculation$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * struct chq_speculation *speculation
+     * }
+     */
+    public static MemorySegment speculation(MemorySegment struct) {
+        return struct.get(speculation$LAYOUT, speculation$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * struct chq_speculation *speculation
+     * }
+     */
+    public static void speculation(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(speculation$LAYOUT, speculation$OFFSET, fieldValue);
     }
 
     private static final OfInt seq_id$LAYOUT = (OfInt)$LAYOUT.select(groupElement("seq_id"));
@@ -175,6 +225,50 @@ public class chq_batch_slot {
         struct.set(n_tokens$LAYOUT, n_tokens$OFFSET, fieldValue);
     }
 
+    private static final OfInt n_most$LAYOUT = (OfInt)$LAYOUT.select(groupElement("n_most"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t n_most
+     * }
+     */
+    public static final OfInt n_most$layout() {
+        return n_most$LAYOUT;
+    }
+
+    private static final long n_most$OFFSET = $LAYOUT.byteOffset(groupElement("n_most"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t n_most
+     * }
+     */
+    public static final long n_most$offset() {
+        return n_most$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t n_most
+     * }
+     */
+    public static int n_most(MemorySegment struct) {
+        return struct.get(n_most$LAYOUT, n_most$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t n_most
+     * }
+     */
+    public static void n_most(MemorySegment struct, int fieldValue) {
+        struct.set(n_most$LAYOUT, n_most$OFFSET, fieldValue);
+    }
+
     private static final OfBoolean special$LAYOUT = (OfBoolean)$LAYOUT.select(groupElement("special"));
 
     /**
@@ -217,6 +311,50 @@ public class chq_batch_slot {
      */
     public static void special(MemorySegment struct, boolean fieldValue) {
         struct.set(special$LAYOUT, special$OFFSET, fieldValue);
+    }
+
+    private static final OfBoolean go_on$LAYOUT = (OfBoolean)$LAYOUT.select(groupElement("go_on"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * _Bool go_on
+     * }
+     */
+    public static final OfBoolean go_on$layout() {
+        return go_on$LAYOUT;
+    }
+
+    private static final long go_on$OFFSET = $LAYOUT.byteOffset(groupElement("go_on"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * _Bool go_on
+     * }
+     */
+    public static final long go_on$offset() {
+        return go_on$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * _Bool go_on
+     * }
+     */
+    public static boolean go_on(MemorySegment struct) {
+        return struct.get(go_on$LAYOUT, go_on$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * _Bool go_on
+     * }
+     */
+    public static void go_on(MemorySegment struct, boolean fieldValue) {
+        struct.set(go_on$LAYOUT, go_on$OFFSET, fieldValue);
     }
 
     /**
