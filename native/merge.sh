@@ -56,7 +56,7 @@ for jar in "$folder"/*.jar; do
     for platform in "$unpacked/jar/$natives"/*; do
         name=$(basename "$platform")
         [ -f "$platform/natives.properties" ] || refuse "$jar is not a natives jar: it has no $natives/PLATFORM/natives.properties"
-        [ ! -e "$dest/$natives/$name" ] || refuse "$jar is the second with libraries for $name"
+        [ ! -e "$dest/$natives/$name" ] || refuse "$jar has libraries for $name; this machine or another jar has them already"
         compare "$jar" "$platform" version
         compare "$jar" "$platform" llama.tree
         check_libraries "$jar" "$platform"
