@@ -11,6 +11,7 @@ dest=$2
 version=$3
 bin=$root/build/$preset/bin
 . "$root/native/llama.cpp.pin"
+. "$root/native/contents.sh"
 
 case $(uname -s) in
     Linux)  os=linux ;;
@@ -65,8 +66,6 @@ for needed in ggml-base ggml ggml-chasqui ggml-rpc llama llama-common mtmd chasq
     }
 done
 
-sha256() { if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi; }
-
 # What the compiler may have used without being asked: built for this very processor, one that lacks any of it cannot run the libraries.
 cpu_flags() {
     [ -r /proc/cpuinfo ] || return 0
@@ -76,7 +75,6 @@ cpu_flags() {
 }
 
 cd "$folder"
-list=$(LC_ALL=C ls)
 {
     echo "version=$version"
     echo "preset=$preset"
@@ -85,10 +83,7 @@ list=$(LC_ALL=C ls)
     if [ "$preset" = native ]; then
         echo "cpu.flags=$(cpu_flags)"
     fi
-    echo "hash=$(sha256 $list | sha256 | cut -d ' ' -f 1)"
-    for file in $list; do
-        echo "file.$file=$(wc -c < "$file" | tr -d ' ') $(sha256 "$file" | cut -d ' ' -f 1)"
-    done
+    describe_libraries
 } > natives.properties
 cp "$root/LICENSE" "$root/THIRD-PARTY-NOTICES.md" "$dest/META-INF/"
 

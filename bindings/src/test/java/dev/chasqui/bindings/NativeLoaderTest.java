@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.File;
 import java.io.IOException;
+import java.io.InputStream;
 import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -13,8 +14,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
-import java.util.jar.JarEntry;
-import java.util.jar.JarOutputStream;
+import java.util.Properties;
 import java.util.spi.ToolProvider;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
@@ -23,6 +23,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /// The loader in JVMs of its own, with the libraries that were built.
 class NativeLoaderTest {
@@ -35,7 +37,10 @@ class NativeLoaderTest {
     private static Path shared;
 
     /// A natives jar as the build packs it.
-    private static Path jar;
+    private static String jar;
+
+    /// The one for every platform: with the libraries that were built, and made-up ones of a second platform.
+    private static String all;
 
     @TempDir
     private Path folder;
@@ -59,21 +64,32 @@ class NativeLoaderTest {
     @BeforeAll
     static void packBuilt() throws Exception {
         Path staged = shared.resolve("staged");
-        Process stage = new ProcessBuilder(System.getProperty("chasqui.root") + "/native/stage.sh", System.getProperty("chasqui.preset"),
-                staged.toString(), "test").redirectErrorStream(true).start();
-        String log = new String(stage.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertThat(stage.waitFor()).as(log).isZero();
-        assertThat(ToolProvider.findFirst("javac").orElseThrow()
-                .run(System.out, System.err, "-d", staged.toString(), staged.resolve("module-info.java").toString())).isZero();
-        jar = shared.resolve("natives.jar");
-        try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(jar)); Stream<Path> files = Files.walk(staged)) {
-            out.setLevel(1);
-            for (Path file : files.filter(Files::isRegularFile).toList()) {
-                out.putNextEntry(new JarEntry(staged.relativize(file).toString()));
-                Files.copy(file, out);
-                out.closeEntry();
-            }
+        NativesLayout.Outcome stage = NativesLayout.stage(staged);
+        assertThat(stage.exit()).as(stage.said()).isZero();
+        jar = packModule(staged, shared.resolve("natives.jar"));
+
+        Properties list = new Properties();
+        try (InputStream in = Files.newInputStream(staged.resolve(NativesLayout.NATIVES + Platform.current().classifier() + "/natives.properties"))) {
+            list.load(in);
         }
+        Path other = shared.resolve("other");
+        NativesLayout.makeUp(other, "windows-x86_64", list.getProperty("version"), list.getProperty("llama.tree"));
+        NativesLayout.pack(other, Files.createDirectory(shared.resolve("jars")).resolve("other.jar"));
+        Path merged = shared.resolve("merged");
+        NativesLayout.Outcome merge = NativesLayout.merge(staged, shared.resolve("jars"), merged);
+        assertThat(merge.exit()).as(merge.said()).isZero();
+        all = packModule(merged, shared.resolve("all.jar"));
+    }
+
+    private static String packModule(Path content, Path jar) throws IOException {
+        assertThat(ToolProvider.findFirst("javac").orElseThrow()
+                .run(System.out, System.err, "-d", content.toString(), content.resolve("module-info.java").toString())).isZero();
+        return NativesLayout.pack(content, jar).toString();
+    }
+
+    /// What a program may have of natives jars: one for its platform, one for every platform, or both.
+    static Stream<String> jars() {
+        return Stream.of(jar, all, jar + File.pathSeparator + all, all + File.pathSeparator + jar);
     }
 
     @BeforeEach
@@ -94,31 +110,40 @@ class NativeLoaderTest {
         assertThat(finish(onClassPath(null, FLAG + "ALL-UNNAMED", library(moved))).out()).startsWith("loaded ").contains(moved.toString());
     }
 
-    @Test
-    void loadsFromTheJarOnTheClassPath() throws Exception {
-        Result result = finish(onClassPath(jar, FLAG + "ALL-UNNAMED", cache()));
+    @ParameterizedTest
+    @MethodSource("jars")
+    void loadsFromAJarOnTheClassPath(String jars) throws Exception {
+        Result result = finish(onClassPath(jars, FLAG + "ALL-UNNAMED", cache()));
         assertThat(result.out()).startsWith("loaded ").contains(cache.resolve("natives").toString());
         assertThat(result.err()).isEmpty();
     }
 
-    @Test
-    void loadsFromTheJarOnTheModulePath() throws Exception {
-        Result result = finish(onModulePath(jar, FLAG + MODULE, cache()));
+    @ParameterizedTest
+    @MethodSource("jars")
+    void loadsFromAJarOnTheModulePath(String jars) throws Exception {
+        Result result = finish(onModulePath(jars, FLAG + MODULE, cache()));
         assertThat(result.out()).startsWith("loaded ").contains(cache.resolve("natives").toString());
         assertThat(result.err()).isEmpty();
     }
 
-    @Test
-    void loadsFromTheJarThatIsAResolvedModule() throws Exception {
-        assertThat(finish(onModulePath(jar, FLAG + MODULE, "--add-modules=ALL-MODULE-PATH", cache())).out()).startsWith("loaded ");
+    @ParameterizedTest
+    @MethodSource("jars")
+    void loadsFromAJarThatIsAResolvedModule(String jars) throws Exception {
+        assertThat(finish(onModulePath(jars, FLAG + MODULE, "--add-modules=ALL-MODULE-PATH", cache())).out()).startsWith("loaded ");
     }
 
     @Test
     void loadsFromAModuleInARuntimeImage() throws Exception {
-        Path image = folder.resolve("image");
-        String natives = "dev.chasqui.natives." + Platform.current().classifier().replace('-', '_');
-        assertThat(ToolProvider.findFirst("jlink").orElseThrow().run(System.out, System.err, "--output", image.toString(),
-                "--module-path", classesOf(NativeLoader.class) + File.pathSeparator + jar, "--add-modules", MODULE + "," + natives)).isZero();
+        loadsFromAnImageWith("dev.chasqui.natives." + Platform.current().classifier().replace('-', '_'));
+        loadsFromAnImageWith("dev.chasqui.natives.all");
+    }
+
+    private void loadsFromAnImageWith(String natives) throws Exception {
+        Path image = folder.resolve(natives);
+        assertThat(ToolProvider.findFirst("jlink").orElseThrow().run(System.out, System.err, "--output", image.toString(), "--module-path",
+                String.join(File.pathSeparator, classesOf(NativeLoader.class).toString(), jar, all),
+                "--add-modules", MODULE + "," + natives)).isZero();
+        cache = folder.resolve("cache of " + natives);
         Process child = new ProcessBuilder(image.resolve("bin/java").toString(), FLAG + MODULE, cache(),
                 "--patch-module", MODULE + "=" + classesOf(NativeLoaderTest.class), "-m", MODULE + "/" + Load.class.getName()).start();
         assertThat(finish(child).out()).startsWith("loaded ").contains(cache.toString());
@@ -253,13 +278,13 @@ class NativeLoaderTest {
         return list(cache.resolve("natives")).getFirst();
     }
 
-    private static ProcessBuilder onClassPath(Path jar, String... options) {
+    private static ProcessBuilder onClassPath(String jars, String... options) {
         String path = System.getProperty("java.class.path");
-        return java(options, "-cp", jar == null ? path : path + File.pathSeparator + jar, Load.class.getName());
+        return java(options, "-cp", jars == null ? path : path + File.pathSeparator + jars, Load.class.getName());
     }
 
-    private static ProcessBuilder onModulePath(Path jar, String... options) throws Exception {
-        return java(options, "-p", classesOf(NativeLoader.class) + (jar == null ? "" : File.pathSeparator + jar),
+    private static ProcessBuilder onModulePath(String jars, String... options) throws Exception {
+        return java(options, "-p", classesOf(NativeLoader.class) + (jars == null ? "" : File.pathSeparator + jars),
                 "--patch-module", MODULE + "=" + classesOf(NativeLoaderTest.class), "-m", MODULE + "/" + Load.class.getName());
     }
 

@@ -80,6 +80,14 @@ class NativesJarTest {
     }
 
     @Test
+    void takesEveryFileFromTheFirstOfTwoJars() throws Exception {
+        Path damaged = Files.move(jar("", "not the library that was listed".getBytes(StandardCharsets.UTF_8)), folder.resolve("damaged.jar"));
+        Path jar = jar("");
+        assertThatThrownBy(() -> unpack(damaged, jar)).isInstanceOf(NativesJar.UnusableException.class).hasMessageContaining("damaged");
+        assertThat(unpack(jar, damaged).resolve("libone.so")).hasBinaryContent(ONE);
+    }
+
+    @Test
     void refusesLibrariesForABetterProcessor() throws Exception {
         Path jar = jar("cpu.flags=sse4_2 quantum_vnni\n");
         assertThatThrownBy(() -> unpack(jar)).isInstanceOf(NativesJar.UnusableException.class).hasMessageContaining("quantum_vnni");
@@ -125,8 +133,12 @@ class NativesJarTest {
         return folder.resolve("cache");
     }
 
-    private Path unpack(Path jar) throws Exception {
-        try (URLClassLoader loader = new URLClassLoader(new URL[] {jar.toUri().toURL()}, ClassLoader.getPlatformClassLoader())) {
+    private Path unpack(Path... jars) throws Exception {
+        List<URL> urls = new ArrayList<>();
+        for (Path jar : jars) {
+            urls.add(jar.toUri().toURL());
+        }
+        try (URLClassLoader loader = new URLClassLoader(urls.toArray(URL[]::new), ClassLoader.getPlatformClassLoader())) {
             return new NativesJar(loader, PLATFORM).unpack(cache());
         }
     }
