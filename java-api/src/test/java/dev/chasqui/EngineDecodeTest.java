@@ -258,7 +258,7 @@ class EngineDecodeTest {
         assertThat(bytesPerToken(Speculation.auto())).isLessThan(200);
     }
 
-    private static long bytesPerToken(Speculation speculation) {
+    private long bytesPerToken(Speculation speculation) {
         ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
         // control tokens have no text, so that no piece is made
         Sampler silent = Sampler.builder().logitBias(Map.of(TinyGguf.BEGIN, 1e6f)).greedy().build();
