@@ -232,6 +232,13 @@ static void read_constants(chq_model & model, const llama_model_params & params)
 
 using namespace chq;
 
+// glibc keeps what a load has read meanwhile, and what a closed model leaves behind, in an arena for each thread that helped.
+static void trim_heap() {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
 chq_status chq_model_load(const char * path, const struct llama_model_params * params, int32_t kernels, struct chq_model ** out) {
     return chq_model_load_cached(path, params, kernels, nullptr, 0, out);
 }
@@ -293,6 +300,7 @@ chq_status chq_model_load_cached(
             model->fingerprint = sample_file(path, model->fingerprint);
             owner.release();
             *out = model.release();
+            trim_heap();
         } catch (const ggml_aborted &) {
             // nothing of the model exists yet, so this is only a file that cannot be used
             report_abort({});
@@ -324,9 +332,7 @@ chq_status chq_model_free(struct chq_model * model) {
             new auto(std::move(model->remotes)); // what is given up may still point there
         }
         delete model;
-#ifdef __GLIBC__
-        malloc_trim(0); // glibc keeps what a closed model leaves behind, in an arena for each thread that helped
-#endif
+        trim_heap();
         return CHQ_STATUS_OK;
     });
 }
