@@ -55,6 +55,10 @@ interface BatchDecoder extends KvPool.Memory, AutoCloseable {
     /// Takes what is behind the first `length` tokens out of a sequence.
     void truncate(int sequence, int length);
 
+    /// Leaves a copy of the first `count` tokens of a text, which the sequence holds, where [#restore] finds it, in this process or a later one. Does not
+    /// wait for files, and never fails. Not between [#add] and [#run].
+    void park(int sequence, TokenList text, int count, AdapterUse adapters);
+
     /// Ends the pass that another thread is computing. Safe from any thread.
     void cancel();
 

@@ -23,7 +23,7 @@ import org.jspecify.annotations.Nullable;
 /// @param poll            how eagerly worker threads wait between passes: 0 sleeps, 100 spins
 /// @param keptSequences   copies of sequences, beyond `maxSequences`, that may stay in cells that nobody needs ([Sequence#keep()]); see
 ///                        `docs/sequence-store.md` for when that is faster than a store alone
-/// @param store           where generations look for the beginning of their prompt, and leave what they computed; null = nowhere
+/// @param store           where generations and engines look for the beginning of their prompt, and leave what they computed; null = nowhere
 public record ContextOptions(
         int contextSize,
         int batchSize,

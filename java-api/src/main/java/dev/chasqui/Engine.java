@@ -24,6 +24,10 @@ import org.jspecify.annotations.Nullable;
 /// **Prefixes.** A prompt that begins like one that is computed, or was, shares the cells of the beginning instead of computing it;
 /// [GenerationStats#cachedTokens()] says how many.
 ///
+/// **Store.** If the options of the context have one ([ContextOptions#withStore]), a prompt takes over the longest stored beginning where that is longer than what
+/// it can share, and what a request leaves behind is stored when it ends. What is taken over counts as cached. Running answers wait meanwhile: for the copy of what is stored, and
+/// for reading a file, never for one that is written. Requests with adapters do not use the store. Closing the engine stores nothing; the store is not closed with it.
+///
 /// **Adapters.** Requests may have different ones ([EngineRequest#withAdapters]). The next token of every running answer takes a pass for each set of adapters among
 /// them, and prompts share beginnings within a set only.
 ///
@@ -555,6 +559,10 @@ public final class Engine implements AutoCloseable {
 
     /// @param keep whether what was computed of it may serve others
     private void finish(AnswerJob job, FinishReason reason, @Nullable RuntimeException failure, boolean keep) {
+        KvPool.Entry sequence = job.sequence();
+        if (keep && sequence != null) {
+            decoder.park(sequence.id(), job.text(), sequence.computed(), job.adapters());
+        }
         scheduler.remove(job, keep);
         jobs.remove(job);
         if (job.queued()) {

@@ -5,8 +5,8 @@ import java.util.Objects;
 
 /// Size and policy of an [Engine]. Immutable; change a copy with the `with` methods.
 ///
-/// @param context       the context that all requests share: its size is the number of cells for all of them. The numbers of sequences and rows of
-///                      logits, and a larger batch if need be, are set by the engine
+/// @param context       the context that all requests share: its size is the number of cells for all of them, its store keeps what they computed. The numbers of
+///                      sequences, of copies kept and of rows of logits, and a larger batch if need be, are set by the engine
 /// @param maxConcurrent requests computed at once, at least 1; with `keptSequences` at most 256
 /// @param queueCapacity requests that may wait to be admitted before [Engine#submit] blocks, at least 1
 /// @param stepTokens    most tokens of a step, answers and prompts together; at least `maxConcurrent`. More makes prompts faster, as far as
@@ -79,6 +79,7 @@ public record EngineOptions(
         int microBatch = Math.max(context.microBatchSize(), Math.min(stepTokens, ContextOptions.defaults().microBatchSize()));
         return context.withBatchSize(Math.max(Math.max(context.batchSize(), stepTokens), sequences))
                 .withMicroBatchSize(microBatch)
+                .withKeptSequences(0)
                 .withMaxSequences(sequences)
                 .withMaxLogitRows(sequences + Speculation.MOST_TOKENS);
     }

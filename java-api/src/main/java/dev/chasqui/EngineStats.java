@@ -8,7 +8,7 @@ package dev.chasqui;
 /// @param steps           steps: each has the next token of every running answer
 /// @param passes          passes of the model: one for each set of adapters in a step
 /// @param promptTokens    tokens computed other than as the last one of an answer: of prompts, and of parked answers again
-/// @param cachedTokens    tokens of prompts that were in the KV cache already
+/// @param cachedTokens    tokens of prompts that were in the KV cache already, or came from the store
 /// @param generatedTokens tokens picked
 /// @param parked          how many times a request gave up its cells for others
 public record EngineStats(

@@ -7,7 +7,7 @@ import java.time.Duration;
 /// What a finished generation did.
 ///
 /// @param promptTokens     tokens before the first generated one
-/// @param cachedTokens     those of them that were in the KV cache already
+/// @param cachedTokens     those of them that were in the KV cache already, or came from the context's store
 /// @param generatedTokens  tokens generated, the one that ended the answer included
 /// @param timeToFirstToken from the start of the generation until the first token was sampled; zero if none was
 /// @param decodeTime       from the first token to the last

@@ -3,6 +3,7 @@ package dev.chasqui;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 
 /// The sequences of an engine's context: which are in use, which are kept for the prefix of a later text, and how many cells of the KV cache
@@ -14,11 +15,21 @@ final class KvPool {
     /// A shorter prefix is computed again: nearly every text shares its first tokens with others.
     static final int LEAST_SHARED = 8;
 
+    /// A stored beginning takes cells of its own, so it must have at least so many tokens more than one whose cells can be shared.
+    static final int LEAST_RESTORED = 32;
+
     /// The KV cache as the pool changes it.
     interface Memory {
 
         /// Makes an empty sequence the first `length` tokens of another one. False, with `to` still empty, where the memory cannot.
         boolean copy(int from, int to, int length);
+
+        /// Makes an empty sequence the beginning of a text, without its last token, from what was stored of earlier texts of the scope, if that is
+        /// more than `beyond` tokens. Never fails.
+        ///
+        /// @param room told how many cells that takes for a moment, before they are taken; false = it must not
+        /// @return tokens that the sequence holds now, 0 = it is still empty
+        int restore(int to, TokenList text, Object scope, int beyond, IntPredicate room);
 
         /// Empties a sequence.
         void clear(int sequence);
@@ -144,6 +155,27 @@ final class KvPool {
             }
         }
         used.add(entry);
+        return entry;
+    }
+
+    /// A sequence for a text, with as much of its beginning as was stored outside of the KV cache; null if that is not much more than [#open] would
+    /// share, or there is no room.
+    ///
+    /// @param most     cells for the text, its rest included, and for what is restored
+    /// @param reserved free cells that are to be left
+    @Nullable Entry restore(TokenList text, Object scope, long most, int reserved) {
+        int beyond = reusable(text, scope) + LEAST_RESTORED - 1;
+        if (text.size() - 1 <= beyond || text.size() > most) {
+            return null;
+        }
+        Entry entry = new Entry(ids[--freeIds], text, scope);
+        int restored = memory.restore(entry.id, text, scope, beyond, needed -> needed <= most && makeRoom(reserved + needed));
+        if (restored == 0) {
+            ids[freeIds++] = entry.id;
+            return null;
+        }
+        used.add(entry);
+        computed(entry, restored);
         return entry;
     }
 

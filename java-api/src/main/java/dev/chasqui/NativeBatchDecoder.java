@@ -5,6 +5,7 @@ import static dev.chasqui.bindings.Chq.*;
 import dev.chasqui.bindings.chq_batch_result;
 import dev.chasqui.bindings.chq_batch_slot;
 import dev.chasqui.bindings.chq_sampled;
+import dev.chasqui.kv.SequenceStore;
 import dev.chasqui.speculation.DraftSource;
 import dev.chasqui.speculation.Speculation;
 import java.lang.foreign.Arena;
@@ -13,6 +14,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.util.EnumSet;
 import java.util.Set;
+import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 
 /// The passes of a [Context] of its own, one native call each. Its arrays are reused: a pass allocates nothing, unless the adapters change.
@@ -197,6 +199,45 @@ final class NativeBatchDecoder implements BatchDecoder {
     @Override
     public void clear(int sequence) {
         truncate(sequence, 0);
+    }
+
+    @Override
+    public int restore(int to, TokenList source, Object scope, int beyond, IntPredicate room) {
+        SequenceStore store = context.store();
+        if (store == null || !scope.equals(AdapterUse.NONE)) {
+            return 0;
+        }
+        Sequence sequence = Sequence.holding(context, to, new int[0]);
+        int restored = 0;
+        try {
+            use(AdapterUse.NONE); // what a state fits depends on them
+            restored = store.tryPrepare(sequence, beyond, room, source.first(source.size() - 1)).tokens();
+        } catch (ChasquiException | IllegalStateException e) {
+            warn("a stored sequence could not be restored", e);
+        }
+        if (restored == 0 || sequence.computed() != restored) {
+            clear(to);
+            return 0;
+        }
+        return restored;
+    }
+
+    @Override
+    public void park(int sequence, TokenList source, int count, AdapterUse used) {
+        SequenceStore store = context.store();
+        if (store == null || !used.equals(AdapterUse.NONE)) {
+            return;
+        }
+        try {
+            use(AdapterUse.NONE);
+            store.tryPark(Sequence.holding(context, sequence, source.first(count)));
+        } catch (ChasquiException | IllegalStateException e) {
+            warn("a sequence could not be stored", e);
+        }
+    }
+
+    private static void warn(String what, RuntimeException reason) {
+        System.getLogger("dev.chasqui.kv").log(System.Logger.Level.WARNING, what, reason);
     }
 
     @Override

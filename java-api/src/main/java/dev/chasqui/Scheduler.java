@@ -300,12 +300,19 @@ final class Scheduler<J extends Scheduler.Job> {
     }
 
     private boolean fits(J job) {
-        long claims = pool.cost(job.text, job.scope) + job.growth();
+        return pool.cost(job.text, job.scope) + job.growth() + claims(job) <= pool.idleCells();
+    }
+
+    /// Cells that the running jobs but this one are expected to take.
+    private long claims(J but) {
+        long claims = 0;
         for (int i = 0; i < running.size(); i++) {
             Job other = running.get(i);
-            claims += (other.sequence == null ? other.claim : other.remaining()) + other.growth();
+            if (other != but) {
+                claims += (other.sequence == null ? other.claim : other.remaining()) + other.growth();
+            }
         }
-        return claims <= pool.idleCells();
+        return claims;
     }
 
     /// Where those who are being served have got to.
@@ -372,7 +379,7 @@ final class Scheduler<J extends Scheduler.Job> {
                 return;
             }
             if (job.sequence == null) {
-                start(job);
+                start(job, planned);
             }
             int count = Math.min(Math.min(left, turnLeft), job.remaining() - job.planned());
             pool.makeRoom(planned + count);
@@ -388,8 +395,11 @@ final class Scheduler<J extends Scheduler.Job> {
         }
     }
 
-    private void start(J job) {
-        job.sequence = pool.open(job.text, job.scope);
+    private void start(J job, int reserved) {
+        job.sequence = pool.restore(job.text, job.scope, pool.idleCells() - claims(job), reserved);
+        if (job.sequence == null) {
+            job.sequence = pool.open(job.text, job.scope);
+        }
         if (!job.started) {
             job.started = true;
             job.cached = job.computed();

@@ -72,6 +72,15 @@ public final class Sequence implements AutoCloseable {
         this.length = tokens.length;
     }
 
+    /// What the KV cache holds under a number, for one who keeps account of numbers and cells himself: the context knows nothing of it, and it needs no [#close()].
+    ///
+    /// @param tokens all of them computed
+    static Sequence holding(Context context, int id, int[] tokens) {
+        Sequence sequence = new Sequence(context, id, tokens);
+        sequence.decodedUpTo(tokens.length);
+        return sequence;
+    }
+
     public Context context() {
         return context;
     }

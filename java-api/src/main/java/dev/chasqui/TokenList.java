@@ -47,7 +47,12 @@ final class TokenList {
     }
 
     int[] toArray() {
-        return Arrays.copyOf(tokens, size);
+        return first(size);
+    }
+
+    /// A copy of the first `count` tokens.
+    int[] first(int count) {
+        return Arrays.copyOf(tokens, count);
     }
 
     private void ensureCapacity(int needed) {

@@ -8,6 +8,8 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
+import dev.chasqui.kv.SequenceStore;
+import dev.chasqui.kv.SequenceStoreOptions;
 import dev.chasqui.speculation.Speculation;
 import java.lang.reflect.Field;
 import java.nio.file.Path;
@@ -358,6 +360,30 @@ class EngineAdapterTest {
                 assertThat(answer.tokens()).as("set %d alone", i).isEqualTo(expected.get(i));
                 assertThat(cached < 0 ? cached : answer.stats().cachedTokens()).isEqualTo(cached);
             }
+        }
+    }
+
+    /// Only what was computed without adapters is stored, and only where there are none it is taken over, whatever the context had last.
+    @Test
+    void theStoreIsForRequestsWithoutAdapters() {
+        int[] prompt = tokens(100, 1);
+        int[] longer = TestModels.concat(prompt, tokens(40, 2));
+        try (SequenceStore store = SequenceStore.open(SequenceStoreOptions.inMemory())) {
+            for (int round = 0; round < 2; round++) {
+                try (Engine storing = model.newEngine(OPTIONS.withContext(CONTEXT.withStore(store)))) {
+                    List<Answer> answers = new ArrayList<>();
+                    for (LoraAdapter.Scaled[] set : sets.reversed()) { // that without adapters comes last
+                        answers.addFirst(storing.submit(EngineRequest.tokens(round == 0 ? prompt : longer).withOptions(GREEDY.withMaxTokens(12)).withAdapters(set)));
+                    }
+                    for (int i = 0; i < sets.size(); i++) {
+                        answers.get(i).text();
+                        assertThat(answers.get(i).tokens()).isEqualTo(alone(round == 0 ? prompt : longer, 12, sets.get(i)));
+                        assertThat(answers.get(i).stats().cachedTokens()).isEqualTo(round == 1 && i == 0 ? 100 : 0);
+                    }
+                }
+                assertThat(store.stats().parked()).isEqualTo(round + 1);
+            }
+            assertThat(store.stats().hits()).isEqualTo(1);
         }
     }
 }

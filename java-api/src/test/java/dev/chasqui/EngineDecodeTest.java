@@ -6,8 +6,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import com.sun.management.ThreadMXBean;
+import dev.chasqui.kv.SequenceStore;
+import dev.chasqui.kv.SequenceStoreOptions;
+import dev.chasqui.kv.StoreStats;
 import dev.chasqui.speculation.Speculation;
+import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -20,6 +25,7 @@ import java.util.Random;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Executors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -331,6 +337,109 @@ class EngineDecodeTest {
         @Override
         public void onComplete() {
             // never comes
+        }
+    }
+
+    // ---- a store -----------------------------------------------------------------------------------------------------
+
+    private static Engine storing(Model model, EngineOptions options, SequenceStore store) {
+        return model.newEngine(options.withContext(options.context().withStore(store)));
+    }
+
+    /// What one engine computed, the next one takes over, whatever else runs and however few cells there are.
+    @Test
+    void answersWithAStoreAreThoseOfEachRequestAlone(@TempDir Path directory) {
+        Random random = new Random(2);
+        List<int[]> beginnings = List.of(tokens(200, 1), tokens(150, 2), concat(tokens(200, 1), tokens(60, 3)));
+        long restored = 0;
+        for (int round = 0; round < 3; round++) {
+            try (SequenceStore store = SequenceStore.open(SequenceStoreOptions.in(directory.resolve("store")));
+                    Engine engine = storing(model, OPTIONS.withContext(CONTEXT.withContextSize(round == 1 ? 700 : 4096)).withMaxConcurrent(6).withStepTokens(40), store)) {
+                List<int[]> prompts = IntStream.range(0, 18).mapToObj(i -> concat(beginnings.get(i % 3), tokens(1 + random.nextInt(60), 100 + random.nextInt(20)))).toList();
+                List<Answer> answers = IntStream.range(0, 18).mapToObj(i -> engine.submit(EngineRequest.tokens(prompts.get(i)).withOptions(variant(i)))).toList();
+                for (int i = 0; i < answers.size(); i++) {
+                    check(answers.get(i), prompts.get(i), 4096);
+                }
+                assertThat(engine.drain(Duration.ofSeconds(20))).isTrue();
+                StoreStats stats = store.stats();
+                assertThat(stats.parked()).isPositive();
+                assertThat(stats.lastFailure()).isEmpty();
+                assertThat(engine.stats().cachedTokens()).isGreaterThanOrEqualTo(stats.tokensReused());
+                restored += stats.tokensReused();
+                assertThat(stats.hits() == 0).isEqualTo(round == 0 && stats.tokensReused() == 0);
+            }
+        }
+        assertThat(restored).isGreaterThan(400);
+    }
+
+    /// Of a whole conversation, in an engine and outside of one.
+    @Test
+    void anEngineAndAChatShareAStore() {
+        int[] prompt = tokens(120, 1);
+        try (SequenceStore store = SequenceStore.open(SequenceStoreOptions.inMemory())) {
+            try (Context context = model.newContext(CONTEXT.withContextSize(1024).withStore(store)); Sequence sequence = context.newSequence()) {
+                sequence.generate(prompt, GREEDY.withMaxTokens(1)).text();
+            }
+            int[] next = concat(prompt, tokens(30, 2));
+            try (Engine engine = storing(model, OPTIONS, store)) {
+                Answer answer = engine.submit(request(next, 20));
+                check(answer, next, 1024);
+                assertThat(answer.stats().cachedTokens()).isEqualTo(120);
+                Answer same = engine.submit(request(next, 20));
+                check(same, next, 1024);
+                assertThat(same.stats().cachedTokens()).as("shared").isEqualTo(next.length - 1);
+                assertThat(store.stats().hits()).isEqualTo(1);
+            }
+            try (Context context = model.newContext(CONTEXT.withContextSize(1024).withStore(store)); Sequence sequence = context.newSequence()) {
+                assertThat(sequence.set(next)).isEqualTo(next.length - 1);
+            }
+        }
+    }
+
+    @Test
+    void aStoreThatFailsFailsNoRequest(@TempDir Path directory) throws IOException {
+        Path folder = directory.resolve("store");
+        int[] prompt = tokens(120, 1);
+        try (SequenceStore store = SequenceStore.open(SequenceStoreOptions.in(folder)); Engine engine = storing(model, OPTIONS, store)) {
+            check(engine.submit(request(prompt, 5)), prompt, 1024);
+        }
+        Path file;
+        try (Stream<Path> files = Files.list(folder)) {
+            file = files.filter(one -> one.toString().endsWith(".kv")).findFirst().orElseThrow();
+        }
+        byte[] bytes = Files.readAllBytes(file);
+        bytes[bytes.length - 100] ^= 1;
+        Files.write(file, bytes);
+        SequenceStore store = SequenceStore.open(SequenceStoreOptions.in(folder));
+        try (Engine engine = storing(model, OPTIONS, store)) {
+            Answer damaged = engine.submit(request(concat(prompt, tokens(9, 2)), 5));
+            check(damaged, concat(prompt, tokens(9, 2)), 1024);
+            assertThat(damaged.stats().cachedTokens()).isZero();
+            assertThat(store.stats().damaged()).isEqualTo(1);
+            store.close();
+            int[] other = tokens(130, 3);
+            check(engine.submit(request(other, 5)), other, 1024);
+            check(engine.submit(request(other, 7)), other, 1024);
+        }
+    }
+
+    /// A state is taken over as a whole, and goes on.
+    @Test
+    void aRecurrentConversationGoesOn(@TempDir Path directory) {
+        try (Model mamba = Model.load(TinyMamba.write(directory.resolve("mamba.gguf"))); SequenceStore store = SequenceStore.open(SequenceStoreOptions.inMemory())) {
+            int[] prompt = tokens(100, 1);
+            int[] first;
+            try (Engine engine = storing(mamba, OPTIONS, store)) {
+                Answer answer = engine.submit(request(prompt, 10));
+                answer.text();
+                first = answer.tokens();
+            }
+            int[] next = concat(prompt, first, tokens(20, 2));
+            try (Engine plain = mamba.newEngine(OPTIONS); Engine engine = storing(mamba, OPTIONS, store)) {
+                Answer answer = engine.submit(request(next, 10));
+                assertThat(answer.text()).isEqualTo(plain.submit(request(next, 10)).text());
+                assertThat(answer.stats().cachedTokens()).isEqualTo(109);
+            }
         }
     }
 }

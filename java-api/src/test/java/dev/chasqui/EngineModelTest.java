@@ -3,6 +3,8 @@ package dev.chasqui;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.chasqui.kv.SequenceStore;
+import dev.chasqui.kv.SequenceStoreOptions;
 import dev.chasqui.models.ModelStore;
 import dev.chasqui.speculation.Speculation;
 import java.io.IOException;
@@ -134,6 +136,45 @@ class EngineModelTest {
             assertThat(more.text()).isNotEmpty();
             assertThat(more.stats().cachedTokens()).isEqualTo(whole.length - 1);
             same(sequence, new Case(whole, GREEDY.withMaxTokens(8)), more.tokens());
+        }
+    }
+
+    /// A second engine on the folder of the first goes on where that one was.
+    @Test
+    void aSystemPromptOutlivesItsEngine(@TempDir Path directory) {
+        Model model = TestModels.smollm2();
+        EngineOptions options = EngineOptions.defaults().withContext(ContextOptions.defaults().withContextSize(4096)).withMaxConcurrent(4);
+        String system = "You are a guide for travellers to the Andes. " + TALE.repeat(30);
+        List<int[]> prompts = new ArrayList<>();
+        try (ChatTemplate template = model.chatTemplate()) {
+            QUESTIONS.forEach(question -> prompts.add(template.tokenize(List.of(ChatMessage.system(system), ChatMessage.user(question)), true)));
+        }
+        int shared = Arrays.mismatch(prompts.get(0), prompts.get(1));
+        assertThat(shared).isGreaterThan(400);
+        List<Case> cases = prompts.stream().map(prompt -> new Case(prompt, GREEDY.withMaxTokens(16))).toList();
+        SequenceStoreOptions folder = SequenceStoreOptions.in(directory.resolve("store"));
+        try (SequenceStore store = SequenceStore.open(folder); Engine engine = model.newEngine(options.withContext(options.context().withStore(store)))) {
+            Answer first = engine.submit(EngineRequest.tokens(prompts.getFirst()).withOptions(GREEDY.withMaxTokens(16)));
+            first.text();
+            assertThat(first.stats().cachedTokens()).isZero();
+        }
+        List<int[]> answers = new ArrayList<>();
+        try (SequenceStore store = SequenceStore.open(folder); Engine engine = model.newEngine(options.withContext(options.context().withStore(store)))) {
+            List<Answer> running = cases.subList(1, 8).stream().map(one -> engine.submit(EngineRequest.tokens(one.prompt()).withOptions(one.options()))).toList();
+            for (Answer answer : running) {
+                answer.text();
+                answers.add(answer.tokens());
+                assertThat(answer.stats().cachedTokens()).isGreaterThanOrEqualTo(shared);
+            }
+            assertThat(store.stats().hits()).as("restored once, then shared").isEqualTo(1);
+            assertThat(engine.stats().promptTokens()).isLessThan(7 * 100);
+        }
+        try (Context context = model.newContext(options.context()); Sequence sequence = context.newSequence()) {
+            int same = 0;
+            for (int i = 1; i < cases.size(); i++) {
+                same += same(sequence, cases.get(i), answers.get(i - 1)) ? 1 : 0;
+            }
+            assertThat(same).isGreaterThanOrEqualTo(4);
         }
     }
 

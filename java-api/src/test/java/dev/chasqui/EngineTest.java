@@ -12,6 +12,8 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
@@ -167,6 +169,107 @@ class EngineTest {
         assertThat(answer.stats().cachedTokens()).isEqualTo(60);
         assertThat(engine.stats().promptTokens() - computed).isEqualTo(3);
         assertThat(engine.stats().cachedTokens()).isEqualTo(60);
+    }
+
+    // ---- a store -----------------------------------------------------------------------------------------------------
+
+    private Engine storing(List<List<Integer>> stored, int cells) {
+        engine(OPTIONS, cells);
+        decoder.store(stored);
+        return engine;
+    }
+
+    private static List<Integer> boxed(int[] tokens) {
+        return IntStream.of(tokens).boxed().toList();
+    }
+
+    @Test
+    void whatEndsIsStoredAndServesTheNextEngine() {
+        List<List<Integer>> stored = Collections.synchronizedList(new ArrayList<>());
+        int[] prompt = prompt(1, 60);
+        storing(stored, 1000);
+        check(engine.submit(request(prompt, 10)), prompt, 10);
+        engine.close();
+        assertThat(stored).containsExactly(boxed(TestModels.concat(prompt, answer(prompt, 9))));
+
+        storing(stored, 1000);
+        int[] next = TestModels.concat(prompt, answer(prompt, 10), prompt(2, 20));
+        Answer answer = engine.submit(request(next, 10));
+        check(answer, next, 10);
+        assertThat(answer.stats().cachedTokens()).isEqualTo(69);
+        assertThat(engine.stats().cachedTokens()).isEqualTo(69);
+        assertThat(engine.stats().promptTokens()).isEqualTo(next.length - 69);
+    }
+
+    /// What is there already takes no cells.
+    @Test
+    void littleMoreThanWhatIsSharedIsNotRestored() {
+        int[] prompt = prompt(1, 200);
+        List<List<Integer>> stored = new ArrayList<>();
+        storing(stored, 1000);
+        int[] first = Arrays.copyOf(prompt, 100);
+        check(engine.submit(request(first, 0)), first, 0);
+        engine.drain(Duration.ofSeconds(20));
+        engine.close();
+        stored.clear();
+        stored.add(boxed(prompt));
+        for (int gain : new int[] {KvPool.LEAST_RESTORED - 1, KvPool.LEAST_RESTORED}) {
+            storing(stored, 1000);
+            engine.submit(request(first, 0)).text();
+            assertThat(stored).as("all but the last token was restored").hasSize(2);
+            stored.removeLast();
+            int[] next = TestModels.concat(Arrays.copyOf(prompt, 100 + gain), prompt(2, 20));
+            Answer answer = engine.submit(request(next, 5));
+            check(answer, next, 5);
+            assertThat(answer.stats().cachedTokens()).isEqualTo(gain < KvPool.LEAST_RESTORED ? 100 : 100 + gain);
+            engine.close();
+            stored.subList(1, stored.size()).clear();
+        }
+    }
+
+    @Test
+    void whatIsStoredNeedsRoom() {
+        int[] prompt = prompt(1, 60);
+        List<List<Integer>> stored = new ArrayList<>(List.of(boxed(TestModels.concat(prompt, prompt(2, 60)))));
+        storing(stored, 100); // not for all that is stored
+        Answer answer = engine.submit(request(prompt, 5));
+        check(answer, prompt, 5);
+        assertThat(answer.stats().cachedTokens()).isZero();
+    }
+
+    @Test
+    void closingStoresNothing() {
+        List<List<Integer>> stored = new ArrayList<>();
+        storing(stored, 1000);
+        Answer answer = engine.submit(request(prompt(1, 60), 1_000_000));
+        answer.iterator().next();
+        engine.close();
+        assertThat(answer.stats().finishReason()).isEqualTo(FinishReason.CANCELLED);
+        assertThat(stored).isEmpty();
+    }
+
+    /// Few cells, prompts that begin alike in many ways: whatever is restored, shared, parked or forgotten, no cell is taken twice and no answer changes.
+    @Test
+    void answersWithAStoreAreThoseOfTheirPrompts() {
+        Random random = new Random(3);
+        List<List<Integer>> stored = new ArrayList<>();
+        long cached = 0;
+        for (int round = 0; round < 4; round++) {
+            storing(stored, 260);
+            List<int[]> prompts = new ArrayList<>();
+            List<Answer> answers = new ArrayList<>();
+            for (int i = 0; i < 40; i++) {
+                int[] prompt = TestModels.concat(Arrays.copyOf(prompt(random.nextInt(3), 150), 1 + random.nextInt(150)), prompt(random.nextInt(5), random.nextInt(40)));
+                prompts.add(prompt);
+                answers.add(engine.submit(request(prompt, 1 + random.nextInt(40))));
+            }
+            for (int i = 0; i < prompts.size(); i++) {
+                check(answers.get(i), prompts.get(i), answers.get(i).request().options().maxTokens());
+            }
+            cached += engine.stats().cachedTokens();
+            engine.close();
+        }
+        assertThat(cached).isGreaterThan(4000);
     }
 
     // ---- forms of reading --------------------------------------------------------------------------------------------

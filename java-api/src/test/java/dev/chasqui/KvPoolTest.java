@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
+import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
 import net.jqwik.api.Example;
 import net.jqwik.api.ForAll;
@@ -31,6 +32,8 @@ class KvPoolTest {
         private final Map<Integer, List<Cell>> sequences = new HashMap<>();
         private final List<String> calls = new ArrayList<>();
         private boolean copies = true;
+        /// Texts that can be restored.
+        private final List<TokenList> stored = new ArrayList<>();
 
         List<Cell> of(int sequence) {
             return sequences.computeIfAbsent(sequence, _ -> new ArrayList<>());
@@ -44,6 +47,23 @@ class KvPoolTest {
                 of(to).addAll(of(from).subList(0, length));
             }
             return copies;
+        }
+
+        @Override
+        public int restore(int to, TokenList text, Object scope, int beyond, IntPredicate room) {
+            assertThat(of(to)).isEmpty();
+            for (TokenList one : stored) {
+                int common = one.commonPrefix(text, text.size() - 1);
+                if (common > beyond && room.test(one.size())) {
+                    assertThat(held() + one.size()).isLessThanOrEqualTo(CELLS);
+                    calls.add("restore");
+                    for (int i = 0; i < common; i++) {
+                        of(to).add(new Cell(text.get(i), new Object(), scope));
+                    }
+                    return common;
+                }
+            }
+            return 0;
         }
 
         @Override
@@ -87,6 +107,9 @@ class KvPoolTest {
         Random random = new Random(seed);
         Cells memory = new Cells();
         memory.copies = copies;
+        for (int i = random.nextInt(3); i > 0; i--) {
+            memory.stored.add(text(0, 20 + random.nextInt(80)));
+        }
         KvPool pool = new KvPool(3 + most, CELLS, true, most, memory);
         List<KvPool.Entry> used = new ArrayList<>();
         Map<KvPool.Entry, Object> scopes = new HashMap<>();
@@ -101,6 +124,20 @@ class KvPoolTest {
                 int cost = pool.cost(text, scope);
                 int idle = pool.idleCells();
                 int reusable = pool.reusable(text, scope);
+                int reserved = random.nextInt(20);
+                long room = random.nextInt(pool.idleCells() + 1);
+                KvPool.Entry restored = pool.restore(text, scope, room, reserved);
+                if (restored != null) {
+                    scopes.put(restored, scope);
+                    used.add(restored);
+                    assertThat(restored.computed()).isBetween(reusable + KvPool.LEAST_RESTORED, text.size() - 1);
+                    assertThat(room).isGreaterThanOrEqualTo(text.size());
+                    assertThat(idle - pool.idleCells()).isEqualTo(restored.computed());
+                    assertThat(pool.freeCells()).isGreaterThanOrEqualTo(reserved);
+                    continue;
+                }
+                cost = pool.cost(text, scope); // kept ones may have gone
+                reusable = pool.reusable(text, scope);
                 KvPool.Entry entry = pool.open(text, scope);
                 scopes.put(entry, scope);
                 assertThat(entry.computed()).isEqualTo(copies || memory.of(entry.id()).size() > 0 ? reusable : 0).isLessThan(text.size());
@@ -150,6 +187,37 @@ class KvPoolTest {
 
         assertThat(entry.computed()).isEqualTo(30);
         assertThat(pool.freeCells()).isEqualTo(CELLS - 40);
+    }
+
+    @Example
+    void whatIsStoredIsRestoredWhereItIsMuchMore() {
+        cells.stored.add(text(0, 100));
+        computed(text(0, 40));
+        TokenList next = text(0, 40 + KvPool.LEAST_RESTORED);
+        assertThat(pool.restore(next, SCOPE, CELLS, 0)).as("less its last token").isNull();
+        next.add(7);
+        assertThat(pool.restore(next, SCOPE, next.size() - 1, 0)).as("its rest needs cells, too").isNull();
+        assertThat(pool.restore(next, SCOPE, 99, 0)).as("all that is stored needs cells for a moment").isNull();
+        assertThat(pool.restore(next, SCOPE, CELLS, 61)).as("cells are to be left").isNull();
+        assertThat(cells.calls).isEmpty();
+        assertThat(pool.freeCells()).isEqualTo(CELLS - 40);
+        KvPool.Entry entry = pool.restore(next, SCOPE, CELLS, 60);
+
+        assertThat(entry.computed()).isEqualTo(40 + KvPool.LEAST_RESTORED);
+        assertThat(pool.freeCells()).isEqualTo(CELLS - 80 - KvPool.LEAST_RESTORED);
+        pool.discard(entry);
+        assertThat(pool.freeCells()).isEqualTo(CELLS - 40);
+    }
+
+    @Example
+    void keptSequencesMakeRoomForWhatIsStored() {
+        cells.stored.add(text(0, 150));
+        pool.keep(computed(text(500, 90)));
+        KvPool.Entry entry = pool.restore(text(0, 200), SCOPE, CELLS, 0);
+
+        assertThat(entry.computed()).isEqualTo(150);
+        assertThat(pool.kept()).isZero();
+        assertThat(pool.freeCells()).isEqualTo(CELLS - 150);
     }
 
     @Example

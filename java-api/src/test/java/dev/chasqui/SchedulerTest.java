@@ -7,6 +7,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.function.IntPredicate;
 import java.util.function.IntBinaryOperator;
 import java.util.stream.IntStream;
 import net.jqwik.api.Example;
@@ -44,6 +45,8 @@ class SchedulerTest {
     private static final class Memory implements KvPool.Memory {
 
         private final Map<Integer, List<Integer>> sequences = new HashMap<>();
+        /// Texts that can be restored, by their first token.
+        private final Map<Integer, TokenList> stored = new HashMap<>();
 
         List<Integer> of(int sequence) {
             return sequences.computeIfAbsent(sequence, _ -> new ArrayList<>());
@@ -53,6 +56,17 @@ class SchedulerTest {
         public boolean copy(int from, int to, int length) {
             of(to).addAll(of(from).subList(0, length));
             return true;
+        }
+
+        @Override
+        public int restore(int to, TokenList text, Object scope, int beyond, IntPredicate room) {
+            TokenList one = stored.get(text.get(0));
+            int common = one == null ? 0 : one.commonPrefix(text, text.size() - 1);
+            if (common <= beyond || !room.test(one.size())) {
+                return 0;
+            }
+            of(to).addAll(IntStream.range(0, common).map(text::get).boxed().toList());
+            return common;
         }
 
         @Override
@@ -173,6 +187,7 @@ class SchedulerTest {
             allowed[0] = answers == 0 ? Integer.MAX_VALUE : random.nextInt(allowance);
             return allowed[0];
         });
+        simulation.memory.stored.put(1000, new TokenList(prompt(1000, 1 + random.nextInt(cells))));
         List<Job> paused = new ArrayList<>();
         int arrivals = 30;
         for (int i = 0; arrivals > 0 || !simulation.open.isEmpty(); i++) {
@@ -504,5 +519,25 @@ class SchedulerTest {
         assertThat(simulation.scheduler.makeRoom()).isFalse();
         simulation.runAll();
         assertThat(simulation.done).hasSize(4);
+    }
+
+    /// A stored beginning must not take cells that those who run were promised.
+    @Example
+    void whatIsStoredTakesNoCellsFromOthers() {
+        for (int cells : new int[] {320, 400}) {
+            Simulation simulation = new Simulation(2, cells, 0, 64, ALL);
+            Job first = simulation.add("first", prompt(0, 100), 150, 0);
+            while (first.generated() == 0) {
+                simulation.step();
+            }
+            TokenList stored = new TokenList(prompt(0, 100));
+            stored.addAll(prompt(7000, 100));
+            simulation.memory.stored.put(0, stored);
+            Job second = simulation.add("second", stored.toArray(), 1, 0);
+            simulation.step();
+            assertThat(second.cached()).as("cells of its own, or those of the first").isEqualTo(cells == 320 ? 100 : 199);
+            simulation.runAll();
+            assertThat(simulation.scheduler.parked()).isZero();
+        }
     }
 }

@@ -18,10 +18,14 @@ import dev.chasqui.kv.SequenceStoreException;
 import dev.chasqui.kv.SequenceStoreOptions;
 import dev.chasqui.kv.StoreStats;
 import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -317,7 +321,7 @@ class SequenceStoreTest {
     void aClosedContextParksNothing() {
         try (SequenceStore store = open(IN_MEMORY)) {
             Context with = model.newContext(small().withStore(store));
-            Generation generation = with.newSequence().generate(a, GenerationOptions.defaults().withMaxTokens(200));
+            Generation generation = with.newSequence().generate(a, GenerationOptions.defaults().withMaxTokens(200).withIgnoreEnd(true));
             generation.iterator().hasNext();
             with.close();
             generation.close();
@@ -346,6 +350,52 @@ class SequenceStoreTest {
             assertThat(prepare(store, a).tokens()).isEqualTo(100);
             assertThat(store.stats().ramEvictions()).isEqualTo(1);
             assertThat(store.stats().ramBytes()).isLessThanOrEqualTo(one * 2);
+        }
+    }
+
+    /// While another process has the folder, so that nothing that was taken in can be written and given up.
+    @Test
+    void whoMustNotWaitDoesWithout() throws IOException {
+        try (SequenceStore store = open(onDisk().withWriteBehind(false))) {
+            park(store, a);
+        }
+        try (SequenceStore store = open(onDisk().withRamBytes(bytesOf(b)).withWriteBehind(false))) {
+            try (FileChannel channel = FileChannel.open(directory.resolve("store/lock"), StandardOpenOption.WRITE); FileLock _ = channel.lock()) {
+                sequence.set(b);
+                assertThat(store.tryPark(sequence)).isTrue();
+                sequence.set(tokens(110, 3));
+                assertThat(store.tryPark(sequence)).as("memory is exceeded by one sequence").isTrue();
+                sequence.set(tokens(110, 4));
+                assertThat(store.tryPark(sequence)).isFalse();
+                sequence.set(b);
+                assertThat(store.tryPark(sequence)).as("it is there already").isTrue();
+                sequence.rewind(0);
+                assertThat(store.tryPrepare(sequence, 0, _ -> true, a).tier()).as("its file needs memory").isEqualTo(Tier.NONE);
+                assertThat(store.tryPrepare(sequence, 0, _ -> true, b).tier()).isEqualTo(Tier.RAM);
+                assertThat(store.stats().writes()).isZero();
+            }
+            store.flush();
+            assertThat(store.stats().writes()).isEqualTo(2);
+            sequence.set(tokens(110, 4));
+            assertThat(store.tryPark(sequence)).isTrue();
+            store.flush();
+            sequence.rewind(0);
+            assertThat(store.tryPrepare(sequence, 0, _ -> true, a).tier()).isEqualTo(Tier.DISK);
+            assertThat(sequence.tokens()).isEqualTo(a);
+        }
+    }
+
+    @Test
+    void littleMoreOrWhatHasNoRoomIsNotTakenOver() {
+        try (SequenceStore store = open(IN_MEMORY)) {
+            park(store, a);
+            List<Integer> asked = new ArrayList<>();
+            assertThat(store.tryPrepare(sequence, 90, _ -> true, Arrays.copyOf(a, 90)).tokens()).isZero();
+            assertThat(store.tryPrepare(sequence, 89, cells -> !asked.add(cells), Arrays.copyOf(a, 90)).tokens()).isZero();
+            assertThat(asked).as("for a moment there is all of it").containsExactly(100);
+            assertThat(sequence.length()).isZero();
+            assertThat(store.tryPrepare(sequence, 89, _ -> true, Arrays.copyOf(a, 90)).tokens()).isEqualTo(90);
+            assertThat(sequence.tokens()).isEqualTo(Arrays.copyOf(a, 90));
         }
     }
 

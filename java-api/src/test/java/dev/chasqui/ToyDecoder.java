@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Semaphore;
+import java.util.function.IntPredicate;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -45,6 +46,9 @@ final class ToyDecoder implements BatchDecoder {
     private volatile int largest;
     /// The first tokens of the texts, in the order in which they were begun.
     private final List<Integer> begun = Collections.synchronizedList(new ArrayList<>());
+
+    /// What [#restore] finds; null = there is no store.
+    private @Nullable List<List<Integer>> stored;
 
     ToyDecoder(int cells, int batch, int maxSequences) {
         this.info = new ContextInfo(cells, cells, batch, batch, maxSequences, 1, 1, true);
@@ -120,6 +124,11 @@ final class ToyDecoder implements BatchDecoder {
         return closed;
     }
 
+    /// Has a store with these texts, to which others are added.
+    void store(List<List<Integer>> texts) {
+        stored = texts;
+    }
+
     @Override
     public ContextInfo info() {
         return info;
@@ -181,11 +190,10 @@ final class ToyDecoder implements BatchDecoder {
         assertThat(tokens).isBetween(1, info.batchSize());
         assertThat(slots.stream().map(Slot::sequence)).doesNotHaveDuplicates();
         largest = Math.max(largest, tokens);
-        Set<Cell> cells = new HashSet<>();
-        sequences.values().forEach(cells::addAll);
-        assertThat(cells.size() + tokens + spareCells).isLessThanOrEqualTo(info.contextSize());
-        if (cells.size() + tokens > most) {
-            throw new ContextFullException(tokens, most - cells.size());
+        int held = held();
+        assertThat(held + tokens + spareCells).isLessThanOrEqualTo(info.contextSize());
+        if (held + tokens > most) {
+            throw new ContextFullException(tokens, most - held);
         }
         for (Slot slot : slots) {
             assertThat(of(slot.sequence())).allMatch(cell -> cell.adapters().equals(adapters));
@@ -194,6 +202,12 @@ final class ToyDecoder implements BatchDecoder {
             }
             slot.tokens().forEach(token -> of(slot.sequence()).add(new Cell(token, new Object(), adapters)));
         }
+    }
+
+    private int held() {
+        Set<Cell> cells = new HashSet<>();
+        sequences.values().forEach(cells::addAll);
+        return cells.size();
     }
 
     private List<Integer> text(int slot) {
@@ -240,6 +254,34 @@ final class ToyDecoder implements BatchDecoder {
         assertThat(of(to)).isEmpty();
         of(to).addAll(of(from).subList(0, length));
         return true;
+    }
+
+    @Override
+    public int restore(int to, TokenList text, Object scope, int beyond, IntPredicate room) {
+        assertThat(of(to)).isEmpty();
+        if (stored == null || !scope.equals(AdapterUse.NONE)) {
+            return 0;
+        }
+        int longest = 0;
+        for (List<Integer> one : stored) {
+            int common = new TokenList(one.stream().mapToInt(Integer::intValue).toArray()).commonPrefix(text, text.size() - 1);
+            if (common > Math.max(longest, beyond) && room.test(one.size())) {
+                assertThat(held() + one.size()).isLessThanOrEqualTo(info.contextSize());
+                longest = common;
+            }
+        }
+        for (int i = 0; i < longest; i++) {
+            of(to).add(new Cell(text.get(i), new Object(), Set.of()));
+        }
+        return longest;
+    }
+
+    @Override
+    public void park(int sequence, TokenList text, int count, AdapterUse used) {
+        assertThat(of(sequence)).hasSize(count);
+        if (stored != null && used.equals(AdapterUse.NONE)) {
+            stored.add(of(sequence).stream().map(Cell::token).toList());
+        }
     }
 
     @Override

@@ -39,7 +39,7 @@ final class ChatCompleter implements Completer {
                 }
                 files(line.word(), candidates);
             }
-            case IMAGE, LOAD, SAVE, JSON -> files(line.word(), candidates);
+            case IMAGE, AUDIO, LOAD, SAVE, JSON -> files(line.word(), candidates);
             default -> { }
         }
     }

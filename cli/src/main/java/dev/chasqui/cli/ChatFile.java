@@ -15,7 +15,8 @@ final class ChatFile {
     /// A message of a chat in the terminal.
     ///
     /// @param images files of pictures that come before the text
-    record Entry(String role, String content, String reasoning, List<String> images) { }
+    /// @param sounds files of sounds that come between them and the text
+    record Entry(String role, String content, String reasoning, List<String> images, List<String> sounds) { }
 
     private record Content(List<Entry> messages) { }
 
@@ -38,13 +39,17 @@ final class ChatFile {
     static List<Entry> read(Path file) throws IOException {
         List<Entry> messages = new ArrayList<>();
         for (Json message : Json.parse(file.toString(), Files.readString(file)).member("messages").array()) {
-            List<String> images = message.find("images").map(Json::array).orElse(List.of()).stream().map(Json::string).toList();
-            messages.add(new Entry(message.member("role").string(), message.member("content").string(), text(message.find("reasoning")), images));
+            messages.add(new Entry(message.member("role").string(), message.member("content").string(), text(message.find("reasoning")),
+                    texts(message.find("images")), texts(message.find("sounds"))));
         }
         return messages;
     }
 
     private static String text(Optional<Json> member) {
         return member.map(Json::string).orElse("");
+    }
+
+    private static List<String> texts(Optional<Json> member) {
+        return member.map(Json::array).orElse(List.of()).stream().map(Json::string).toList();
     }
 }

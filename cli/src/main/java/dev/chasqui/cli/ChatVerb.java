@@ -10,6 +10,7 @@ enum ChatVerb {
     MODEL("NAME|FILE", "go on with another model; alone, say which one it is"),
     SYSTEM("TEXT", "set the system prompt; alone, remove it"),
     IMAGE("FILE", "show a picture with the next message (needs --mmproj)"),
+    AUDIO("FILE", "play a sound with the next message: WAV, FLAC or MP3 (needs --mmproj)"),
     JSON("SCHEMA|FILE", "make answers follow a JSON schema; alone, no longer"),
     REGEN("", "answer the last message again"),
     STATS("", "counts and times of the last answer"),

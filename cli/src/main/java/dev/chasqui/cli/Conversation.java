@@ -14,6 +14,8 @@ import dev.chasqui.GenerationStats;
 import dev.chasqui.Grammar;
 import dev.chasqui.Model;
 import dev.chasqui.VisionModel;
+import dev.chasqui.audio.Audio;
+import dev.chasqui.audio.EncodedAudio;
 import dev.chasqui.json.JsonSchema;
 import dev.chasqui.vision.EncodedImage;
 import dev.chasqui.vision.Image;
@@ -39,6 +41,9 @@ final class Conversation implements AutoCloseable {
     /// A picture that waits for the next message.
     private record Shown(Path file, EncodedImage picture) { }
 
+    /// A sound that does.
+    private record Played(Path file, EncodedAudio sound) { }
+
     private final Function<String, Model> loader;
     private final ContextOptions contextOptions;
     private final PictureOption pictures;
@@ -48,9 +53,11 @@ final class Conversation implements AutoCloseable {
     private String name;
     private Model model;
     private ChatSession session;
-    private @Nullable VisionModel eyes;
+    private @Nullable VisionModel senses;
     private final List<Shown> shown = new ArrayList<>();
-    private final Map<EncodedImage, Path> files = new IdentityHashMap<>();
+    private final List<Played> played = new ArrayList<>();
+    /// Where the pictures and sounds of the messages came from.
+    private final Map<Object, Path> files = new IdentityHashMap<>();
     private @Nullable GenerationStats last;
 
     private volatile @Nullable ChatAnswer running;
@@ -97,7 +104,7 @@ final class Conversation implements AutoCloseable {
     @Override
     public void close() {
         session.close();
-        closeEyes();
+        closeSenses();
         model.close();
     }
 
@@ -106,6 +113,7 @@ final class Conversation implements AutoCloseable {
             case MODEL -> useModel(argument);
             case SYSTEM -> system(argument);
             case IMAGE -> show(file(argument));
+            case AUDIO -> play(file(argument));
             case JSON -> schema(argument);
             case REGEN -> answer(() -> session.regenerate(options));
             case STATS -> stats();
@@ -123,10 +131,19 @@ final class Conversation implements AutoCloseable {
         if (text.isEmpty()) {
             return;
         }
-        ChatMessage message = ChatMessage.user(shown.stream().map(each -> see(each.file(), each.picture(), text)).toList(), text);
+        List<ContentPart> parts = new ArrayList<>();
+        for (Shown each : shown) {
+            parts.add(see(each.file(), each.picture(), text));
+        }
+        for (Played each : played) {
+            parts.add(hear(each.file(), each.sound()));
+        }
+        parts.add(new ContentPart.Text(text));
+        ChatMessage message = ChatMessage.user(parts.toArray(ContentPart[]::new));
         answer(() -> session.send(message, options));
         if (session.messages().contains(message)) { // not if it was stopped before the answer began
             shown.clear();
+            played.clear();
         }
     }
 
@@ -194,15 +211,16 @@ final class Conversation implements AutoCloseable {
         model = other;
         name = wanted;
         session = next;
-        boolean blind = !shown.isEmpty();
+        boolean lost = !shown.isEmpty() || !played.isEmpty();
         for (ChatMessage message : messages) {
-            blind |= message.parts().stream().anyMatch(ContentPart.Picture.class::isInstance);
-            session.add(withoutPictures(message));
+            lost |= message.parts().stream().anyMatch(part -> !(part instanceof ContentPart.Text));
+            session.add(withText(message, List.of()));
         }
         shown.clear();
+        played.clear();
         files.clear();
-        if (blind) {
-            view.note("(pictures were encoded for the other model and were left out)");
+        if (lost) {
+            view.note("(pictures and sounds were encoded for the other model and were left out)");
         }
         useModel("");
     }
@@ -218,13 +236,19 @@ final class Conversation implements AutoCloseable {
     }
 
     private void show(Path file) {
-        if (eyes == null) {
-            eyes = pictures.load(model);
-        }
+        VisionModel eyes = senses();
         Image image = Image.of(file);
         EncodedImage picture = eyes.encode(image);
         shown.add(new Shown(file, picture));
         view.note("(%s, %d x %d, %,d tokens, goes with the next message)".formatted(file.getFileName(), image.width(), image.height(), picture.total()));
+    }
+
+    private void play(Path file) {
+        VisionModel ears = senses();
+        Audio audio = Audio.of(file);
+        EncodedAudio sound = ears.encode(audio);
+        played.add(new Played(file, sound));
+        view.note("(%s, %.1f s, %,d tokens, goes with the next message)".formatted(file.getFileName(), audio.duration().toMillis() / 1e3, sound.count()));
     }
 
     private void schema(String argument) throws IOException {
@@ -272,12 +296,15 @@ final class Conversation implements AutoCloseable {
         List<ChatFile.Entry> entries = new ArrayList<>();
         for (ChatMessage message : session.messages()) {
             List<String> images = new ArrayList<>();
+            List<String> sounds = new ArrayList<>();
             for (ContentPart part : message.parts()) {
-                if (part instanceof ContentPart.Picture(EncodedImage picture)) {
-                    images.add(files.get(picture).toAbsolutePath().toString());
+                switch (part) {
+                    case ContentPart.Picture(EncodedImage picture) -> images.add(origin(picture));
+                    case ContentPart.Sound(EncodedAudio sound) -> sounds.add(origin(sound));
+                    case ContentPart.Text _ -> { }
                 }
             }
-            entries.add(new ChatFile.Entry(message.role(), message.content(), message.reasoning(), images));
+            entries.add(new ChatFile.Entry(message.role(), message.content(), message.reasoning(), images, sounds));
         }
         ChatFile.write(file, entries);
         view.note("(%d messages in %s)".formatted(entries.size(), file));
@@ -286,16 +313,16 @@ final class Conversation implements AutoCloseable {
     private void load(Path file) throws IOException {
         List<ChatMessage> messages = new ArrayList<>();
         for (ChatFile.Entry entry : ChatFile.read(file)) {
-            List<EncodedImage> seen = new ArrayList<>();
+            List<ContentPart> perceived = new ArrayList<>();
             for (String image : entry.images()) {
-                if (eyes == null) {
-                    eyes = pictures.load(model);
-                }
-                seen.add(see(Path.of(image), eyes.encode(Image.of(Path.of(image))), entry.content()));
+                perceived.add(see(Path.of(image), senses().encode(Image.of(Path.of(image))), entry.content()));
+            }
+            for (String sound : entry.sounds()) {
+                perceived.add(hear(Path.of(sound), senses().encode(Audio.of(Path.of(sound)))));
             }
             ChatMessage message = entry.role().equals("assistant")
                     ? ChatMessage.assistant(entry.content(), entry.reasoning(), List.of()) : new ChatMessage(entry.role(), entry.content());
-            messages.add(message.withImages(seen));
+            messages.add(withText(message, perceived));
         }
         replace(messages);
         view.note("(%d messages from %s)".formatted(messages.size(), file));
@@ -304,6 +331,7 @@ final class Conversation implements AutoCloseable {
     private void clear() {
         replace(session.messages().stream().filter(message -> message.role().equals("system")).toList());
         shown.clear();
+        played.clear();
         view.note("(forgotten)");
     }
 
@@ -331,15 +359,34 @@ final class Conversation implements AutoCloseable {
     }
 
     /// What the model gets to see of a picture, noted with the file that it came from.
-    private EncodedImage see(Path file, EncodedImage picture, String question) {
+    private ContentPart see(Path file, EncodedImage picture, String question) {
         EncodedImage seen = pictures.pruned(picture, model, question);
         files.put(seen, file);
-        return seen;
+        return new ContentPart.Picture(seen);
     }
 
-    private static ChatMessage withoutPictures(ChatMessage message) {
-        return new ChatMessage(message.role(), List.of(new ContentPart.Text(message.content())), message.reasoning(), message.toolCalls(),
-                message.toolCallId(), message.toolName());
+    private ContentPart hear(Path file, EncodedAudio sound) {
+        files.put(sound, file);
+        return new ContentPart.Sound(sound);
+    }
+
+    private String origin(Object perceived) {
+        return files.get(perceived).toAbsolutePath().toString();
+    }
+
+    /// The text of a message after other parts than its own.
+    private static ChatMessage withText(ChatMessage message, List<ContentPart> before) {
+        List<ContentPart> parts = new ArrayList<>(before);
+        parts.add(new ContentPart.Text(message.content()));
+        return new ChatMessage(message.role(), parts, message.reasoning(), message.toolCalls(), message.toolCallId(), message.toolName());
+    }
+
+    /// What the model sees and hears with.
+    private VisionModel senses() {
+        if (senses == null) {
+            senses = pictures.load(model);
+        }
+        return senses;
     }
 
     private static Path file(String argument) {
@@ -349,10 +396,10 @@ final class Conversation implements AutoCloseable {
         return argument.startsWith("~/") ? Path.of(System.getProperty("user.home"), argument.substring(2)) : Path.of(argument);
     }
 
-    private void closeEyes() {
-        if (eyes != null) {
-            eyes.close();
-            eyes = null;
+    private void closeSenses() {
+        if (senses != null) {
+            senses.close();
+            senses = null;
         }
     }
 }

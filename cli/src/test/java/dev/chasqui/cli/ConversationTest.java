@@ -67,11 +67,11 @@ class ConversationTest {
     @Test
     void errorsLeaveTheChatAlive() {
         try (Conversation chat = conversation(ContextOptions.defaults().withContextSize(256))) {
-            lines(chat, "/nonsense", "/load " + folder.resolve("none"), "/load", "/image " + folder.resolve("none.png"), "/model no-such-model", "/json {", "/json {\"type\": 7}",
+            lines(chat, "/nonsense", "/load " + folder.resolve("none"), "/load", "/image " + folder.resolve("none.png"), "/audio " + folder.resolve("none.wav"), "/model no-such-model", "/json {", "/json {\"type\": 7}",
                     "/regen", "river ".repeat(400));
             assertThat(view.errors).satisfiesExactly(
                     error -> assertThat(error).contains("/nonsense", "/help"), error -> assertThat(error).contains("no such file", "none"),
-                    error -> assertThat(error).contains("which file"), error -> assertThat(error).contains("--mmproj"),
+                    error -> assertThat(error).contains("which file"), error -> assertThat(error).contains("--mmproj"), error -> assertThat(error).contains("--mmproj"),
                     error -> assertThat(error).contains("no-such-model", "smollm2-135m"), error -> assertThat(error).contains("1:"), error -> assertThat(error).isNotBlank(),
                     error -> assertThat(error).contains("nothing to answer"), error -> assertThat(error).contains("--context"));
             lines(chat, "What is the capital of France?");
@@ -156,9 +156,7 @@ class ConversationTest {
 
     @Test
     void picturesGoWithTheNextMessageAndIntoTheFile() {
-        PictureOption pictures = new PictureOption();
-        new CommandLine(CommandLine.Model.CommandSpec.create().addMixin("pictures", CommandLine.Model.CommandSpec.forAnnotatedObject(pictures)))
-                .setCaseInsensitiveEnumValuesAllowed(true).parseArgs("--mmproj", TINY_VLM.resolve("tiny-mmproj.gguf").toString());
+        PictureOption pictures = with(TINY_VLM.resolve("tiny-mmproj.gguf"));
         Path picture = TINY_VLM.resolve("img/000.png");
         Path file = folder.resolve("chat.json");
         try (Conversation chat = conversation(TINY_VLM.resolve("tiny-text.gguf").toString(), ContextOptions.defaults().withContextSize(512), pictures)) {
@@ -168,7 +166,48 @@ class ConversationTest {
             assertThat(view.answers.get(0)).contains("cross");
             assertThat(view.answers.get(1)).isEqualTo(view.answers.get(0));
             assertThat(file).content().contains("000.png");
+            lines(chat, "/audio " + picture);
+            assertThat(view.errors).singleElement().asString().contains("000.png", "WAV, FLAC or MP3");
         }
+    }
+
+    @Test
+    void soundsGoWithTheNextMessageAndIntoTheFile() throws IOException {
+        Path sound = TinyEars.tone(folder.resolve("tone.wav"));
+        Path file = folder.resolve("chat.json");
+        PictureOption ears = with(TinyEars.projector(folder.resolve("hears.gguf")));
+        try (Conversation chat = conversation(TINY_VLM.resolve("tiny-text.gguf").toString(), ContextOptions.defaults().withContextSize(512), ears)) {
+            lines(chat, "What do you hear?", "/stats");
+            int without = prompt();
+            lines(chat, "/clear", "/audio " + sound, "/audio " + sound, "What do you hear?", "/save " + file, "/stats");
+            int with = prompt();
+            assertThat(with - without).as("two sounds of 25 tokens and their frames").isGreaterThan(50);
+            assertThat(view.errors).isEmpty();
+            assertThat(view.notes).filteredOn(note -> note.contains("tone.wav, 1.0 s, 25 tokens")).hasSize(2);
+            assertThat(file).content().containsOnlyOnce("\"sounds\":[\"" + sound + "\",\"" + sound + "\"]");
+            lines(chat, "/clear", "/load " + file, "/regen", "/stats");
+            assertThat(prompt()).isEqualTo(with);
+            assertThat(view.answers.get(2)).isEqualTo(view.answers.get(1));
+            lines(chat, "/audio " + sound, "/clear", "What do you hear?", "/stats");
+            assertThat(prompt()).as("what waited is forgotten").isEqualTo(without);
+            lines(chat, "/audio " + sound, "/model " + TINY_VLM.resolve("tiny-text.gguf"), "/clear", "What do you hear?", "/stats");
+            assertThat(view.notes).anyMatch(note -> note.contains("sounds were encoded for the other model"));
+            assertThat(prompt()).isEqualTo(without);
+            assertThat(view.errors).isEmpty();
+        }
+    }
+
+    @Test
+    void whoHasNoEarsOrEyesSaysSo() throws IOException {
+        Path sound = TinyEars.tone(folder.resolve("tone.wav"));
+        String model = TINY_VLM.resolve("tiny-text.gguf").toString();
+        try (Conversation chat = conversation(model, ContextOptions.defaults().withContextSize(512), with(TINY_VLM.resolve("tiny-mmproj.gguf")))) {
+            lines(chat, "/audio " + sound);
+        }
+        try (Conversation chat = conversation(model, ContextOptions.defaults().withContextSize(512), with(TinyEars.projector(folder.resolve("hears.gguf"))))) {
+            lines(chat, "/image " + TINY_VLM.resolve("img/000.png"));
+        }
+        assertThat(view.errors).satisfiesExactly(error -> assertThat(error).contains("takes no sound"), error -> assertThat(error).contains("not take images"));
     }
 
     @Test
@@ -208,6 +247,14 @@ class ConversationTest {
 
     private static String[] with(String[] options, String... more) {
         return Stream.concat(Arrays.stream(options), Arrays.stream(more)).toArray(String[]::new);
+    }
+
+    /// What `--mmproj` gives a chat.
+    private static PictureOption with(Path projector) {
+        PictureOption pictures = new PictureOption();
+        new CommandLine(CommandLine.Model.CommandSpec.create().addMixin("pictures", CommandLine.Model.CommandSpec.forAnnotatedObject(pictures)))
+                .setCaseInsensitiveEnumValuesAllowed(true).parseArgs("--mmproj", projector.toString());
+        return pictures;
     }
 
     private Conversation conversation(ContextOptions context) {

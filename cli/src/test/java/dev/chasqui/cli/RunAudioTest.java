@@ -2,25 +2,18 @@ package dev.chasqui.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.chasqui.GgufWriter;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
-import java.util.Random;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/// Questions about sounds, to a model that hears noise: the projector's only matrix is random.
+/// Questions about sounds, to a model that hears noise.
 class RunAudioTest {
 
     private static final Path MODELS = Path.of(System.getProperty("chasqui.root"), "java-api/src/test/resources/tiny-vlm");
-    private static final int FRAME = 640;
-    private static final int ROW = 192;
 
     @TempDir
     Path folder;
@@ -30,29 +23,8 @@ class RunAudioTest {
 
     @BeforeEach
     void write() throws IOException {
-        projector = folder.resolve("hears.gguf");
-        Random random = new Random(5);
-        float[] matrix = new float[FRAME * ROW];
-        for (int i = 0; i < matrix.length; i++) {
-            matrix[i] = (float) random.nextGaussian() / 10;
-        }
-        GgufWriter.empty().put("general.architecture", "clip").put("general.type", "mmproj").put("clip.has_audio_encoder", true)
-                .put("clip.audio.projector_type", "gemma4ua").put("clip.audio.num_mel_bins", 128).put("clip.audio.embedding_length", 64)
-                .put("clip.audio.feed_forward_length", 64).put("clip.audio.block_count", 0).put("clip.audio.projection_dim", ROW)
-                .put("clip.audio.attention.head_count", 4).put("clip.audio.attention.layer_norm_epsilon", 1e-5f)
-                .tensor("mm.a.input_projection.weight", new long[] {FRAME, ROW}, matrix).write(projector);
-        sound = Files.write(folder.resolve("tone.wav"), tone(16_000));
-    }
-
-    /// A second of 440 Hz.
-    private static byte[] tone(int rate) {
-        ByteBuffer out = ByteBuffer.allocate(44 + 2 * rate).order(ByteOrder.LITTLE_ENDIAN).put("RIFF".getBytes(StandardCharsets.US_ASCII)).putInt(36 + 2 * rate)
-                .put("WAVEfmt ".getBytes(StandardCharsets.US_ASCII)).putInt(16).putShort((short) 1).putShort((short) 1).putInt(rate).putInt(2 * rate)
-                .putShort((short) 2).putShort((short) 16).put("data".getBytes(StandardCharsets.US_ASCII)).putInt(2 * rate);
-        for (int i = 0; i < rate; i++) {
-            out.putShort((short) (16_000 * Math.sin(2 * Math.PI * 440 * i / rate)));
-        }
-        return out.array();
+        projector = TinyEars.projector(folder.resolve("hears.gguf"));
+        sound = TinyEars.tone(folder.resolve("tone.wav"));
     }
 
     private static Cli run(Path projector, String... more) {

@@ -26,6 +26,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 
 /// Keeps what was computed for texts, in memory and in files, so that a prompt which begins as one of them is not computed again. Lossless:
@@ -35,7 +36,8 @@ import org.jspecify.annotations.Nullable;
 /// {@snippet class="snippets.ModelSnippets" region="sequence-store"}
 ///
 /// A context with a store ([dev.chasqui.ContextOptions#withStore]) uses it by itself: a prompt takes over the longest stored prefix, and
-/// what a generation leaves is stored. [#prepare] and [#park] are these two halves, for programs that drive sequences themselves.
+/// what a generation leaves is stored. [#prepare] and [#park] are these two halves, for programs that drive sequences themselves; [#tryPrepare] and [#tryPark]
+/// are the same for threads that must not wait, as that of an [dev.chasqui.Engine].
 ///
 /// Memory and files have a budget each; what was used longest ago goes first. Files are written by a thread of the store's own, one at a
 /// time; they are checked before they are used, survive the end of the process however it comes, and may be shared by any number of
@@ -111,6 +113,16 @@ public final class SequenceStore implements AutoCloseable {
         DISK
     }
 
+    /// What is taken over.
+    ///
+    /// @param beyond more tokens than so many, or nothing
+    /// @param room   whether there are as many cells
+    /// @param waits  whether to wait for memory that others use
+    private record Terms(int beyond, IntPredicate room, boolean waits) {
+
+        static final Terms ANYTHING = new Terms(0, _ -> true, true);
+    }
+
     /// What a prompt need not compute.
     ///
     /// @param tokens    that the KV cache holds now, from the first one on
@@ -155,21 +167,30 @@ public final class SequenceStore implements AutoCloseable {
 
     /// As [#prepare(Sequence, int...)], with pictures.
     public Reuse prepare(Sequence sequence, Prompt prompt) {
-        return prepare(sequence, prompt.key(), sequence.recall(prompt));
+        return prepare(sequence, prompt.key(), sequence.recall(prompt), Terms.ANYTHING);
+    }
+
+    /// As [#prepare(Sequence, int...)], for a thread that others wait for: it waits neither for files that are written nor for memory that other threads
+    /// use, and takes over nothing where it would have to. A file may be read.
+    ///
+    /// @param beyond nothing is restored that is not more tokens than so many
+    /// @param room   is told, before anything is restored, how many cells of the KV cache that takes for a moment; false if there are not as many
+    public Reuse tryPrepare(Sequence sequence, int beyond, IntPredicate room, int... prompt) {
+        return prepare(sequence, PromptKey.of(prompt), sequence.recall(prompt), new Terms(beyond, Objects.requireNonNull(room, "room"), false));
     }
 
     /// As [#prepare(Sequence, int...)]. What the sequence holds itself counts only if the prompt is made of tokens alone.
     public Reuse prepare(Sequence sequence, PromptKey prompt) {
         int[] tokens = prompt.tokens();
         if (tokens != null && prompt.scope().isEmpty()) {
-            return prepare(sequence, prompt, sequence.recall(tokens));
+            return prepare(sequence, prompt, sequence.recall(tokens), Terms.ANYTHING);
         }
         sequence.rewind(0);
-        return prepare(sequence, prompt, 0);
+        return prepare(sequence, prompt, 0, Terms.ANYTHING);
     }
 
     /// @param held elements that the sequence holds itself
-    private Reuse prepare(Sequence sequence, PromptKey prompt, int held) {
+    private Reuse prepare(Sequence sequence, PromptKey prompt, int held, Terms terms) {
         int own = held;
         Space space = new Space(sequence.context().stateFit(), prompt.scope());
         Cut cut = Cut.of(sequence.context().model().info());
@@ -182,7 +203,7 @@ public final class SequenceStore implements AutoCloseable {
             lock.lock();
             try {
                 lookups += tried.isEmpty() ? 1 : 0;
-                match = closed ? new Match(null, 0, 0) : index.best(space, prompt, own, cut, tried);
+                match = closed ? new Match(null, 0, 0) : index.best(space, prompt, Math.max(own, terms.beyond()), cut, tried);
                 if (match.stored() != null) {
                     match.stored().lastUse = ++clock;
                 }
@@ -194,7 +215,7 @@ public final class SequenceStore implements AutoCloseable {
             if (stored == null) {
                 return new Reuse(own, own > 0 ? Tier.LIVE : Tier.NONE, Duration.ZERO, branch);
             }
-            Tier tier = restore(sequence, stored, match.usable());
+            Tier tier = terms.room().test(stored.length()) ? restore(sequence, stored, match.usable(), terms.waits()) : Tier.NONE;
             if (tier != Tier.NONE) {
                 return hit(stored, match.usable(), own, tier, System.nanoTime() - start, branch);
             }
@@ -215,11 +236,24 @@ public final class SequenceStore implements AutoCloseable {
     ///
     /// @throws IllegalArgumentException if the key is not as long as what the KV cache holds
     public boolean park(Sequence sequence, PromptKey key) {
+        return park(sequence, key, true);
+    }
+
+    /// As [#park(Sequence)], for a thread that others wait for: it takes the time of copying the sequence and no more. Nothing is taken in where that
+    /// would mean to wait, as for memory whose sequences are not written yet; the file is written later, whatever [SequenceStoreOptions#writeBehind()]
+    /// says.
+    ///
+    /// @return whether it is here now
+    public boolean tryPark(Sequence sequence) {
+        return park(sequence, keyOf(sequence), false);
+    }
+
+    private boolean park(Sequence sequence, PromptKey key, boolean waits) {
         checkLength(sequence, key);
         if (sequence.length() == sequence.computed()) {
             sequence.keep();
         }
-        return key.length() >= options.minTokens() && take(sequence, key, false) != null;
+        return key.length() >= options.minTokens() && take(sequence, key, false, waits) != null;
     }
 
     /// Takes in what the KV cache holds of a sequence and keeps it in memory, e.g. a system prompt that many conversations begin with.
@@ -232,7 +266,7 @@ public final class SequenceStore implements AutoCloseable {
     /// As [#pin(Sequence)], of a sequence whose positions hold more than tokens.
     public Pin pin(Sequence sequence, PromptKey key) {
         checkLength(sequence, key);
-        StoredSequence stored = key.length() == 0 ? null : take(sequence, key, true);
+        StoredSequence stored = key.length() == 0 ? null : take(sequence, key, true, true);
         if (stored == null) {
             throw new SequenceStoreException("the sequence of " + key.length() + " tokens cannot be pinned: "
                     + (isClosed() ? "the store is closed" : "memory for stored sequences has %,d bytes".formatted(options.ramBytes())));
@@ -353,10 +387,10 @@ public final class SequenceStore implements AutoCloseable {
     /// Puts the usable part of a stored sequence in the place of what the sequence holds.
     ///
     /// @return where it was; NONE if that was not possible, and the sequence is as it was, or empty
-    private Tier restore(Sequence sequence, StoredSequence stored, int usable) {
+    private Tier restore(Sequence sequence, StoredSequence stored, int usable, boolean waits) {
         SavedSequence memory = use(stored);
         Tier tier = memory == null ? Tier.DISK : Tier.RAM;
-        memory = memory == null ? load(stored) : memory;
+        memory = memory == null ? load(stored, waits) : memory;
         if (memory == null) {
             return Tier.NONE;
         }
@@ -413,11 +447,10 @@ public final class SequenceStore implements AutoCloseable {
     }
 
     /// Reads the file of a stored sequence into memory, to be paired with [#unuse]; null if it cannot be used.
-    private @Nullable SavedSequence load(StoredSequence stored) {
-        if (folder == null) {
+    private @Nullable SavedSequence load(StoredSequence stored, boolean waits) {
+        if (folder == null || !enter(waits)) {
             return null;
         }
-        admission.lock();
         try {
             SavedSequence loaded = use(stored); // somebody else may have read it meanwhile
             if (loaded != null) {
@@ -438,7 +471,7 @@ public final class SequenceStore implements AutoCloseable {
                 insert(stored);
                 stored.users++;
                 hold(stored, loaded);
-                evict(stored, true);
+                evict(stored, waits);
                 return loaded;
             } finally {
                 lock.unlock();
@@ -469,6 +502,30 @@ public final class SequenceStore implements AutoCloseable {
         }
     }
 
+    /// Takes `admission`, to be given back.
+    ///
+    /// @param waits otherwise false where another thread has it, or memory is exceeded already by what cannot be given up yet
+    private boolean enter(boolean waits) {
+        if (waits) {
+            admission.lock();
+            return true;
+        }
+        if (!admission.tryLock()) {
+            return false;
+        }
+        lock.lock();
+        try {
+            evict(null, false);
+            if (ramBytes <= options.ramBytes()) {
+                return true;
+            }
+        } finally {
+            lock.unlock();
+        }
+        admission.unlock();
+        return false;
+    }
+
     private Reuse hit(StoredSequence stored, int usable, int own, Tier tier, long nanos, int branch) {
         lock.lock();
         try {
@@ -497,7 +554,7 @@ public final class SequenceStore implements AutoCloseable {
     }
 
     /// @param pin whether it is to be pinned, which takes the very sequence
-    private @Nullable StoredSequence take(Sequence sequence, PromptKey key, boolean pin) {
+    private @Nullable StoredSequence take(Sequence sequence, PromptKey key, boolean pin, boolean waits) {
         Space space = new Space(sequence.context().stateFit(), key.scope());
         Cut cut = Cut.of(sequence.context().model().info());
         StoredSequence there = covering(space, key, cut, pin);
@@ -505,21 +562,23 @@ public final class SequenceStore implements AutoCloseable {
             return there;
         }
         StoredSequence stored;
-        admission.lock();
+        if (!enter(waits)) {
+            return null;
+        }
         try {
             there = covering(space, key, cut, pin);
             if (there != null) {
                 return there;
             }
             SavedSequence saved = snapshot(sequence, space, key);
-            stored = saved == null ? null : admit(space, key, saved, cut, pin);
+            stored = saved == null ? null : admit(space, key, saved, cut, pin, waits);
             if (stored == null) {
                 return null;
             }
         } finally {
             admission.unlock();
         }
-        if (!options.writeBehind()) {
+        if (waits && !options.writeBehind()) {
             awaitFile(stored);
         }
         lock.lock();
@@ -578,7 +637,7 @@ public final class SequenceStore implements AutoCloseable {
     }
 
     /// Makes a saved sequence part of the store; null if it must not be, and its memory is given up.
-    private @Nullable StoredSequence admit(Space space, PromptKey key, SavedSequence saved, Cut cut, boolean pin) {
+    private @Nullable StoredSequence admit(Space space, PromptKey key, SavedSequence saved, Cut cut, boolean pin, boolean waits) {
         lock.lock();
         try {
             if (closed || pin && !fitsPinned(saved.bytes())) {
@@ -598,7 +657,7 @@ public final class SequenceStore implements AutoCloseable {
                 supersede(prefix, stored);
             }
             enqueue(stored);
-            evict(null, true);
+            evict(null, waits);
             return stored;
         } finally {
             lock.unlock();
