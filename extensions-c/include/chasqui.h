@@ -18,6 +18,7 @@
 //   chasqui_rows.h      argmax, top-k, log-sum-exp and logprobs over many rows of logits
 //   chasqui_selection.h which of an image's tokens to keep
 //   chasqui_chat.h      chat templates
+//   chasqui_probe.h     what a prompt looks at, and shorter prompts
 //   chasqui_vision.h    images as embeddings
 //   chasqui_audio.h     sound as embeddings
 //   chasqui_quantize.h  model files in other types of weights
@@ -43,6 +44,7 @@
 #include "chasqui_rows.h"
 #include "chasqui_selection.h"
 #include "chasqui_chat.h"
+#include "chasqui_probe.h"
 #include "chasqui_vision.h"
 #include "chasqui_audio.h"
 #include "chasqui_quantize.h"

@@ -70,36 +70,6 @@ CHQ_API chq_status chq_image_positions(const struct chq_image * image, int32_t c
 // the encoder's last layer with attention over the whole image; CHQ_STATUS_UNSUPPORTED where that cannot be had.
 CHQ_API chq_status chq_image_encode(struct chq_image * image, int32_t chunk, float * rows, int64_t capacity, float * attention);
 
-//
-// what a question looks at
-//
-
-struct chq_attention_probe;
-
-// Computes a prompt up to the attention of one layer, to see which rows of embeddings it looks at there. Layer 0 needs no attention before it and costs next to
-// nothing; layer k costs about k layers' share of the prompt. CHQ_STATUS_UNSUPPORTED for models whose layers do not rotate queries and keys.
-// n_ctx: tokens and rows of the longest prompt. The model must outlive it. One thread at a time uses it.
-CHQ_API chq_status chq_attention_probe_create(struct chq_model * model, int32_t layer, int32_t n_ctx, int32_t n_threads, struct chq_attention_probe ** out);
-CHQ_API chq_status chq_attention_probe_free(struct chq_attention_probe * probe); // NULL is ignored
-
-// Starts a new prompt.
-CHQ_API chq_status chq_attention_probe_reset(struct chq_attention_probe * probe);
-
-// Appends tokens; asks: whether it is their attention that counts.
-CHQ_API chq_status chq_attention_probe_tokens(struct chq_attention_probe * probe, const int32_t * tokens, int32_t n_tokens, bool asks);
-
-// Appends rows as chq_decode_embeddings does.
-CHQ_API chq_status chq_attention_probe_rows(
-        struct chq_attention_probe * probe,
-        const float                * rows,
-        const struct chq_position  * positions,
-        int32_t                      n_rows,
-        int32_t                      n_positions,
-        bool                         causal);
-
-// The mean over heads and asking tokens of the attention that each row of the prompt gets, in order; *n_rows of them. CHQ_STATUS_STATE if no token asked.
-CHQ_API chq_status chq_attention_probe_scores(struct chq_attention_probe * probe, float * scores, int32_t capacity, int32_t * n_rows);
-
 #ifdef __cplusplus
 }
 #endif

@@ -2,8 +2,8 @@
 #include "check.h"
 #include "libmtmd.h"
 #include "tiny_gguf.h"
+#include "tiny_weights.h"
 
-#include "gguf.h"
 #include "mtmd.h"
 
 #include <cmath>
@@ -280,136 +280,6 @@ TEST(attention_of_an_encoder_that_was_not_looked_into) {
     chq_vision * vision = nullptr;
     CHECK_STATUS(chq_vision_load(pair.model.model, pair.path.c_str(), &params, &vision), CHQ_STATUS_UNSUPPORTED);
     CHECK(strstr(chq_last_error(), "phi4") != nullptr);
-}
-
-namespace {
-
-// Weights of a model file.
-struct weights {
-    ggml_context * ggml = nullptr;
-    gguf_context * gguf = nullptr;
-
-    explicit weights(const std::string & path) {
-        const gguf_init_params params = { false, &ggml };
-        gguf = gguf_init_from_file(path.c_str(), params);
-        CHECK(gguf != nullptr);
-    }
-    ~weights() {
-        gguf_free(gguf);
-        ggml_free(ggml);
-    }
-    const float * operator[](const char * name) const { return (const float *) ggml_get_tensor(ggml, name)->data; }
-};
-
-// Rotated queries or keys of layer 0 for one input row, by the book: norm, matrix, rotation of neighbours.
-std::vector<double> projected(const weights & w, const char * matrix, const float * x, int32_t n_out, int32_t position) {
-    constexpr int32_t N = 64;
-    constexpr int32_t D = 16;
-    double sum = 0;
-    for (int32_t i = 0; i < N; ++i) {
-        sum += x[i] * x[i];
-    }
-    const double inverse = 1 / std::sqrt(sum / N + 1e-5);
-    std::vector<double> out((size_t) n_out);
-    for (int32_t o = 0; o < n_out; ++o) {
-        for (int32_t i = 0; i < N; ++i) {
-            out[o] += w[matrix][o * N + i] * x[i] * inverse * w["blk.0.attn_norm.weight"][i];
-        }
-    }
-    for (int32_t o = 0; o < n_out; o += 2) {
-        const double angle = position * std::pow(10000.0, -(double) (o % D) / D);
-        const double a = out[o];
-        const double b = out[o + 1];
-        out[o]     = a * std::cos(angle) - b * std::sin(angle);
-        out[o + 1] = a * std::sin(angle) + b * std::cos(angle);
-    }
-    return out;
-}
-
-} // namespace
-
-TEST(what_a_question_looks_at) {
-    const std::string path = temporary_path("probe.gguf");
-    write_tiny_gguf(path);
-    chq_model * model = nullptr;
-    CHECK_OK(chq_runtime_init(nullptr));
-    CHECK_OK(chq_model_load(path.c_str(), nullptr, CHQ_KERNELS_OFF, &model));
-    const weights w(path);
-    constexpr int32_t N_ROWS = 700; // more than a micro batch
-    std::mt19937 random(4);
-    std::normal_distribution<float> normal;
-    std::vector<float> rows((size_t) N_ROWS * 64);
-    for (float & x : rows) {
-        x = normal(random);
-    }
-    std::vector<float> inputs; // of the whole prompt
-    for (int32_t token : BEFORE) {
-        inputs.insert(inputs.end(), w["token_embd.weight"] + token * 64, w["token_embd.weight"] + token * 64 + 64);
-    }
-    inputs.insert(inputs.end(), rows.begin(), rows.end());
-    for (int32_t token : AFTER) {
-        inputs.insert(inputs.end(), w["token_embd.weight"] + token * 64, w["token_embd.weight"] + token * 64 + 64);
-    }
-    std::vector<double> expected((size_t) N_ROWS);
-    std::vector<std::vector<double>> keys;
-    for (int32_t i = 0; i < 4 + N_ROWS + 5; ++i) {
-        keys.push_back(projected(w, "blk.0.attn_k.weight", inputs.data() + i * 64, 32, i));
-    }
-    for (int32_t i = 4 + N_ROWS; i < 4 + N_ROWS + 5; ++i) {
-        const std::vector<double> q = projected(w, "blk.0.attn_q.weight", inputs.data() + i * 64, 64, i);
-        for (int32_t head = 0; head < 4; ++head) {
-            std::vector<double> p((size_t) i + 1);
-            double total = 0;
-            for (int32_t j = 0; j <= i; ++j) {
-                double dot = 0;
-                for (int32_t c = 0; c < 16; ++c) {
-                    dot += q[head * 16 + c] * keys[j][head / 2 * 16 + c];
-                }
-                total += p[j] = std::exp(dot / 4);
-            }
-            for (int32_t r = 0; r < N_ROWS; ++r) {
-                expected[r] += p[4 + r] / total / 20;
-            }
-        }
-    }
-
-    chq_attention_probe * probe = nullptr;
-    CHECK_OK(chq_attention_probe_create(model, 0, 1024, 1, &probe));
-    std::vector<float> scores((size_t) N_ROWS);
-    int32_t n = 0;
-    for (int round = 0; round < 2; ++round) { // also after a reset
-        CHECK_OK(chq_attention_probe_reset(probe));
-        CHECK_OK(chq_attention_probe_tokens(probe, BEFORE, 4, false));
-        CHECK_OK(chq_attention_probe_rows(probe, rows.data(), nullptr, N_ROWS, N_ROWS, true));
-        CHECK_STATUS(chq_attention_probe_scores(probe, scores.data(), N_ROWS, &n), CHQ_STATUS_STATE);
-        CHECK_OK(chq_attention_probe_tokens(probe, AFTER, 5, true));
-        CHECK_STATUS(chq_attention_probe_scores(probe, scores.data(), 3, &n), CHQ_STATUS_BUFFER);
-        CHECK_OK(chq_attention_probe_scores(probe, scores.data(), N_ROWS, &n));
-        CHECK_EQ(n, N_ROWS);
-        double worst = 0;
-        for (int32_t r = 0; r < N_ROWS; ++r) {
-            worst = std::max(worst, std::fabs(scores[r] - expected[r]) / expected[r]);
-        }
-        CHECK(worst < 1e-3);
-    }
-    CHECK_STATUS(chq_model_free(model), CHQ_STATUS_STATE);
-    CHECK_OK(chq_attention_probe_free(probe));
-
-    // the last layer too: no row gets a negative share, nor all of them more than there is
-    CHECK_OK(chq_attention_probe_create(model, 1, 1024, 1, &probe));
-    CHECK_OK(chq_attention_probe_rows(probe, rows.data(), nullptr, N_ROWS, N_ROWS, true));
-    CHECK_OK(chq_attention_probe_tokens(probe, AFTER, 5, true));
-    CHECK_OK(chq_attention_probe_scores(probe, scores.data(), N_ROWS, &n));
-    double sum = 0;
-    for (float s : scores) {
-        CHECK(s >= 0);
-        sum += s;
-    }
-    CHECK(sum > 0.5 && sum < 1);
-    CHECK_OK(chq_attention_probe_free(probe));
-    CHECK_STATUS(chq_attention_probe_create(model, 2, 1024, 1, &probe), CHQ_STATUS_ARGUMENT);
-    CHECK_STATUS(chq_attention_probe_create(model, 0, 0, 1, &probe), CHQ_STATUS_ARGUMENT);
-    CHECK_OK(chq_model_free(model));
 }
 
 TEST(rows_of_tokens) {

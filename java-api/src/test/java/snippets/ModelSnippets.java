@@ -15,6 +15,8 @@ import dev.chasqui.QuantizeOptions;
 import dev.chasqui.Quantizer;
 import dev.chasqui.Sampler;
 import dev.chasqui.Sequence;
+import dev.chasqui.kv.CompressedPrompt;
+import dev.chasqui.kv.PromptCompression;
 import dev.chasqui.kv.PromptKey;
 import dev.chasqui.kv.SequenceStore;
 import dev.chasqui.kv.SequenceStoreOptions;
@@ -136,6 +138,17 @@ final class ModelSnippets {
         // @start region="adapter"
         try (LoraAdapter adapter = LoraAdapter.load(model, Path.of("pirate.gguf")); Context context = model.newContext()) {
             context.setAdapters(adapter.scaled(0.8f));
+        }
+        // @end
+    }
+
+    static void compress(Model model, Context context, int[] prompt) {
+        // @start region="compress"
+        try (var compressor = model.promptCompressor(PromptCompression.toTokens(1024), 32_768);
+             var sequence = context.newSequence()) {
+            CompressedPrompt shorter = compressor.compress(prompt);
+            System.out.printf("%d of %d tokens%n", shorter.tokens().length, shorter.promptTokens());
+            System.out.println(sequence.generate(shorter.tokens(), GenerationOptions.defaults()).text());
         }
         // @end
     }

@@ -5,6 +5,7 @@ import static dev.chasqui.bindings.Chq.*;
 import dev.chasqui.bindings.NativeLoader;
 import dev.chasqui.bindings.chq_model_info;
 import dev.chasqui.bindings.chq_placement;
+import dev.chasqui.kv.PromptCompression;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -256,6 +257,16 @@ public final class Model implements AutoCloseable {
     /// @throws UnsupportedFeatureException if the model's layers do not show their attention
     public AttentionProbe attentionProbe(int layer, int maxTokens) {
         return new AttentionProbe(this, layer, maxTokens, 0);
+    }
+
+    /// What makes long prompts shorter, at the price of what they lose. It takes the memory of a context of `maxTokens`.
+    ///
+    /// @param maxTokens tokens of the longest prompt
+    /// @throws IllegalArgumentException    if the model has no such layer, or for less than one token
+    /// @throws UnsupportedFeatureException if the model is recurrent or has layers without attention
+    /// @throws InsufficientMemoryException if there is no room for it
+    public PromptCompressor promptCompressor(PromptCompression options, int maxTokens) {
+        return new PromptCompressor(this, Objects.requireNonNull(options, "options"), maxTokens, 0);
     }
 
     /// The embeddings of its tokens, from the file. The caller closes them.

@@ -13419,6 +13419,708 @@ public class Chq extends Chq$shared {
         }
     }
 
+    private static class chq_attention_probe_create {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_create");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_create(struct chq_model *model, int32_t layer, int32_t n_ctx, int32_t n_threads, struct chq_attention_probe **out)
+     * }
+     */
+    public static FunctionDescriptor chq_attention_probe_create$descriptor() {
+        return chq_attention_probe_create.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_create(struct chq_model *model, int32_t layer, int32_t n_ctx, int32_t n_threads, struct chq_attention_probe **out)
+     * }
+     */
+    public static MethodHandle chq_attention_probe_create$handle() {
+        return chq_attention_probe_create.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_create(struct chq_model *model, int32_t layer, int32_t n_ctx, int32_t n_threads, struct chq_attention_probe **out)
+     * }
+     */
+    public static MemorySegment chq_attention_probe_create$address() {
+        return chq_attention_probe_create.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_create(struct chq_model *model, int32_t layer, int32_t n_ctx, int32_t n_threads, struct chq_attention_probe **out)
+     * }
+     */
+    public static int chq_attention_probe_create(MemorySegment model, int layer, int n_ctx, int n_threads, MemorySegment out) {
+        var mh$ = chq_attention_probe_create.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_attention_probe_create", model, layer, n_ctx, n_threads, out);
+            }
+            return (int)mh$.invokeExact(model, layer, n_ctx, n_threads, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_attention_probe_free {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_free");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_free(struct chq_attention_probe *probe)
+     * }
+     */
+    public static FunctionDescriptor chq_attention_probe_free$descriptor() {
+        return chq_attention_probe_free.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_free(struct chq_attention_probe *probe)
+     * }
+     */
+    public static MethodHandle chq_attention_probe_free$handle() {
+        return chq_attention_probe_free.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_free(struct chq_attention_probe *probe)
+     * }
+     */
+    public static MemorySegment chq_attention_probe_free$address() {
+        return chq_attention_probe_free.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_free(struct chq_attention_probe *probe)
+     * }
+     */
+    public static int chq_attention_probe_free(MemorySegment probe) {
+        var mh$ = chq_attention_probe_free.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_attention_probe_free", probe);
+            }
+            return (int)mh$.invokeExact(probe);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_attention_probe_reset {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_reset");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_reset(struct chq_attention_probe *probe)
+     * }
+     */
+    public static FunctionDescriptor chq_attention_probe_reset$descriptor() {
+        return chq_attention_probe_reset.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_reset(struct chq_attention_probe *probe)
+     * }
+     */
+    public static MethodHandle chq_attention_probe_reset$handle() {
+        return chq_attention_probe_reset.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_reset(struct chq_attention_probe *probe)
+     * }
+     */
+    public static MemorySegment chq_attention_probe_reset$address() {
+        return chq_attention_probe_reset.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_reset(struct chq_attention_probe *probe)
+     * }
+     */
+    public static int chq_attention_probe_reset(MemorySegment probe) {
+        var mh$ = chq_attention_probe_reset.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_attention_probe_reset", probe);
+            }
+            return (int)mh$.invokeExact(probe);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_attention_probe_rewind {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_rewind");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_rewind(struct chq_attention_probe *probe, int32_t n_tokens)
+     * }
+     */
+    public static FunctionDescriptor chq_attention_probe_rewind$descriptor() {
+        return chq_attention_probe_rewind.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_rewind(struct chq_attention_probe *probe, int32_t n_tokens)
+     * }
+     */
+    public static MethodHandle chq_attention_probe_rewind$handle() {
+        return chq_attention_probe_rewind.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_rewind(struct chq_attention_probe *probe, int32_t n_tokens)
+     * }
+     */
+    public static MemorySegment chq_attention_probe_rewind$address() {
+        return chq_attention_probe_rewind.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_rewind(struct chq_attention_probe *probe, int32_t n_tokens)
+     * }
+     */
+    public static int chq_attention_probe_rewind(MemorySegment probe, int n_tokens) {
+        var mh$ = chq_attention_probe_rewind.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_attention_probe_rewind", probe, n_tokens);
+            }
+            return (int)mh$.invokeExact(probe, n_tokens);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_attention_probe_tokens {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_BOOL
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_tokens");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_tokens(struct chq_attention_probe *probe, const int32_t *tokens, int32_t n_tokens, _Bool asks)
+     * }
+     */
+    public static FunctionDescriptor chq_attention_probe_tokens$descriptor() {
+        return chq_attention_probe_tokens.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_tokens(struct chq_attention_probe *probe, const int32_t *tokens, int32_t n_tokens, _Bool asks)
+     * }
+     */
+    public static MethodHandle chq_attention_probe_tokens$handle() {
+        return chq_attention_probe_tokens.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_tokens(struct chq_attention_probe *probe, const int32_t *tokens, int32_t n_tokens, _Bool asks)
+     * }
+     */
+    public static MemorySegment chq_attention_probe_tokens$address() {
+        return chq_attention_probe_tokens.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_tokens(struct chq_attention_probe *probe, const int32_t *tokens, int32_t n_tokens, _Bool asks)
+     * }
+     */
+    public static int chq_attention_probe_tokens(MemorySegment probe, MemorySegment tokens, int n_tokens, boolean asks) {
+        var mh$ = chq_attention_probe_tokens.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_attention_probe_tokens", probe, tokens, n_tokens, asks);
+            }
+            return (int)mh$.invokeExact(probe, tokens, n_tokens, asks);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_attention_probe_rows {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_BOOL
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_rows");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_rows(struct chq_attention_probe *probe, const float *rows, const struct chq_position *positions, int32_t n_rows, int32_t n_positions, _Bool causal)
+     * }
+     */
+    public static FunctionDescriptor chq_attention_probe_rows$descriptor() {
+        return chq_attention_probe_rows.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_rows(struct chq_attention_probe *probe, const float *rows, const struct chq_position *positions, int32_t n_rows, int32_t n_positions, _Bool causal)
+     * }
+     */
+    public static MethodHandle chq_attention_probe_rows$handle() {
+        return chq_attention_probe_rows.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_rows(struct chq_attention_probe *probe, const float *rows, const struct chq_position *positions, int32_t n_rows, int32_t n_positions, _Bool causal)
+     * }
+     */
+    public static MemorySegment chq_attention_probe_rows$address() {
+        return chq_attention_probe_rows.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_rows(struct chq_attention_probe *probe, const float *rows, const struct chq_position *positions, int32_t n_rows, int32_t n_positions, _Bool causal)
+     * }
+     */
+    public static int chq_attention_probe_rows(MemorySegment probe, MemorySegment rows, MemorySegment positions, int n_rows, int n_positions, boolean causal) {
+        var mh$ = chq_attention_probe_rows.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_attention_probe_rows", probe, rows, positions, n_rows, n_positions, causal);
+            }
+            return (int)mh$.invokeExact(probe, rows, positions, n_rows, n_positions, causal);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_attention_probe_scores {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_scores");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_scores(struct chq_attention_probe *probe, float *scores, int32_t capacity, int32_t *n_rows)
+     * }
+     */
+    public static FunctionDescriptor chq_attention_probe_scores$descriptor() {
+        return chq_attention_probe_scores.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_scores(struct chq_attention_probe *probe, float *scores, int32_t capacity, int32_t *n_rows)
+     * }
+     */
+    public static MethodHandle chq_attention_probe_scores$handle() {
+        return chq_attention_probe_scores.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_scores(struct chq_attention_probe *probe, float *scores, int32_t capacity, int32_t *n_rows)
+     * }
+     */
+    public static MemorySegment chq_attention_probe_scores$address() {
+        return chq_attention_probe_scores.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_scores(struct chq_attention_probe *probe, float *scores, int32_t capacity, int32_t *n_rows)
+     * }
+     */
+    public static int chq_attention_probe_scores(MemorySegment probe, MemorySegment scores, int capacity, MemorySegment n_rows) {
+        var mh$ = chq_attention_probe_scores.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_attention_probe_scores", probe, scores, capacity, n_rows);
+            }
+            return (int)mh$.invokeExact(probe, scores, capacity, n_rows);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+    private static final int CHQ_PROMPT_PRODUCT = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_prompt_score.CHQ_PROMPT_PRODUCT = 0
+     * }
+     */
+    public static int CHQ_PROMPT_PRODUCT() {
+        return CHQ_PROMPT_PRODUCT;
+    }
+    private static final int CHQ_PROMPT_SHARE = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_prompt_score.CHQ_PROMPT_SHARE = 1
+     * }
+     */
+    public static int CHQ_PROMPT_SHARE() {
+        return CHQ_PROMPT_SHARE;
+    }
+
+    private static class chq_attention_probe_prompt_scores {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_prompt_scores");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_prompt_scores(struct chq_attention_probe *probe, enum chq_prompt_score score, float *scores, int32_t capacity, int32_t *n)
+     * }
+     */
+    public static FunctionDescriptor chq_attention_probe_prompt_scores$descriptor() {
+        return chq_attention_probe_prompt_scores.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_prompt_scores(struct chq_attention_probe *probe, enum chq_prompt_score score, float *scores, int32_t capacity, int32_t *n)
+     * }
+     */
+    public static MethodHandle chq_attention_probe_prompt_scores$handle() {
+        return chq_attention_probe_prompt_scores.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_prompt_scores(struct chq_attention_probe *probe, enum chq_prompt_score score, float *scores, int32_t capacity, int32_t *n)
+     * }
+     */
+    public static MemorySegment chq_attention_probe_prompt_scores$address() {
+        return chq_attention_probe_prompt_scores.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_attention_probe_prompt_scores(struct chq_attention_probe *probe, enum chq_prompt_score score, float *scores, int32_t capacity, int32_t *n)
+     * }
+     */
+    public static int chq_attention_probe_prompt_scores(MemorySegment probe, int score, MemorySegment scores, int capacity, MemorySegment n) {
+        var mh$ = chq_attention_probe_prompt_scores.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_attention_probe_prompt_scores", probe, score, scores, capacity, n);
+            }
+            return (int)mh$.invokeExact(probe, score, scores, capacity, n);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_attention_probe_cancel {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_cancel");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * void chq_attention_probe_cancel(struct chq_attention_probe *probe)
+     * }
+     */
+    public static FunctionDescriptor chq_attention_probe_cancel$descriptor() {
+        return chq_attention_probe_cancel.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * void chq_attention_probe_cancel(struct chq_attention_probe *probe)
+     * }
+     */
+    public static MethodHandle chq_attention_probe_cancel$handle() {
+        return chq_attention_probe_cancel.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * void chq_attention_probe_cancel(struct chq_attention_probe *probe)
+     * }
+     */
+    public static MemorySegment chq_attention_probe_cancel$address() {
+        return chq_attention_probe_cancel.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * void chq_attention_probe_cancel(struct chq_attention_probe *probe)
+     * }
+     */
+    public static void chq_attention_probe_cancel(MemorySegment probe) {
+        var mh$ = chq_attention_probe_cancel.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_attention_probe_cancel", probe);
+            }
+            mh$.invokeExact(probe);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_attention_probe_cancel_reset {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_cancel_reset");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * void chq_attention_probe_cancel_reset(struct chq_attention_probe *probe)
+     * }
+     */
+    public static FunctionDescriptor chq_attention_probe_cancel_reset$descriptor() {
+        return chq_attention_probe_cancel_reset.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * void chq_attention_probe_cancel_reset(struct chq_attention_probe *probe)
+     * }
+     */
+    public static MethodHandle chq_attention_probe_cancel_reset$handle() {
+        return chq_attention_probe_cancel_reset.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * void chq_attention_probe_cancel_reset(struct chq_attention_probe *probe)
+     * }
+     */
+    public static MemorySegment chq_attention_probe_cancel_reset$address() {
+        return chq_attention_probe_cancel_reset.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * void chq_attention_probe_cancel_reset(struct chq_attention_probe *probe)
+     * }
+     */
+    public static void chq_attention_probe_cancel_reset(MemorySegment probe) {
+        var mh$ = chq_attention_probe_cancel_reset.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_attention_probe_cancel_reset", probe);
+            }
+            mh$.invokeExact(probe);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_prompt_select {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_prompt_select");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_prompt_select(const float *scores, int32_t n, int32_t keep, int32_t first, int32_t last, int32_t pooling, int32_t *kept)
+     * }
+     */
+    public static FunctionDescriptor chq_prompt_select$descriptor() {
+        return chq_prompt_select.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_prompt_select(const float *scores, int32_t n, int32_t keep, int32_t first, int32_t last, int32_t pooling, int32_t *kept)
+     * }
+     */
+    public static MethodHandle chq_prompt_select$handle() {
+        return chq_prompt_select.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_prompt_select(const float *scores, int32_t n, int32_t keep, int32_t first, int32_t last, int32_t pooling, int32_t *kept)
+     * }
+     */
+    public static MemorySegment chq_prompt_select$address() {
+        return chq_prompt_select.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_prompt_select(const float *scores, int32_t n, int32_t keep, int32_t first, int32_t last, int32_t pooling, int32_t *kept)
+     * }
+     */
+    public static int chq_prompt_select(MemorySegment scores, int n, int keep, int first, int last, int pooling, MemorySegment kept) {
+        var mh$ = chq_prompt_select.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_prompt_select", scores, n, keep, first, last, pooling, kept);
+            }
+            return (int)mh$.invokeExact(scores, n, keep, first, last, pooling, kept);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class chq_vision_load {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,
@@ -14033,381 +14735,6 @@ public class Chq extends Chq$shared {
                 traceDowncall("chq_image_encode", image, chunk, rows, capacity, attention);
             }
             return (int)mh$.invokeExact(image, chunk, rows, capacity, attention);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class chq_attention_probe_create {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER,
-            Chq.C_INT,
-            Chq.C_INT,
-            Chq.C_INT,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_create");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_create(struct chq_model *model, int32_t layer, int32_t n_ctx, int32_t n_threads, struct chq_attention_probe **out)
-     * }
-     */
-    public static FunctionDescriptor chq_attention_probe_create$descriptor() {
-        return chq_attention_probe_create.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_create(struct chq_model *model, int32_t layer, int32_t n_ctx, int32_t n_threads, struct chq_attention_probe **out)
-     * }
-     */
-    public static MethodHandle chq_attention_probe_create$handle() {
-        return chq_attention_probe_create.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_create(struct chq_model *model, int32_t layer, int32_t n_ctx, int32_t n_threads, struct chq_attention_probe **out)
-     * }
-     */
-    public static MemorySegment chq_attention_probe_create$address() {
-        return chq_attention_probe_create.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_create(struct chq_model *model, int32_t layer, int32_t n_ctx, int32_t n_threads, struct chq_attention_probe **out)
-     * }
-     */
-    public static int chq_attention_probe_create(MemorySegment model, int layer, int n_ctx, int n_threads, MemorySegment out) {
-        var mh$ = chq_attention_probe_create.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_attention_probe_create", model, layer, n_ctx, n_threads, out);
-            }
-            return (int)mh$.invokeExact(model, layer, n_ctx, n_threads, out);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class chq_attention_probe_free {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_free");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_free(struct chq_attention_probe *probe)
-     * }
-     */
-    public static FunctionDescriptor chq_attention_probe_free$descriptor() {
-        return chq_attention_probe_free.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_free(struct chq_attention_probe *probe)
-     * }
-     */
-    public static MethodHandle chq_attention_probe_free$handle() {
-        return chq_attention_probe_free.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_free(struct chq_attention_probe *probe)
-     * }
-     */
-    public static MemorySegment chq_attention_probe_free$address() {
-        return chq_attention_probe_free.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_free(struct chq_attention_probe *probe)
-     * }
-     */
-    public static int chq_attention_probe_free(MemorySegment probe) {
-        var mh$ = chq_attention_probe_free.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_attention_probe_free", probe);
-            }
-            return (int)mh$.invokeExact(probe);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class chq_attention_probe_reset {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_reset");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_reset(struct chq_attention_probe *probe)
-     * }
-     */
-    public static FunctionDescriptor chq_attention_probe_reset$descriptor() {
-        return chq_attention_probe_reset.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_reset(struct chq_attention_probe *probe)
-     * }
-     */
-    public static MethodHandle chq_attention_probe_reset$handle() {
-        return chq_attention_probe_reset.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_reset(struct chq_attention_probe *probe)
-     * }
-     */
-    public static MemorySegment chq_attention_probe_reset$address() {
-        return chq_attention_probe_reset.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_reset(struct chq_attention_probe *probe)
-     * }
-     */
-    public static int chq_attention_probe_reset(MemorySegment probe) {
-        var mh$ = chq_attention_probe_reset.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_attention_probe_reset", probe);
-            }
-            return (int)mh$.invokeExact(probe);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class chq_attention_probe_tokens {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER,
-            Chq.C_POINTER,
-            Chq.C_INT,
-            Chq.C_BOOL
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_tokens");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_tokens(struct chq_attention_probe *probe, const int32_t *tokens, int32_t n_tokens, _Bool asks)
-     * }
-     */
-    public static FunctionDescriptor chq_attention_probe_tokens$descriptor() {
-        return chq_attention_probe_tokens.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_tokens(struct chq_attention_probe *probe, const int32_t *tokens, int32_t n_tokens, _Bool asks)
-     * }
-     */
-    public static MethodHandle chq_attention_probe_tokens$handle() {
-        return chq_attention_probe_tokens.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_tokens(struct chq_attention_probe *probe, const int32_t *tokens, int32_t n_tokens, _Bool asks)
-     * }
-     */
-    public static MemorySegment chq_attention_probe_tokens$address() {
-        return chq_attention_probe_tokens.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_tokens(struct chq_attention_probe *probe, const int32_t *tokens, int32_t n_tokens, _Bool asks)
-     * }
-     */
-    public static int chq_attention_probe_tokens(MemorySegment probe, MemorySegment tokens, int n_tokens, boolean asks) {
-        var mh$ = chq_attention_probe_tokens.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_attention_probe_tokens", probe, tokens, n_tokens, asks);
-            }
-            return (int)mh$.invokeExact(probe, tokens, n_tokens, asks);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class chq_attention_probe_rows {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER,
-            Chq.C_POINTER,
-            Chq.C_POINTER,
-            Chq.C_INT,
-            Chq.C_INT,
-            Chq.C_BOOL
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_rows");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_rows(struct chq_attention_probe *probe, const float *rows, const struct chq_position *positions, int32_t n_rows, int32_t n_positions, _Bool causal)
-     * }
-     */
-    public static FunctionDescriptor chq_attention_probe_rows$descriptor() {
-        return chq_attention_probe_rows.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_rows(struct chq_attention_probe *probe, const float *rows, const struct chq_position *positions, int32_t n_rows, int32_t n_positions, _Bool causal)
-     * }
-     */
-    public static MethodHandle chq_attention_probe_rows$handle() {
-        return chq_attention_probe_rows.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_rows(struct chq_attention_probe *probe, const float *rows, const struct chq_position *positions, int32_t n_rows, int32_t n_positions, _Bool causal)
-     * }
-     */
-    public static MemorySegment chq_attention_probe_rows$address() {
-        return chq_attention_probe_rows.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_rows(struct chq_attention_probe *probe, const float *rows, const struct chq_position *positions, int32_t n_rows, int32_t n_positions, _Bool causal)
-     * }
-     */
-    public static int chq_attention_probe_rows(MemorySegment probe, MemorySegment rows, MemorySegment positions, int n_rows, int n_positions, boolean causal) {
-        var mh$ = chq_attention_probe_rows.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_attention_probe_rows", probe, rows, positions, n_rows, n_positions, causal);
-            }
-            return (int)mh$.invokeExact(probe, rows, positions, n_rows, n_positions, causal);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class chq_attention_probe_scores {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER,
-            Chq.C_POINTER,
-            Chq.C_INT,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_attention_probe_scores");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_scores(struct chq_attention_probe *probe, float *scores, int32_t capacity, int32_t *n_rows)
-     * }
-     */
-    public static FunctionDescriptor chq_attention_probe_scores$descriptor() {
-        return chq_attention_probe_scores.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_scores(struct chq_attention_probe *probe, float *scores, int32_t capacity, int32_t *n_rows)
-     * }
-     */
-    public static MethodHandle chq_attention_probe_scores$handle() {
-        return chq_attention_probe_scores.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_scores(struct chq_attention_probe *probe, float *scores, int32_t capacity, int32_t *n_rows)
-     * }
-     */
-    public static MemorySegment chq_attention_probe_scores$address() {
-        return chq_attention_probe_scores.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * chq_status chq_attention_probe_scores(struct chq_attention_probe *probe, float *scores, int32_t capacity, int32_t *n_rows)
-     * }
-     */
-    public static int chq_attention_probe_scores(MemorySegment probe, MemorySegment scores, int capacity, MemorySegment n_rows) {
-        var mh$ = chq_attention_probe_scores.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_attention_probe_scores", probe, scores, capacity, n_rows);
-            }
-            return (int)mh$.invokeExact(probe, scores, capacity, n_rows);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

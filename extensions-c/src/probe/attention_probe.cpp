@@ -1,5 +1,5 @@
 // Queries and keys of one layer, read while a prompt is computed; what lies above that layer is not computed.
-#include "chasqui_vision.h"
+#include "chasqui_probe.h"
 
 #include "context/context.h"
 
@@ -38,6 +38,7 @@ struct chq_attention_probe : chq::handle {
     int64_t            n_queries_seen = 0;
     bool               seen_query = false;    // in the graph in progress
     bool               seen_key   = false;
+    bool               unfinished = false;    // a part failed: there are cells without keys, or keys without cells
 
     int64_t n_keys() const { return n_head_kv > 0 ? (int64_t) keys.size() / (n_head_kv * d_head) : 0; }
 };
@@ -109,6 +110,16 @@ void clear(chq_attention_probe * probe) {
     probe->n_queries_seen = 0;
     probe->seen_query     = false;
     probe->seen_key       = false;
+    probe->unfinished     = false;
+}
+
+void begin_part(chq_attention_probe * probe) {
+    if (probe->unfinished) {
+        fail(CHQ_STATUS_STATE, "the prompt failed before, chq_attention_probe_reset starts a new one");
+    }
+    probe->unfinished = true;
+    probe->seen_query = false;
+    probe->seen_key   = false;
 }
 
 // After a part of n has been computed.
@@ -116,6 +127,82 @@ void check_seen(chq_attention_probe * probe, int64_t n_before, int32_t n) {
     if (probe->n_keys() != n_before + n || probe->n_queries_seen != probe->n_keys()) {
         fail(CHQ_STATUS_UNSUPPORTED, "layer %d of this model does not show its queries and keys", probe->layer);
     }
+    probe->unfinished = false;
+}
+
+// The number of scores, and whether they can be given.
+void check_room(const chq_attention_probe * probe, size_t n_scores, const float * scores, int32_t capacity, int32_t * n) {
+    check_pointer(n, "the number of scores");
+    *n = (int32_t) n_scores;
+    if (probe->unfinished) {
+        fail(CHQ_STATUS_STATE, "the prompt failed before, chq_attention_probe_reset starts a new one");
+    }
+    if (probe->asking.empty()) {
+        fail(CHQ_STATUS_STATE, "no token of the prompt asks");
+    }
+    if (capacity < *n) {
+        fail(CHQ_STATUS_BUFFER, "%zu numbers are needed, the buffer has room for %d", n_scores, capacity);
+    }
+    check_pointer(scores, "scores");
+}
+
+float dot(const float * a, const float * b, int64_t n) {
+    constexpr int64_t LANES = 16; // for the compiler to take them at once
+    float lanes[LANES] = {};
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        for (int64_t lane = 0; lane < LANES; ++lane) {
+            lanes[lane] += a[i + lane] * b[i + lane];
+        }
+    }
+    float sum = 0;
+    for (; i < n; ++i) {
+        sum += a[i] * b[i];
+    }
+    for (float x : lanes) {
+        sum += x;
+    }
+    return sum;
+}
+
+void to_shares(std::vector<float> & row) {
+    const float most = *std::max_element(row.begin(), row.end());
+    double total = 0;
+    for (float & x : row) {
+        x = std::exp(x - most);
+        total += x;
+    }
+    for (float & x : row) {
+        x = (float) (x / total);
+    }
+}
+
+// For each key, over heads and asking tokens; those behind an asking token score nothing with it.
+std::vector<double> mean_scores(const chq_attention_probe * probe, chq_prompt_score score) {
+    const int64_t d     = probe->d_head;
+    const int64_t group = std::max<int64_t>(1, probe->n_head / std::max<int64_t>(1, probe->n_head_kv));
+    const float   scale = 1.0f / std::sqrt((float) d);
+    std::vector<double> means((size_t) probe->n_keys(), 0.0);
+    std::vector<float>  row;
+    for (size_t a = 0; a < probe->asking.size(); ++a) {
+        row.resize((size_t) probe->asking[a] + 1); // itself and what is before it
+        for (int64_t head = 0; head < probe->n_head; ++head) {
+            const float * q = probe->queries.data() + ((int64_t) a * probe->n_head + head) * d;
+            for (size_t j = 0; j < row.size(); ++j) {
+                row[j] = scale * dot(q, probe->keys.data() + ((int64_t) j * probe->n_head_kv + head / group) * d, d);
+            }
+            if (score == CHQ_PROMPT_SHARE) {
+                to_shares(row);
+            }
+            for (size_t j = 0; j < row.size(); ++j) {
+                means[j] += row[j];
+            }
+        }
+    }
+    for (double & x : means) {
+        x /= (double) probe->asking.size() * probe->n_head;
+    }
+    return means;
 }
 
 // The whole of a call's failure is in the thread's message already.
@@ -189,9 +276,30 @@ chq_status chq_attention_probe_reset(struct chq_attention_probe * probe) {
     });
 }
 
+chq_status chq_attention_probe_rewind(struct chq_attention_probe * probe, int32_t n_tokens) {
+    return guarded({ probe }, [&] {
+        check_probe(probe);
+        const int64_t n = std::min<int64_t>(probe->n_keys(), next_position(probe->context, 0));
+        if (n_tokens < 1 || n_tokens > n) {
+            fail(CHQ_STATUS_ARGUMENT, "n_tokens = %d, the prompt has %lld", n_tokens, (long long) n);
+        }
+        if (!probe->rows.empty()) {
+            fail(CHQ_STATUS_STATE, "the prompt has rows");
+        }
+        forward(chq_seq_remove(probe->context, 0, n_tokens, -1));
+        probe->keys.resize((size_t) (n_tokens * probe->n_head_kv * probe->d_head));
+        probe->queries.clear();
+        probe->asking.clear();
+        probe->n_queries_seen = n_tokens;
+        probe->unfinished     = false;
+        return CHQ_STATUS_OK;
+    });
+}
+
 chq_status chq_attention_probe_tokens(struct chq_attention_probe * probe, const int32_t * tokens, int32_t n_tokens, bool asks) {
     return guarded({ probe }, [&] {
         check_probe(probe);
+        begin_part(probe);
         probe->is_rows = false;
         probe->asks    = asks;
         const int64_t n_before = probe->n_keys();
@@ -210,6 +318,7 @@ chq_status chq_attention_probe_rows(
         bool                         causal) {
     return guarded({ probe }, [&] {
         check_probe(probe);
+        begin_part(probe);
         probe->is_rows = true;
         probe->asks    = false;
         const int64_t n_before = probe->n_keys();
@@ -222,51 +331,39 @@ chq_status chq_attention_probe_rows(
 chq_status chq_attention_probe_scores(struct chq_attention_probe * probe, float * scores, int32_t capacity, int32_t * n_rows) {
     return guarded([&] {
         check_probe(probe);
-        check_pointer(n_rows, "n_rows");
-        const int64_t n = (int64_t) probe->rows.size();
-        *n_rows = (int32_t) n;
-        if (probe->asking.empty()) {
-            fail(CHQ_STATUS_STATE, "no token of the prompt asks");
-        }
-        if (capacity < n) {
-            fail(CHQ_STATUS_BUFFER, "%lld numbers are needed, the buffer has room for %d", (long long) n, capacity);
-        }
-        check_pointer(scores, "scores");
-        const int64_t d     = probe->d_head;
-        const int64_t group = std::max<int64_t>(1, probe->n_head / std::max<int64_t>(1, probe->n_head_kv));
-        const float   scale = 1.0f / std::sqrt((float) d);
-        std::vector<double> sums((size_t) n, 0.0);
-        std::vector<float>  row;
-        for (size_t a = 0; a < probe->asking.size(); ++a) {
-            const int64_t n_seen = probe->asking[a] + 1; // itself and what is before it
-            row.resize((size_t) n_seen);
-            for (int64_t head = 0; head < probe->n_head; ++head) {
-                const float * q = probe->queries.data() + ((int64_t) a * probe->n_head + head) * d;
-                float most = -INFINITY;
-                for (int64_t j = 0; j < n_seen; ++j) {
-                    const float * k = probe->keys.data() + (j * probe->n_head_kv + head / group) * d;
-                    float dot = 0;
-                    for (int64_t c = 0; c < d; ++c) {
-                        dot += q[c] * k[c];
-                    }
-                    row[j] = dot * scale;
-                    most   = std::max(most, row[j]);
-                }
-                double total = 0;
-                for (float & x : row) {
-                    x = std::exp(x - most);
-                    total += x;
-                }
-                for (int64_t r = 0; r < n; ++r) {
-                    if (probe->rows[r] < n_seen) {
-                        sums[r] += row[probe->rows[r]] / total;
-                    }
-                }
-            }
-        }
-        for (int64_t r = 0; r < n; ++r) {
-            scores[r] = (float) (sums[r] / ((double) probe->asking.size() * probe->n_head));
+        check_room(probe, probe->rows.size(), scores, capacity, n_rows);
+        const std::vector<double> means = mean_scores(probe, CHQ_PROMPT_SHARE);
+        for (size_t r = 0; r < probe->rows.size(); ++r) {
+            scores[r] = (float) means[probe->rows[r]];
         }
         return CHQ_STATUS_OK;
     });
+}
+
+chq_status chq_attention_probe_prompt_scores(
+        struct chq_attention_probe * probe,
+        enum chq_prompt_score        score,
+        float                      * scores,
+        int32_t                      capacity,
+        int32_t                    * n) {
+    return guarded([&] {
+        check_probe(probe);
+        check_enum(score, CHQ_PROMPT_PRODUCT, CHQ_PROMPT_SHARE, "score");
+        check_room(probe, (size_t) probe->n_keys(), scores, capacity, n);
+        const std::vector<double> means = mean_scores(probe, score);
+        std::transform(means.begin(), means.end(), scores, [](double x) { return (float) x; });
+        return CHQ_STATUS_OK;
+    });
+}
+
+void chq_attention_probe_cancel(struct chq_attention_probe * probe) {
+    if (probe) {
+        chq_context_cancel(probe->context);
+    }
+}
+
+void chq_attention_probe_cancel_reset(struct chq_attention_probe * probe) {
+    if (probe) {
+        chq_context_cancel_reset(probe->context);
+    }
 }
