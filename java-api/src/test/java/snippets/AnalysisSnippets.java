@@ -1,12 +1,35 @@
 package snippets;
 
 import dev.chasqui.Context;
+import dev.chasqui.analysis.Attribution;
+import dev.chasqui.analysis.AttributionOptions;
+import dev.chasqui.analysis.AttributionResult;
+import dev.chasqui.analysis.PassagePrompt;
 import dev.chasqui.analysis.TokenLikelihoods;
+import java.util.List;
 
 /// Code that the documentation of [dev.chasqui.analysis] shows.
 final class AnalysisSnippets {
 
     private AnalysisSnippets() {}
+
+    static void attribution(Context context, List<String> passages) {
+        // @start region="attribution"
+        PassagePrompt prompt = PassagePrompt.chat(context.model(), passages, "Who built the bridge?");
+        AttributionResult result = Attribution.of(context).attribute(prompt, AttributionOptions.defaults());
+        System.out.println(result.answer());
+        for (AttributionResult.PartValue part : result.ranked()) {
+            System.out.printf("%+.3f ± %.3f  %s%n", part.value(), part.standardError(), part.text());
+        }
+        // @end
+    }
+
+    static void sentences(Attribution attribution, PassagePrompt prompt, AttributionResult result) {
+        // @start region="sentences"
+        int best = result.ranked().getFirst().passage();
+        AttributionResult closer = attribution.attribute(prompt.splitSentences(best), result.answer(), AttributionOptions.defaults());
+        // @end
+    }
 
     static void likelihoods(Context context, String text) {
         // @start region="likelihoods"

@@ -739,6 +739,20 @@ public final class Sequence implements AutoCloseable {
         }
     }
 
+    /// Hides tokens from all that is computed from now on: their cells leave the sequence, the others keep their places. It still counts them among its own, so it must
+    /// not be reused for another text, nor kept, saved or rewound.
+    ///
+    /// @throws UnsupportedFeatureException if the context cannot forget a part of a text
+    void hide(int from, int to) {
+        MemorySegment address = enter();
+        try {
+            forgetLogits();
+            Status.check(chq_seq_remove(address, id, from, to));
+        } finally {
+            context.exit();
+        }
+    }
+
     // ---- below: inside enter() and exit() ----------------------------------------------------------------------------
 
     int id() {
