@@ -22,6 +22,12 @@ CHQ_API chq_status chq_rows_logsumexp(const float * logits, int32_t n_rows, int3
 // Per row the natural log of the probability of tokens[row].
 CHQ_API chq_status chq_rows_logprob(const float * logits, int32_t n_rows, int32_t n_cols, int64_t stride, const int32_t * tokens, float * out);
 
+// What a model made of tokens[row], per row, in one pass over the row: the natural log of its probability, log(sum(exp(x))), the entropy of the
+// distribution (nats), the token's rank (1 = the largest logit, of equals the smaller index first) and the probability of all tokens up to that
+// rank, itself included. With an infinite logit, or none that is finite, the entropy is 0 and the mass 1 or 0.
+CHQ_API chq_status chq_rows_measure(const float * logits, int32_t n_rows, int32_t n_cols, int64_t stride, const int32_t * tokens,
+                                    float * logprob, float * logsumexp, float * entropy, float * mass, int32_t * rank);
+
 #ifdef __cplusplus
 }
 #endif

@@ -67,6 +67,39 @@ static rows make(int32_t n_rows, int32_t n_cols, int64_t stride, int kind, uint3
     return result;
 }
 
+static void compare_measures(const rows & in, const std::vector<int32_t> & tokens, const std::vector<float> & probability, const std::vector<float> & total) {
+    const int32_t n = in.n_rows;
+    std::vector<float>   logprob(n), logsumexp(n), entropy(n), mass(n);
+    std::vector<int32_t> rank(n);
+    CHECK_OK(chq_rows_measure(in.data.data(), n, in.n_cols, in.stride, tokens.data(), logprob.data(), logsumexp.data(), entropy.data(), mass.data(), rank.data()));
+    for (int32_t r = 0; r < n; ++r) {
+        const float * x     = in.row(r);
+        const float   mine  = key(x[tokens[r]]);
+        const double  sum   = reference_logsumexp(x, in.n_cols);
+        int32_t expected_rank    = 1;
+        double  expected_entropy = 0;
+        double  expected_mass    = 0;
+        for (int32_t i = 0; i < in.n_cols; ++i) {
+            const bool   before = key(x[i]) > mine || (key(x[i]) == mine && i < tokens[r]);
+            const double p      = std::isinf(sum) ? 0 : std::exp(key(x[i]) - sum);
+            expected_rank += before;
+            expected_mass += before || i == tokens[r] ? p : 0;
+            expected_entropy -= p > 0 ? p * std::log(p) : 0;
+        }
+        CHECK_EQ(logprob[r], probability[r]);
+        CHECK_EQ(logsumexp[r], total[r]);
+        CHECK_EQ(rank[r], expected_rank);
+        if (std::isinf(sum)) {
+            CHECK_EQ(entropy[r], 0.0f);
+            CHECK_EQ(mass[r], sum > 0 ? 1.0f : 0.0f);
+        } else {
+            CHECK(std::fabs(entropy[r] - expected_entropy) < 1e-5 * std::max(1.0, expected_entropy));
+            CHECK(std::fabs(mass[r] - expected_mass) < 1e-5);
+            CHECK(mass[r] <= 1.0f);
+        }
+    }
+}
+
 static void compare(const rows & in, uint32_t seed) {
     const int32_t n = in.n_rows;
     std::vector<int32_t> index(n);
@@ -124,6 +157,7 @@ static void compare(const rows & in, uint32_t seed) {
         }
         CHECK(!std::isnan(probability[r]));
     }
+    compare_measures(in, tokens, probability, total);
 }
 
 TEST(agrees_with_double_arithmetic) {
@@ -178,6 +212,12 @@ TEST(bad_arguments) {
     CHECK_STATUS(chq_rows_logsumexp(x, 1, 4, 4, nullptr),           CHQ_STATUS_ARGUMENT);
     CHECK_STATUS(chq_rows_logprob(x, 1, 4, 4, &bad, out),           CHQ_STATUS_ARGUMENT);
     CHECK_STATUS(chq_rows_logprob(x, 1, 4, 4, nullptr, out),        CHQ_STATUS_ARGUMENT);
+    const int32_t good = 0;
+    CHECK_STATUS(chq_rows_measure(x, 1, 4, 4, &bad, out, out, out, out, index),      CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_rows_measure(x, 1, 4, 4, nullptr, out, out, out, out, index),   CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_rows_measure(x, 1, 4, 4, &good, out, out, nullptr, out, index), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_rows_measure(x, 1, 4, 4, &good, out, out, out, out, nullptr),   CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_rows_measure(nullptr, 0, 4, 4, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr), CHQ_STATUS_OK);
 }
 
 MAIN

@@ -102,12 +102,9 @@ typedef int32_t ints    __attribute__((vector_size(WIDTH * sizeof(int32_t))));
 typedef float   half    __attribute__((vector_size(WIDTH / 2 * sizeof(float))));
 typedef double  doubles __attribute__((vector_size(WIDTH / 2 * sizeof(double))));
 
-// sums += exp(x - max), 0 where that is below the normal numbers or x is NaN.
+// exp(d) for d <= 0, and 0 where that is below the normal numbers or d is NaN.
 // exp(d) = 2^n * p(r) with n = round(d / ln 2), relative error below 2e-7.
-KERNEL void add_exp(doubles (&sums)[2], const float * x, float max) {
-    floats v;
-    memcpy(&v, x, sizeof(v));
-    const floats d    = v - max;
+KERNEL floats exp_of(floats d) {
     const ints   keep = d > -87.0f;
     const floats c    = keep ? d : floats {} - 87.0f;
     const floats t    = c * 1.44269504f + 12582912.0f; // adding 1.5 * 2^23 rounds to an integer, kept in the low bits
@@ -119,12 +116,30 @@ KERNEL void add_exp(doubles (&sums)[2], const float * x, float max) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
-    const ints   exponent = ((ints) t + 127) << 23; // the rest of t is shifted out
-    const floats e        = keep ? p * (floats) exponent : floats {};
+    const ints exponent = ((ints) t + 127) << 23; // the rest of t is shifted out
+    return keep ? p * (floats) exponent : floats {};
+}
+
+KERNEL void add(doubles (&sums)[2], floats x) {
     half parts[2];
-    memcpy(parts, &e, sizeof(parts));
+    memcpy(parts, &x, sizeof(parts));
     sums[0] += __builtin_convertvector(parts[0], doubles);
     sums[1] += __builtin_convertvector(parts[1], doubles);
+}
+
+KERNEL double sum_of(const doubles (&sums)[2]) {
+    double sum = 0;
+    for (int j = 0; j < WIDTH / 2; ++j) {
+        sum += sums[0][j] + sums[1][j];
+    }
+    return sum;
+}
+
+// sums += exp(x - max)
+KERNEL void add_exp(doubles (&sums)[2], const float * x, float max) {
+    floats v;
+    memcpy(&v, x, sizeof(v));
+    add(sums, exp_of(v - max));
 }
 
 KERNEL double logsumexp_kernel(const float * x, int32_t n) {
@@ -144,11 +159,62 @@ KERNEL double logsumexp_kernel(const float * x, int32_t n) {
         }
         add_exp(sums, rest, max);
     }
-    double sum = 0;
-    for (int j = 0; j < WIDTH / 2; ++j) {
-        sum += sums[0][j] + sums[1][j];
+    return (double) max + std::log(sum_of(sums));
+}
+
+struct measure {
+    double  total;   // log(sum(exp(x)))
+    double  entropy;
+    double  mass;    // of the token and those before it in the order of the row
+    int32_t rank;    // of the token in that order, from 1
+};
+
+struct measure_sums {
+    doubles all[2];
+    doubles weighted[2]; // by the distance from the maximum
+    doubles mass[2];
+    ints    before;      // minus the elements before the token
+};
+
+// Eight elements; NaN counts as -INFINITY.
+KERNEL void add_measures(measure_sums & sums, const float * x, int32_t at, float max, float mine, int32_t token) {
+    floats v;
+    memcpy(&v, x, sizeof(v));
+    const ints index = ints { 0, 1, 2, 3, 4, 5, 6, 7 } + at;
+    v = v == v ? v : floats {} - INFINITY;
+    const floats d      = v - max;
+    const floats e      = exp_of(d);
+    const ints   before = (v > mine) | ((v == mine) & (index < token));
+    add(sums.all, e);
+    add(sums.weighted, e > 0.0f ? e * d : floats {});
+    add(sums.mass, (before | (index == token)) ? e : floats {});
+    sums.before += before;
+}
+
+KERNEL measure measure_kernel(const float * x, int32_t n, int32_t token) {
+    const float  max  = span_max(x, n);
+    const float  mine = x[token] == x[token] ? x[token] : -INFINITY;
+    measure_sums sums = {};
+    int32_t i = 0;
+    for (; i + WIDTH <= n; i += WIDTH) {
+        add_measures(sums, x + i, i, max, mine, token);
     }
-    return (double) max + std::log(sum);
+    if (i < n) {
+        float rest[WIDTH];
+        for (int j = 0; j < WIDTH; ++j) {
+            rest[j] = i + j < n ? x[i + j] : -INFINITY; // never before the token: a larger index
+        }
+        add_measures(sums, rest, i, max, mine, token);
+    }
+    int32_t rank = 1;
+    for (int j = 0; j < WIDTH; ++j) {
+        rank -= sums.before[j];
+    }
+    if (std::isinf(max)) {
+        return { max, 0, max > 0 ? 1.0 : 0.0, rank }; // all the probability in infinite logits, or none at all
+    }
+    const double all = sum_of(sums.all);
+    return { max + std::log(all), std::log(all) - sum_of(sums.weighted) / all, std::min(1.0, sum_of(sums.mass) / all), rank };
 }
 
 struct candidate {
@@ -198,12 +264,14 @@ KERNEL void top_k_kernel(const float * x, int32_t n, int32_t k, candidate * heap
 
 int32_t argmax_any   (const float * x, int32_t n, float * value)                { return argmax_kernel(x, n, value); }
 double  logsumexp_any(const float * x, int32_t n)                               { return logsumexp_kernel(x, n); }
+measure measure_any  (const float * x, int32_t n, int32_t token)                { return measure_kernel(x, n, token); }
 void    top_k_any    (const float * x, int32_t n, int32_t k, candidate * heap)  { top_k_kernel(x, n, k, heap); }
 
 #ifdef HAVE_AVX2_CLONES
 #define AVX2 __attribute__((target("avx2")))
 AVX2 int32_t argmax_avx2   (const float * x, int32_t n, float * value)               { return argmax_kernel(x, n, value); }
 AVX2 double  logsumexp_avx2(const float * x, int32_t n)                              { return logsumexp_kernel(x, n); }
+AVX2 measure measure_avx2  (const float * x, int32_t n, int32_t token)               { return measure_kernel(x, n, token); }
 AVX2 void    top_k_avx2    (const float * x, int32_t n, int32_t k, candidate * heap) { top_k_kernel(x, n, k, heap); }
 
 const bool has_avx2 = __builtin_cpu_supports("avx2");
@@ -229,6 +297,26 @@ void check_rows(const float * logits, int32_t n_rows, int32_t n_cols, int64_t st
             fail(CHQ_STATUS_ARGUMENT, "%d rows of stride %lld exceed the address space", n_rows, (long long) stride);
         }
     }
+}
+
+void check_tokens(const int32_t * tokens, int32_t n_rows, int32_t n_cols) {
+    if (n_rows > 0) {
+        check_pointer(tokens, "tokens");
+    }
+    for (int32_t r = 0; r < n_rows; ++r) {
+        if (tokens[r] < 0 || tokens[r] >= n_cols) {
+            fail(CHQ_STATUS_ARGUMENT, "tokens[%d] = %d is not in 0..%d", r, tokens[r], n_cols - 1);
+        }
+    }
+}
+
+// The natural log of the probability of a logit among those of this logsumexp.
+float log_probability(float x, double total) {
+    if (!(x > -INFINITY)) {
+        return -INFINITY; // also NaN
+    }
+    // with an infinite logit all the probability is there
+    return std::isinf(total) ? (x == INFINITY ? 0.0f : -INFINITY) : (float) (x - total);
 }
 
 } // namespace
@@ -292,24 +380,35 @@ chq_status chq_rows_logsumexp(const float * logits, int32_t n_rows, int32_t n_co
 chq_status chq_rows_logprob(const float * logits, int32_t n_rows, int32_t n_cols, int64_t stride, const int32_t * tokens, float * out) {
     return guarded([&] {
         check_rows(logits, n_rows, n_cols, stride, out, "out");
-        if (n_rows > 0) {
-            check_pointer(tokens, "tokens");
-        }
-        for (int32_t r = 0; r < n_rows; ++r) {
-            if (tokens[r] < 0 || tokens[r] >= n_cols) {
-                fail(CHQ_STATUS_ARGUMENT, "tokens[%d] = %d is not in 0..%d", r, tokens[r], n_cols - 1);
-            }
-        }
+        check_tokens(tokens, n_rows, n_cols);
         for (int32_t r = 0; r < n_rows; ++r) {
             const float * row = logits + r * stride;
             const float   x   = row[tokens[r]];
-            if (!(x > -INFINITY)) {
-                out[r] = -INFINITY; // also NaN
-            } else {
-                const double total = DISPATCH(logsumexp, row, n_cols);
-                // with an infinite logit all the probability is there
-                out[r] = std::isinf(total) ? (x == INFINITY ? 0.0f : -INFINITY) : (float) (x - total);
-            }
+            out[r] = log_probability(x, x > -INFINITY ? DISPATCH(logsumexp, row, n_cols) : 0);
+        }
+        return CHQ_STATUS_OK;
+    });
+}
+
+chq_status chq_rows_measure(const float * logits, int32_t n_rows, int32_t n_cols, int64_t stride, const int32_t * tokens,
+                            float * logprob, float * logsumexp, float * entropy, float * mass, int32_t * rank) {
+    return guarded([&] {
+        check_rows(logits, n_rows, n_cols, stride, logprob, "logprob");
+        if (n_rows > 0) {
+            check_pointer(logsumexp, "logsumexp");
+            check_pointer(entropy, "entropy");
+            check_pointer(mass, "mass");
+            check_pointer(rank, "rank");
+        }
+        check_tokens(tokens, n_rows, n_cols);
+        for (int32_t r = 0; r < n_rows; ++r) {
+            const float * row = logits + r * stride;
+            const measure m   = DISPATCH(measure, row, n_cols, tokens[r]);
+            logprob[r]   = log_probability(row[tokens[r]], m.total);
+            logsumexp[r] = (float) m.total;
+            entropy[r]   = (float) m.entropy;
+            mass[r]      = (float) m.mass;
+            rank[r]      = m.rank;
         }
         return CHQ_STATUS_OK;
     });

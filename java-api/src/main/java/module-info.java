@@ -6,6 +6,7 @@ module dev.chasqui {
     requires static transitive java.desktop; // pictures; only dev.chasqui.vision touches it
 
     exports dev.chasqui;
+    exports dev.chasqui.analysis;
     exports dev.chasqui.audio;
     exports dev.chasqui.diffusion;
     exports dev.chasqui.json;

@@ -2,6 +2,7 @@ package dev.chasqui;
 
 import static dev.chasqui.bindings.Chq.*;
 
+import dev.chasqui.analysis.TokenLikelihoods;
 import dev.chasqui.bindings.chq_sampled;
 import dev.chasqui.bindings.chq_state_info;
 import dev.chasqui.kv.PromptKey;
@@ -516,20 +517,43 @@ public final class Sequence implements AutoCloseable {
     ///         Batches are as large as [ContextOptions#maxLogitRows()] allows.
     /// @throws ContextFullException if they do not fit; nothing is changed then
     public float[] score(int... more) {
+        Objects.requireNonNull(more, "tokens");
         MemorySegment address = enter();
         try (Arena arena = Arena.ofConfined()) {
-            Objects.requireNonNull(more, "tokens");
-            int needed = length - decoded + more.length;
-            int room = room(address);
-            while (needed > room && context.kept().dropOne(address)) {
-                room = room(address);
+            makeRoom(address, more.length);
+            int vocabulary = context.model().vocabulary().size();
+            boolean begins = length == 0;
+            MemorySegment targets = nativeTokens(arena, more);
+            MemorySegment out = arena.allocate(ValueLayout.JAVA_FLOAT, more.length + 1L);
+            scoreRows(address, arena, more, (rows, count, first) ->
+                    chq_rows_logprob(rows, count, vocabulary, vocabulary, from(targets, first), from(out, first)));
+            float[] scores = floats(out, more.length);
+            if (begins && more.length > 0) {
+                scores[0] = Float.NaN;
             }
-            if (needed > room) {
-                throw new ContextFullException(needed, room);
-            }
-            float[] scores = new float[more.length];
-            score(address, arena, more, scores);
             return scores;
+        } finally {
+            context.exit();
+        }
+    }
+
+    /// Appends tokens and tells what the model made of each of them: its probability and rank, how sure the model was, and which tokens it would rather have had.
+    /// Batches are as large as [ContextOptions#maxLogitRows()] allows, and nothing of the size of the vocabulary is kept of them.
+    ///
+    /// @param alternatives how many of the most probable tokens to keep at each place, 0 to 1024
+    /// @throws IllegalArgumentException if that is out of range, or a token is not in the vocabulary; nothing is changed then
+    /// @throws ContextFullException     if they do not fit; nothing is changed then
+    /// @throws CancelledException       if [Context#cancel()] was called; the part that was computed stays
+    public TokenLikelihoods likelihoods(int alternatives, int... more) {
+        Objects.requireNonNull(more, "tokens");
+        int most = Math.min(1024, context.model().vocabulary().size());
+        if (alternatives < 0 || alternatives > most) {
+            throw new IllegalArgumentException("alternatives = %d is not in 0..%d".formatted(alternatives, most));
+        }
+        MemorySegment address = enter();
+        try (Arena arena = Arena.ofConfined()) {
+            makeRoom(address, more.length);
+            return likelihoods(address, arena, alternatives, more);
         } finally {
             context.exit();
         }
@@ -724,6 +748,20 @@ public final class Sequence implements AutoCloseable {
         }
     }
 
+    /// Hides tokens from all that is computed from now on: their cells leave the sequence, the others keep their places. It still counts them among its own, so it must
+    /// not be reused for another text, nor kept, saved or rewound.
+    ///
+    /// @throws UnsupportedFeatureException if the context cannot forget a part of a text
+    void hide(int from, int to) {
+        MemorySegment address = enter();
+        try {
+            forgetLogits();
+            Status.check(chq_seq_remove(address, id, from, to));
+        } finally {
+            context.exit();
+        }
+    }
+
     // ---- below: inside enter() and exit() ----------------------------------------------------------------------------
 
     int id() {
@@ -882,6 +920,18 @@ public final class Sequence implements AutoCloseable {
     private int room(MemorySegment address) {
         Status.check(chq_context_room(address, id, context.count()));
         return Math.min(context.count().get(ValueLayout.JAVA_INT, 0), context.freeCells(true));
+    }
+
+    /// Sees to it that so many tokens fit beyond the text, at the expense of kept copies.
+    private void makeRoom(MemorySegment address, int more) {
+        int needed = length - decoded + more;
+        int room = room(address);
+        while (needed > room && context.kept().dropOne(address)) {
+            room = room(address);
+        }
+        if (needed > room) {
+            throw new ContextFullException(needed, room);
+        }
     }
 
     /// Notes that the KV cache holds the first `end` tokens, those beyond `decoded` in new cells.
@@ -1105,36 +1155,86 @@ public final class Sequence implements AutoCloseable {
         return out.get(C_POINTER, 0).asSlice(0, bytes);
     }
 
-    /// Row i of the logits scores token i + 1, so each batch is one token behind its scores.
-    private void score(MemorySegment address, Arena arena, int[] more, float[] scores) {
-        int vocabulary = context.model().vocabulary().size();
+    /// Reads rows of logits before others take their place.
+    @FunctionalInterface
+    private interface RowReader {
+
+        /// @param rows  `[count, vocabulary]`, or more
+        /// @param first which of the tokens the first row scores
+        /// @return a status
+        int read(MemorySegment rows, int count, int first);
+    }
+
+    /// Appends tokens and hands on the rows that score them, all but those of the first token of the sequence, after which nothing follows yet. Row i scores
+    /// token i + 1, so each batch is one token behind its scores.
+    private void scoreRows(MemorySegment address, Arena arena, int[] more, RowReader reader) {
+        if (more.length == 0) {
+            return;
+        }
         int from = length;
-        Arrays.fill(scores, Float.NaN);
-        MemorySegment targets = arena.allocate(ValueLayout.JAVA_INT, Math.max(1, more.length));
-        MemorySegment out = arena.allocate(ValueLayout.JAVA_FLOAT, Math.max(1, more.length));
-        if (from > 0 && more.length > 0) {
+        if (from > 0) {
             prepareLogits(address);
             compute(address, from, CHQ_OUTPUT_LAST(), from);
         }
         checkTokens(more, 0);
         add(more, List.of(), 0);
-        MemorySegment.copy(more, 0, targets, ValueLayout.JAVA_INT, 0, more.length);
-        if (from > 0 && more.length > 0) {
+        if (from > 0) {
             MemorySegment rows = rows(address, arena);
-            MemorySegment last = rows.asSlice(rows.byteSize() - (long) vocabulary * Float.BYTES);
-            Status.check(chq_rows_logprob(last, 1, vocabulary, vocabulary, targets, out));
+            long row = (long) context.model().vocabulary().size() * Float.BYTES;
+            Status.check(reader.read(rows.asSlice(rows.byteSize() - row), 1, 0));
         }
         while (decoded < length) {
             int start = decoded;
             int n = Math.min(context.maxLogitRows(), length - start);
             compute(address, start + n, CHQ_OUTPUT_ALL(), from);
-            int scored = Math.min(n, length - start - 1);
-            long next = (start + 1L - from) * Integer.BYTES;
-            Status.check(chq_rows_logprob(rows(address, arena), scored, vocabulary, vocabulary, targets.asSlice(next), out.asSlice(next)));
+            Status.check(reader.read(rows(address, arena), Math.min(n, length - start - 1), start + 1 - from));
         }
-        int first = from > 0 ? 0 : 1;
-        if (more.length > first) {
-            MemorySegment.copy(out, ValueLayout.JAVA_FLOAT, (long) first * Float.BYTES, scores, first, more.length - first);
+    }
+
+    /// A copy of tokens for the native side.
+    private static MemorySegment nativeTokens(Arena arena, int[] tokens) {
+        return arena.allocateFrom(ValueLayout.JAVA_INT, tokens.length == 0 ? new int[1] : tokens);
+    }
+
+    private static MemorySegment from(MemorySegment numbers, long index) {
+        return numbers.asSlice(index * Integer.BYTES);
+    }
+
+    private static int[] ints(MemorySegment numbers, int count) {
+        return numbers.asSlice(0, (long) count * Integer.BYTES).toArray(ValueLayout.JAVA_INT);
+    }
+
+    private static float[] floats(MemorySegment numbers, int count) {
+        return numbers.asSlice(0, (long) count * Float.BYTES).toArray(ValueLayout.JAVA_FLOAT);
+    }
+
+    private TokenLikelihoods likelihoods(MemorySegment address, Arena arena, int alternatives, int[] more) {
+        int vocabulary = context.model().vocabulary().size();
+        int best = Math.min(Math.max(2, alternatives), vocabulary);
+        int first = length == 0 ? Math.min(1, more.length) : 0;
+        int n = more.length;
+        MemorySegment targets = nativeTokens(arena, more);
+        MemorySegment logProbabilities = arena.allocate(ValueLayout.JAVA_FLOAT, n + 1L);
+        MemorySegment totals = arena.allocate(ValueLayout.JAVA_FLOAT, n + 1L);
+        MemorySegment entropies = arena.allocate(ValueLayout.JAVA_FLOAT, n + 1L);
+        MemorySegment masses = arena.allocate(ValueLayout.JAVA_FLOAT, n + 1L);
+        MemorySegment ranks = arena.allocate(ValueLayout.JAVA_INT, n + 1L);
+        MemorySegment bestTokens = arena.allocate(ValueLayout.JAVA_INT, (n + 1L) * best);
+        MemorySegment bestLogits = arena.allocate(ValueLayout.JAVA_FLOAT, (n + 1L) * best);
+        scoreRows(address, arena, more, (rows, count, at) -> {
+            int status = chq_rows_measure(rows, count, vocabulary, vocabulary, from(targets, at),
+                    from(logProbabilities, at), from(totals, at), from(entropies, at), from(masses, at), from(ranks, at));
+            return status != CHQ_STATUS_OK() ? status : chq_rows_top_k(rows, count, vocabulary, vocabulary, best,
+                    from(bestTokens, (long) at * best), from(bestLogits, (long) at * best));
+        });
+        float[] bestLogProbabilities = floats(bestLogits, Math.multiplyExact(n, best));
+        for (int i = 0; i < bestLogProbabilities.length; i++) {
+            float total = totals.getAtIndex(ValueLayout.JAVA_FLOAT, i / best);
+            float logit = bestLogProbabilities[i];
+            // with an infinite logit all the probability is there
+            bestLogProbabilities[i] = !Float.isInfinite(total) ? logit - total : logit == Float.POSITIVE_INFINITY ? 0 : Float.NEGATIVE_INFINITY;
         }
+        return new TokenLikelihoods(vocabulary, more, first, floats(logProbabilities, n), ints(ranks, n), floats(entropies, n), floats(masses, n), alternatives,
+                ints(bestTokens, n * best), bestLogProbabilities);
     }
 }

@@ -413,6 +413,8 @@ final class Torture {
             add("push token " + token, () -> sequence.push(token), IllegalArgumentException.class);
             add("set token " + token, () -> sequence.set(3, token), IllegalArgumentException.class);
             add("score token " + token, () -> sequence.score(token), IllegalArgumentException.class);
+            add("likelihood of token " + token, () -> sequence.likelihoods(1, token), IllegalArgumentException.class);
+            add(token + " alternatives", () -> sequence.likelihoods(token == 320 ? 321 : token, 3), IllegalArgumentException.class);
             add("generate from token " + token, () -> sequence.generate(new int[] {token}, options()).text(), IllegalArgumentException.class);
             add("bias of token " + token, () -> chain(Sampler.builder().logitBias(Map.of(token, 1f)).build()), IllegalArgumentException.class);
             add("trigger token " + token, () ->
@@ -436,6 +438,7 @@ final class Torture {
         add("more tokens than the context has", () -> inSequence(own -> own.append(tokens(513, 1))), ContextFullException.class);
         add("set of more tokens than the context has", () -> inSequence(own -> own.set(tokens(513, 1))), ContextFullException.class);
         add("score of more tokens than the context has", () -> inSequence(own -> own.score(tokens(513, 1))), ContextFullException.class);
+        add("likelihoods of more tokens than the context has", () -> inSequence(own -> own.likelihoods(2, tokens(513, 1))), ContextFullException.class);
         add("more pushes than the context has", () -> inSequence(own -> {
             for (int i = 0; i < 2000; i++) {
                 own.push(5);
@@ -717,7 +720,7 @@ final class Torture {
                 () -> Model.load(null), () -> Model.load(file, null), () -> model.newContext(null), () -> model.newSamplerChain(null),
                 () -> model.generate(null, options()), () -> model.generate("a", null), () -> model.metadata(null), () -> model.chat(null, (GenerationOptions) null),
                 () -> sequence.append((int[]) null), () -> sequence.append((String) null), () -> sequence.set((int[]) null),
-                () -> sequence.score((int[]) null), () -> sequence.next(null), () -> sequence.generate(null), () -> sequence.restore((byte[]) null),
+                () -> sequence.score((int[]) null), () -> sequence.likelihoods(0, (int[]) null), () -> sequence.next(null), () -> sequence.generate(null), () -> sequence.restore((byte[]) null),
                 () -> model.vocabulary().tokenize((String) null), () -> model.vocabulary().detokenize((int[]) null), () -> pick(null),
                 () -> Chasqui.nativeLog(null));
         for (int i = 0; i < calls.size(); i++) {

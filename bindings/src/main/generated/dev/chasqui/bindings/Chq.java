@@ -11987,6 +11987,75 @@ public class Chq extends Chq$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class chq_rows_measure {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_INT,
+            Chq.C_LONG,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_rows_measure");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_rows_measure(const float *logits, int32_t n_rows, int32_t n_cols, int64_t stride, const int32_t *tokens, float *logprob, float *logsumexp, float *entropy, float *mass, int32_t *rank)
+     * }
+     */
+    public static FunctionDescriptor chq_rows_measure$descriptor() {
+        return chq_rows_measure.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_rows_measure(const float *logits, int32_t n_rows, int32_t n_cols, int64_t stride, const int32_t *tokens, float *logprob, float *logsumexp, float *entropy, float *mass, int32_t *rank)
+     * }
+     */
+    public static MethodHandle chq_rows_measure$handle() {
+        return chq_rows_measure.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_rows_measure(const float *logits, int32_t n_rows, int32_t n_cols, int64_t stride, const int32_t *tokens, float *logprob, float *logsumexp, float *entropy, float *mass, int32_t *rank)
+     * }
+     */
+    public static MemorySegment chq_rows_measure$address() {
+        return chq_rows_measure.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_rows_measure(const float *logits, int32_t n_rows, int32_t n_cols, int64_t stride, const int32_t *tokens, float *logprob, float *logsumexp, float *entropy, float *mass, int32_t *rank)
+     * }
+     */
+    public static int chq_rows_measure(MemorySegment logits, int n_rows, int n_cols, long stride, MemorySegment tokens, MemorySegment logprob, MemorySegment logsumexp, MemorySegment entropy, MemorySegment mass, MemorySegment rank) {
+        var mh$ = chq_rows_measure.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_rows_measure", logits, n_rows, n_cols, stride, tokens, logprob, logsumexp, entropy, mass, rank);
+            }
+            return (int)mh$.invokeExact(logits, n_rows, n_cols, stride, tokens, logprob, logsumexp, entropy, mass, rank);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     private static final int CHQ_SELECT_MMR = (int)0L;
     /**
      * {@snippet lang=c :
