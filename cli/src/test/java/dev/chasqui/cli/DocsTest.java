@@ -31,11 +31,11 @@ class DocsTest {
 
     /// What code in the docs may use without saying so; a block that declares a name itself hides the field.
     private static final String FRAME = """
-            import dev.chasqui.*; import dev.chasqui.audio.*; import dev.chasqui.diffusion.*; import dev.chasqui.json.*; import dev.chasqui.kv.*; import dev.chasqui.models.*;\
+            import dev.chasqui.*; import dev.chasqui.analysis.*; import dev.chasqui.audio.*; import dev.chasqui.diffusion.*; import dev.chasqui.json.*; import dev.chasqui.kv.*; import dev.chasqui.models.*;\
             import dev.chasqui.speculation.*; import dev.chasqui.tensor.*; import dev.chasqui.tools.*; import dev.chasqui.vision.*;\
             import java.awt.image.*; import java.io.*; import java.lang.foreign.*; import java.nio.*; import java.nio.file.*; import java.time.*; import java.util.*; import java.util.concurrent.*; import java.util.stream.*;\
             abstract class %s { Model model; Vocabulary vocabulary; Context context; Sequence sequence; TensorArena arena;\
-            Path path, folder, file, rerankingModel, page, input, output, directions; String question; List<String> documents, found; List<ChatMessage> history; boolean stopped;\
+            Path path, folder, file, rerankingModel, page, input, output, directions; String question, text; List<String> documents, found, passages; List<ChatMessage> history; boolean stopped;\
             int[] tokens; float[] numbers; MemorySegment rows; int count, stride, width, columns, lines; BufferedImage picture;\
             void run() throws Exception {
             %s
