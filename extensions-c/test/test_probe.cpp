@@ -220,8 +220,8 @@ TEST(scores_of_a_prompt) {
     const std::vector<int32_t> tokens = some_tokens(N);
     const probe_of probe(model, 1, N);
     const struct { llama_flash_attn_type flash; ggml_type type; double tolerance; } contexts[] = {
-        { LLAMA_FLASH_ATTN_TYPE_ENABLED,  GGML_TYPE_F16,  1e-3 },
-        { LLAMA_FLASH_ATTN_TYPE_DISABLED, GGML_TYPE_F16,  1e-3 },
+        { LLAMA_FLASH_ATTN_TYPE_ENABLED,  GGML_TYPE_F16,  2e-3 },
+        { LLAMA_FLASH_ATTN_TYPE_DISABLED, GGML_TYPE_F16,  2e-3 },
         { LLAMA_FLASH_ATTN_TYPE_ENABLED,  GGML_TYPE_Q8_0, 1e-2 },
     };
     for (const auto & c : contexts) {
@@ -241,7 +241,6 @@ TEST(scores_of_a_prompt) {
                     worst   = std::max(worst, std::fabs(scores[i] - expected[i]));
                 }
                 CHECK(largest > 0);
-                fprintf(stderr, "worst %g of %g\n", worst, largest);
                 CHECK(worst < c.tolerance * largest);
             }
         }

@@ -37,7 +37,7 @@ public final class PromptCompressor implements AutoCloseable {
     PromptCompressor(Model model, PromptCompression options, int maxTokens, int threads) {
         this.model = model;
         this.options = options;
-        this.layer = options.layer().orElse(model.info().layers() / 2);
+        this.layer = options.layer().orElse(2 * model.info().layers() / 3);
         this.maxTokens = maxTokens;
         MemorySegment modelAddress = model.handle().acquire();
         try (Arena arena = Arena.ofConfined()) {

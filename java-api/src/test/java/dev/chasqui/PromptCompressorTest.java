@@ -46,10 +46,10 @@ class PromptCompressorTest {
         int[] usual = kept(FEW, prompt);
         assertThat(kept(FEW, prompt)).isEqualTo(usual);
         assertThat(kept(FEW.withLayer(0), prompt)).isNotEqualTo(usual);
-        assertThat(kept(FEW.withLayer(1), prompt)).as("the middle of two layers").isEqualTo(usual);
+        assertThat(kept(FEW.withLayer(1), prompt)).as("after two thirds of the layers").isEqualTo(usual);
         assertThat(kept(FEW.withPooling(1), prompt)).isNotEqualTo(usual);
         assertThat(kept(FEW.withQueries(20), prompt)).isNotEqualTo(usual);
-        assertThat(kept(FEW.withScore(PromptCompression.Score.SHARE), prompt)).isNotEqualTo(usual);
+        assertThat(kept(FEW.withScore(PromptCompression.Score.PRODUCT), prompt)).isNotEqualTo(usual);
         assertThat(kept(FEW.withShare(0.25).withTokens(0), prompt)).hasSize(150);
         assertThat(kept(FEW.withShare(0.01), prompt)).as("the larger of both").isEqualTo(usual);
     }

@@ -13,13 +13,13 @@ import java.util.OptionalInt;
 ///
 /// @param tokens  that are kept at least, 0 if only the share counts
 /// @param share   of the prompt's tokens that is kept at least, 0 to 1
-/// @param layer   whose attention chooses, from 0 on; empty: the layer in the middle of the model
+/// @param layer   whose attention chooses, from 0 on; empty: the one after two thirds of the layers
 /// @param sinks   first tokens of the prompt that are always kept: its control tokens, and what a model needs there whatever it says
 /// @param window  last tokens that are always kept, at least 1: the question
-/// @param queries last tokens whose attention counts, at least 1, of the window; the paper's method has 1
+/// @param queries last tokens whose attention counts, at least 1, no more than the window; the paper's method has 1
 /// @param score   what their attention is measured by
 /// @param pooling neighbours whose mean score counts, an odd number from 1 (each token its own) to [#MOST_POOLING]: what surrounds a token that matters is
-///                kept with it
+///                kept with it; the paper's method has 5
 public record PromptCompression(int tokens, double share, OptionalInt layer, int sinks, int window, int queries, Score score, int pooling) {
 
     /// By what a token is scored, always as a mean over heads and queries.
@@ -33,7 +33,7 @@ public record PromptCompression(int tokens, double share, OptionalInt layer, int
     /// The limit of `pooling`.
     public static final int MOST_POOLING = 255;
 
-    private static final PromptCompression DEFAULT = new PromptCompression(0, 0.25, OptionalInt.empty(), 16, 64, 1, Score.PRODUCT, 5);
+    private static final PromptCompression DEFAULT = new PromptCompression(0, 0.25, OptionalInt.empty(), 16, 64, 8, Score.SHARE, 21);
 
     /// @throws IllegalArgumentException for a value out of range
     public PromptCompression {

@@ -28,7 +28,7 @@ import java.util.Random;
 /// the whole prompt, by how the tokens are chosen.
 ///
 /// Arguments: model file, text file, results file, tokens of the text, questions, then what is kept, each as `METHOD:TOKENS`, where METHOD is `random`, `window` (the last
-/// ones), or `LAYER/SCORE/QUERIES` (`12/product/1`; `middle` for the default layer). Prints JSON rows and appends them to the results file.
+/// ones), or `LAYER/SCORE/QUERIES/POOLING` (`13/product/1/5`; `default` for the default layer). Prints JSON rows and appends them to the results file.
 public final class PromptCompressionQuality {
 
     private static final List<String> CITIES = List.of("Lima", "Oslo", "Quito", "Cairo", "Delhi", "Tokyo", "Paris", "Havana", "Lagos", "Sofia", "Riga", "Dakar", "Hanoi",
@@ -131,8 +131,9 @@ public final class PromptCompressionQuality {
                 String[] parts = method.split("/");
                 PromptCompression wanted = options
                         .withScore(PromptCompression.Score.valueOf(parts[1].toUpperCase(Locale.ROOT)))
-                        .withQueries(Integer.parseInt(parts[2]));
-                if (!parts[0].equals("middle")) {
+                        .withQueries(Integer.parseInt(parts[2]))
+                        .withPooling(Integer.parseInt(parts[3]));
+                if (!parts[0].equals("default")) {
                     wanted = wanted.withLayer(Integer.parseInt(parts[0]));
                 }
                 try (PromptCompressor compressor = model.promptCompressor(wanted, Arrays.stream(prompts).mapToInt(p -> p.length).max().orElseThrow())) {
