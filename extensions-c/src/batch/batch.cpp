@@ -185,7 +185,15 @@ void guess(step & s, int32_t n_spare) {
         if (n < 1 || (!by->params.fixed && (s.plain == 0 || by->back_off.rests()))) {
             continue;
         }
-        s.alone(i, s.slots[i].sampler, [&] { guess(by, s.slots[i].sampler, { by->params.sources, n, 1, n, 0 }, true); });
+        s.alone(i, s.slots[i].sampler, [&] {
+            try {
+                guess(by, s.slots[i].sampler, { by->params.sources, n, 1, n, 0 }, true);
+            } catch (const ggml_aborted &) {
+                throw;
+            } catch (...) {
+                by->tree.reset(by->planner.last()); // it goes on without a guess
+            }
+        });
         if (!s.takes_part(i)) {
             continue;
         }
@@ -294,7 +302,7 @@ bool decode(step & s, int32_t n_outputs) {
     context->n_rows = n_outputs;
     logits_of(context); // waits for them
     s.seconds = watch.lap();
-    if (batch.n_tokens <= pass_cost::MOST) {
+    if (n_outputs > 0 && batch.n_tokens <= pass_cost::MOST) {
         context->pass_cost.record(batch.n_tokens, s.seconds);
     }
     return true;
@@ -311,7 +319,9 @@ void pick(step & s, int32_t i, const float * rows) {
         try {
             pick_row(s.context, slot.sampler, rows + (size_t) result.n_picked * s.context->n_vocab, slot.special, &token, text + result.n_text, s.capacity - result.n_text,
                 s.context->candidates);
-        } catch (const failure &) {
+        } catch (const ggml_aborted &) {
+            throw;
+        } catch (...) {
             if (result.n_picked == 0) {
                 throw;
             }

@@ -7,7 +7,15 @@ class pass_cost {
 public:
     static constexpr int MOST = 16; // rows
 
-    bool known() const { return count[1] > 0; }
+    // Whether anything was recorded or assumed.
+    bool known() const {
+        for (int n : count) {
+            if (n > 0) {
+                return true;
+            }
+        }
+        return false;
+    }
 
     // rows: 1..MOST
     void   record(int rows, double seconds);

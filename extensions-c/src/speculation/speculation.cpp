@@ -176,7 +176,6 @@ void end_step(chq_speculation * s, const float * rows, int32_t node, const chq_s
     s->stats.drafted     += s->tree.size() - 1;
     s->stats.accepted    += s->tree.nodes[(size_t) node].depth;
     s->stats.plain_steps += s->tree.size() == 1;
-    s->stats.trees       += s->tree.n_leaves() > 1;
     for (int32_t i = 1; i < s->tree.size(); i++) {
         stats_of(s, by_model ? CHQ_DRAFT_MODEL : s->planner.source_of(i)).drafted[depth_index(s->tree.nodes[(size_t) i].depth)]++;
     }
@@ -184,7 +183,8 @@ void end_step(chq_speculation * s, const float * rows, int32_t node, const chq_s
         stats_of(s, by_model ? CHQ_DRAFT_MODEL : s->planner.source_of(i)).accepted[depth_index(s->tree.nodes[(size_t) i].depth)]++;
     }
     try {
-        if (rows) {
+        s->stats.trees += s->tree.n_leaves() > 1;
+        if (rows && s->params.n_draft > 0) {
             learn(s, rows);
         }
         for (int32_t i = 0; i < n; i++) {

@@ -94,6 +94,11 @@ final class AnswerJob extends Scheduler.Job {
         }
     }
 
+    /// Whether the pass at hand may guess for it.
+    boolean guesses() {
+        return guessing;
+    }
+
     /// Has the guesses know the whole text. Where the memory does not suffice for that, the answer goes on without.
     private boolean canGuess(BatchDecoder decoder) {
         try {

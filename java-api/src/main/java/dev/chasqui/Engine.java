@@ -488,16 +488,18 @@ public final class Engine implements AutoCloseable {
     private void run(List<AnswerJob> pass) {
         int answers = 0;
         int tokens = 0;
+        boolean guesses = false;
         long start = System.nanoTime();
         try {
             decoder.use(pass.getFirst().adapters());
             for (int i = 0; i < pass.size(); i++) {
                 AnswerJob job = pass.get(i);
                 job.addTo(decoder, longest);
+                guesses |= job.guesses() && !scheduler.hasPrompts();
                 answers += job.generated() > 0 && job.planned() == 1 ? 1 : 0;
                 tokens += job.planned();
             }
-            decoder.run(scheduler.spareCells());
+            decoder.run(guesses ? scheduler.spareCells() : 0);
         } catch (ContextFullException e) {
             makeRoom(pass.getFirst());
             return;
@@ -513,7 +515,9 @@ public final class Engine implements AutoCloseable {
             return;
         }
         long now = System.nanoTime();
-        pacing.pass(answers, tokens - answers, now - start);
+        if (!guesses) {
+            pacing.pass(answers, tokens - answers, now - start);
+        }
         passes = passes + 1;
         steps = steps + (stepComputes ? 0 : 1);
         stepComputes = true;

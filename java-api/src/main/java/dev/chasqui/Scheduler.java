@@ -150,6 +150,8 @@ final class Scheduler<J extends Scheduler.Job> {
     private long parked;
     private @Nullable J turn;
     private int turnLeft;
+    /// In the present step.
+    private int prompts;
 
     Scheduler(int maxRunning, KvPool pool) {
         this.maxRunning = maxRunning;
@@ -199,7 +201,7 @@ final class Scheduler<J extends Scheduler.Job> {
             admit();
             clearStep();
             int answers = addAnswers();
-            int prompts = countPrompts();
+            prompts = countPrompts();
             if (prompts > 0) {
                 addPrompts(answers, Math.min(budget - answers, prefill.applyAsInt(answers, prompts)));
             }
@@ -237,6 +239,11 @@ final class Scheduler<J extends Scheduler.Job> {
             }
         }
         return false;
+    }
+
+    /// Whether prompts wait or are computed beside the answers of the present step.
+    boolean hasPrompts() {
+        return prompts > 0;
     }
 
     /// Cells that neither the pass at hand nor the others of its step need.

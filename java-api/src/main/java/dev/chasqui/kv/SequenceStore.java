@@ -215,7 +215,7 @@ public final class SequenceStore implements AutoCloseable {
             if (stored == null) {
                 return new Reuse(own, own > 0 ? Tier.LIVE : Tier.NONE, Duration.ZERO, branch);
             }
-            Tier tier = terms.room().test(stored.length()) ? restore(sequence, stored, match.usable(), terms.waits()) : Tier.NONE;
+            Tier tier = restore(sequence, stored, match.usable(), terms);
             if (tier != Tier.NONE) {
                 return hit(stored, match.usable(), own, tier, System.nanoTime() - start, branch);
             }
@@ -387,14 +387,17 @@ public final class SequenceStore implements AutoCloseable {
     /// Puts the usable part of a stored sequence in the place of what the sequence holds.
     ///
     /// @return where it was; NONE if that was not possible, and the sequence is as it was, or empty
-    private Tier restore(Sequence sequence, StoredSequence stored, int usable, boolean waits) {
+    private Tier restore(Sequence sequence, StoredSequence stored, int usable, Terms terms) {
         SavedSequence memory = use(stored);
         Tier tier = memory == null ? Tier.DISK : Tier.RAM;
-        memory = memory == null ? load(stored, waits) : memory;
+        memory = memory == null ? load(stored, terms.waits()) : memory;
         if (memory == null) {
             return Tier.NONE;
         }
         try {
+            if (!terms.room().test(stored.length())) { // last of all, since it may cost others their cells
+                return Tier.NONE;
+            }
             sequence.rewind(0);
             sequence.restore(memory);
             if (sequence.length() > usable) {
