@@ -337,7 +337,8 @@ void pick(step & s, int32_t i, const float * rows) {
 }
 
 void pick(step & s) {
-    const float * rows = logits_of(s.context);
+    const int32_t n_picking = s.n_picking();
+    const float * rows      = logits_of(s.context);
     for (int32_t i = 0; i < s.n_slots; ++i) {
         if (!s.takes_part(i)) {
             continue;
@@ -359,7 +360,7 @@ void pick(step & s) {
             chq_speculation * const by = slot.speculation;
             if (s.guessed[i] > 0 && s.plain > 0) {
                 // of the time that the pass took longer, its share, as tokens that all could have had
-                const double longer = std::max(0.0, s.seconds / s.plain - 1) * s.n_picking() * s.guessed[i] / s.n_guessed;
+                const double longer = std::max(0.0, s.seconds / s.plain - 1) * n_picking * s.guessed[i] / s.n_guessed;
                 by->back_off.record(n, s.plain * (1 + longer), s.plain);
             }
             by->stats.target_seconds += s.seconds;

@@ -2,6 +2,7 @@
 #include "chasqui_probe.h"
 
 #include "context/context.h"
+#include "selection/arithmetic.h"
 
 #include <algorithm>
 #include <cmath>
@@ -113,10 +114,14 @@ void clear(chq_attention_probe * probe) {
     probe->unfinished     = false;
 }
 
-void begin_part(chq_attention_probe * probe) {
+void check_finished(const chq_attention_probe * probe) {
     if (probe->unfinished) {
         fail(CHQ_STATUS_STATE, "the prompt failed before, chq_attention_probe_reset starts a new one");
     }
+}
+
+void begin_part(chq_attention_probe * probe) {
+    check_finished(probe);
     probe->unfinished = true;
     probe->seen_query = false;
     probe->seen_key   = false;
@@ -134,9 +139,7 @@ void check_seen(chq_attention_probe * probe, int64_t n_before, int32_t n) {
 void check_room(const chq_attention_probe * probe, size_t n_scores, const float * scores, int32_t capacity, int32_t * n) {
     check_pointer(n, "the number of scores");
     *n = (int32_t) n_scores;
-    if (probe->unfinished) {
-        fail(CHQ_STATUS_STATE, "the prompt failed before, chq_attention_probe_reset starts a new one");
-    }
+    check_finished(probe);
     if (probe->asking.empty()) {
         fail(CHQ_STATUS_STATE, "no token of the prompt asks");
     }
@@ -144,25 +147,6 @@ void check_room(const chq_attention_probe * probe, size_t n_scores, const float 
         fail(CHQ_STATUS_BUFFER, "%zu numbers are needed, the buffer has room for %d", n_scores, capacity);
     }
     check_pointer(scores, "scores");
-}
-
-float dot(const float * a, const float * b, int64_t n) {
-    constexpr int64_t LANES = 16; // for the compiler to take them at once
-    float lanes[LANES] = {};
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        for (int64_t lane = 0; lane < LANES; ++lane) {
-            lanes[lane] += a[i + lane] * b[i + lane];
-        }
-    }
-    float sum = 0;
-    for (; i < n; ++i) {
-        sum += a[i] * b[i];
-    }
-    for (float x : lanes) {
-        sum += x;
-    }
-    return sum;
 }
 
 void to_shares(std::vector<float> & row) {
@@ -184,12 +168,18 @@ std::vector<double> mean_scores(const chq_attention_probe * probe, chq_prompt_sc
     const float   scale = 1.0f / std::sqrt((float) d);
     std::vector<double> means((size_t) probe->n_keys(), 0.0);
     std::vector<float>  row;
+    std::vector<const float *> keys; // of a head
     for (size_t a = 0; a < probe->asking.size(); ++a) {
         row.resize((size_t) probe->asking[a] + 1); // itself and what is before it
         for (int64_t head = 0; head < probe->n_head; ++head) {
             const float * q = probe->queries.data() + ((int64_t) a * probe->n_head + head) * d;
+            keys.resize(row.size());
             for (size_t j = 0; j < row.size(); ++j) {
-                row[j] = scale * dot(q, probe->keys.data() + ((int64_t) j * probe->n_head_kv + head / group) * d, d);
+                keys[j] = probe->keys.data() + ((int64_t) j * probe->n_head_kv + head / group) * d;
+            }
+            selection::fastest().dots(&q, 1, keys.data(), (int32_t) row.size(), (int32_t) d, row.data(), (int32_t) row.size());
+            for (float & x : row) {
+                x *= scale;
             }
             if (score == CHQ_PROMPT_SHARE) {
                 to_shares(row);

@@ -2,6 +2,7 @@ package dev.chasqui;
 
 import static dev.chasqui.bindings.Chq.*;
 
+import dev.chasqui.bindings.Chq;
 import dev.chasqui.bindings.chq_context_info;
 import dev.chasqui.bindings.chq_sampled;
 import dev.chasqui.bindings.llama_context_params;
@@ -53,9 +54,8 @@ public final class Context implements AutoCloseable {
     private long measuredTokens;
     private long measuredNanos;
     private int nextCell;
-    private final Object cancelLock = new Object();
-    private volatile boolean cancelRequested;
-    /// Tokens of the prompt that is being computed, and of its stretches that are done; guarded by `cancelLock`.
+    private final CancelRequest cancelRequest = new CancelRequest();
+    /// Tokens of the prompt that is being computed, and of its stretches that are done; guarded by `cancelRequest`.
     private int promptTokens;
     private int promptDone;
 
@@ -305,18 +305,13 @@ public final class Context implements AutoCloseable {
     /// Stops what another thread is computing in this context, within one step of the graph; that call throws
     /// [CancelledException] and leaves its sequence usable. Does nothing when no call is in progress. Safe from any thread.
     public void cancel() {
-        synchronized (cancelLock) {
-            if (!handle.isClosed()) {
-                cancelRequested = true;
-                chq_context_cancel(handle.address());
-            }
-        }
+        cancelRequest.make(handle, Chq::chq_context_cancel);
     }
 
     /// How far the prompt is that is being computed, in parts that have gone through all layers; 0 of 0 at other times. Safe from any thread, as for one that shows
     /// the progress to a person.
     public PromptProgress promptProgress() {
-        synchronized (cancelLock) {
+        synchronized (cancelRequest) {
             return promptTokens == 0 ? PromptProgress.NONE
                     : new PromptProgress(Math.clamp(promptDone + (int) WATCHED.getOpaque(computed, 0L), 0, promptTokens), promptTokens);
         }
@@ -432,7 +427,7 @@ public final class Context implements AutoCloseable {
         }
         exclusive.enter();
         try {
-            synchronized (cancelLock) {
+            synchronized (cancelRequest) {
                 if (!handle.isClosed()) {
                     scratch.close();
                     handle.close();
@@ -446,25 +441,12 @@ public final class Context implements AutoCloseable {
     // ---- for Sequence, inside enter() and exit() ---------------------------------------------------------------------
 
     MemorySegment enter() {
-        exclusive.enter();
-        try {
-            MemorySegment address = handle.address();
-            if (cancelRequested) {
-                synchronized (cancelLock) {
-                    cancelRequested = false;
-                    chq_context_cancel_reset(address);
-                }
-            }
-            return address;
-        } catch (Throwable e) {
-            exclusive.exit();
-            throw e;
-        }
+        return cancelRequest.enter(exclusive, handle, Chq::chq_context_cancel_reset);
     }
 
     /// Tells that so many tokens of a prompt are about to be computed.
     void promptBegins(int tokens) {
-        synchronized (cancelLock) {
+        synchronized (cancelRequest) {
             WATCHED.setOpaque(computed, 0L, 0);
             promptDone = 0;
             promptTokens = tokens;
@@ -473,14 +455,14 @@ public final class Context implements AutoCloseable {
 
     /// Tells that so many more of them are done.
     void promptAdvances(int tokens) {
-        synchronized (cancelLock) {
+        synchronized (cancelRequest) {
             WATCHED.setOpaque(computed, 0L, 0);
             promptDone += tokens;
         }
     }
 
     void promptEnds() {
-        synchronized (cancelLock) {
+        synchronized (cancelRequest) {
             promptTokens = 0;
         }
     }

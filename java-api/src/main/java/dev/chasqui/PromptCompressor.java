@@ -2,6 +2,7 @@ package dev.chasqui;
 
 import static dev.chasqui.bindings.Chq.*;
 
+import dev.chasqui.bindings.Chq;
 import dev.chasqui.kv.CompressedPrompt;
 import dev.chasqui.kv.PromptCompression;
 import java.lang.foreign.Arena;
@@ -29,8 +30,7 @@ public final class PromptCompressor implements AutoCloseable {
     private final int maxTokens;
     private final NativeOwner handle;
     private final Exclusive exclusive = new Exclusive("prompt compressor");
-    private final Object cancelLock = new Object();
-    private volatile boolean cancelRequested;
+    private final CancelRequest cancelRequest = new CancelRequest();
     /// The prompt that is in the context.
     private int[] held = {};
 
@@ -149,29 +149,11 @@ public final class PromptCompressor implements AutoCloseable {
     /// Stops what another thread is compressing, within one step of the graph; that call throws [CancelledException]. Does nothing when no call is in
     /// progress. Safe from any thread.
     public void cancel() {
-        synchronized (cancelLock) {
-            if (!handle.isClosed()) {
-                cancelRequested = true;
-                chq_attention_probe_cancel(handle.address());
-            }
-        }
+        cancelRequest.make(handle, Chq::chq_attention_probe_cancel);
     }
 
     private MemorySegment enter() {
-        exclusive.enter();
-        try {
-            MemorySegment address = handle.address();
-            if (cancelRequested) {
-                synchronized (cancelLock) {
-                    cancelRequested = false;
-                    chq_attention_probe_cancel_reset(address);
-                }
-            }
-            return address;
-        } catch (Throwable e) {
-            exclusive.exit();
-            throw e;
-        }
+        return cancelRequest.enter(exclusive, handle, Chq::chq_attention_probe_cancel_reset);
     }
 
     /// Frees its memory. Idempotent.
@@ -181,7 +163,7 @@ public final class PromptCompressor implements AutoCloseable {
     public void close() {
         exclusive.enter();
         try {
-            synchronized (cancelLock) {
+            synchronized (cancelRequest) {
                 handle.close();
             }
         } finally {

@@ -2,6 +2,7 @@ package dev.chasqui.jmh;
 
 import dev.chasqui.Model;
 import dev.chasqui.Vocabulary;
+import dev.chasqui.json.Json;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -13,6 +14,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.regex.Pattern;
 
 /// Chasqui and other programs that read the same model file, each in processes of its own, in turns: `generate` measures the speed of prompt and answer after a
@@ -97,7 +99,7 @@ public final class ComparePeers {
         programs.add(new Program("llama-completion", List.of(completion(prompt)),
                 Pattern.compile(" prompt eval time = .*?([0-9.]+) tokens per second"), Pattern.compile(" {2}eval time = .*?([0-9.]+) tokens per second")));
         Path line = Files.writeString(prompt.resolveSibling(prompt.getFileName() + ".jsonl"),
-                "{\"id\":\"peers\",\"category\":\"prose\",\"prompt\":\"" + escape(Files.readString(prompt)) + "\"}\n");
+                Json.write(Map.of("id", "peers", "category", "prose", "prompt", Files.readString(prompt))) + "\n");
         line.toFile().deleteOnExit();
         programs.add(new Program("llama.cpp's n-gram drafters, the best of them", List.of(List.of(natives().resolve("bench/bench_llama_speculation").toString(),
                 model, "--prompts", line.toString(), "-n", "" + TOKENS, "-t", "" + THREADS, "--raw")),
@@ -147,10 +149,6 @@ public final class ComparePeers {
 
     private List<String> answerArguments(Path prompt, int length, int warmUp) {
         return List.of(model, "" + THREADS, prompt.toString(), "" + length, "" + TOKENS, "" + warmUp);
-    }
-
-    private static String escape(String text) {
-        return text.replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", "\\n");
     }
 
     private Path natives() {
