@@ -76,10 +76,13 @@ struct remote_model {
     chq_model   * model   = nullptr;
     chq_context * context = nullptr;
 
-    explicit remote_model(std::vector<ggml_backend_dev_t> devices) {
+    explicit remote_model(std::vector<ggml_backend_dev_t> devices, bool kv_here = false) : kv_here(kv_here) {
         path = temporary_path("remote.gguf");
         tiny_options options;
-        options.n_layer = 4;
+        options.n_layer   = 4;
+        options.n_embd    = 128;
+        options.n_head    = 4; // of 32 channels
+        options.n_head_kv = 2;
         write_tiny_gguf(path, options);
         llama_model_params params = llama_model_default_params();
         if (!devices.empty()) {
@@ -99,6 +102,7 @@ struct remote_model {
         llama_context_params params = llama_context_default_params();
         params.n_ctx     = 256;
         params.n_threads = params.n_threads_batch = 1;
+        params.offload_kqv     = !kv_here;
         CHECK_OK(chq_context_create(model, &params, 0, &context));
     }
 
@@ -110,6 +114,7 @@ struct remote_model {
     }
 
     std::string path;
+    bool        kv_here;
 };
 
 TEST(two_servers_give_the_same_logits) {
@@ -134,6 +139,35 @@ TEST(two_servers_give_the_same_logits) {
         for (remote_model * m : { &here, &there }) {
             CHECK_OK(chq_decode(m->context, 0, &best, 1, CHQ_OUTPUT_LAST, nullptr));
         }
+    }
+}
+
+// The device has the weights and no keys: those are here, and each token attends to some of them.
+TEST(a_server_computes_layers_whose_attention_is_sparse_and_here) {
+    server_process server;
+    connection to_server(server.endpoint);
+    remote_model here({}, true);
+    remote_model there({ to_server.device }, true);
+    remote_model all_there({ to_server.device });
+    const std::vector<int32_t> prompt = some_tokens(200);
+    chq_sparse_params some = chq_sparse_default_params();
+    some.share  = some.max_share = 0.1f;
+    some.sinks  = 8;
+    some.window = 32;
+    some.always = true;
+    CHECK_STATUS(chq_context_set_sparse(all_there.context, &some), CHQ_STATUS_UNSUPPORTED);
+    for (remote_model * m : { &here, &there }) {
+        CHECK_OK(chq_decode(m->context, 0, prompt.data(), 200, CHQ_OUTPUT_NONE, nullptr));
+        const int32_t token = 270;
+        CHECK_OK(chq_context_set_sparse(m->context, &some));
+        CHECK_OK(chq_decode(m->context, 0, &token, 1, CHQ_OUTPUT_LAST, nullptr));
+        chq_sparse_stats stats;
+        CHECK_OK(chq_context_sparse_stats(m->context, &stats));
+        CHECK_EQ(stats.sparse_steps, 1);
+        CHECK(stats.cells < 0.5);
+    }
+    for (int32_t t = 0; t < 300; ++t) {
+        CHECK(std::abs(here.row()[t] - there.row()[t]) < 1e-3f);
     }
 }
 

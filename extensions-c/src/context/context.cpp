@@ -314,6 +314,27 @@ static void read_constants(chq_context * context, const llama_context_params & p
     }
 }
 
+// A KV cache that stays here has its attention here. Without the kernels llama.cpp decides, and copies the cache to the device for each token.
+static void keep_attention_here(const chq_model * model, llama_context_params & params) {
+    const auto leave = kernels_function<void (*)(ggml_backend_dev_t)>("chasqui_kernels_leave_attention_to_host");
+    if (!leave || !model->offloads || params.offload_kqv || params.flash_attn_type == LLAMA_FLASH_ATTN_TYPE_DISABLED) {
+        return;
+    }
+    for (size_t i = 0; i < ggml_backend_dev_count(); ++i) {
+        const ggml_backend_dev_t device = ggml_backend_dev_get(i);
+        const auto type = ggml_backend_dev_type(device);
+        if (type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU) {
+            leave(device);
+        }
+    }
+    for (const auto & server : model->remotes) {
+        for (ggml_backend_dev_t device : devices_of(*server)) {
+            leave(device);
+        }
+    }
+    params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED; // llama.cpp would find it on another device than the weights and go without
+}
+
 std::unique_ptr<chq_context> make_context(chq_model * model, llama_context_params params, int32_t poll) {
     check_params(model, params, poll);
     check_fits(model, params);
@@ -329,6 +350,7 @@ std::unique_ptr<chq_context> make_context(chq_model * model, llama_context_param
     params.n_seq_max += (uint32_t) n_own;
     params.kv_unified = params.kv_unified || n_branches > 0;
 
+    keep_attention_here(model, params);
     forget_captured_errors();
     try {
         const auto lock = model->loras_gate.share();

@@ -79,17 +79,22 @@ static int32_t decode(llama_context * context, const llama_batch & batch) {
     }
 }
 
+// With the sparse attention of the context, wherever the layers' products are computed.
+static int32_t decode_sparsely(chq_context * context, const llama_batch & batch) {
+    const context_sparse::decoding sparse(context->sparse, context->pool.get(), context->pool_batch.get(), batch.n_tokens == 1 && batch.token);
+    return decode(context->llama, batch);
+}
+
 static int32_t decode_locally(chq_context * context, const llama_batch & batch) {
     constexpr int32_t FEW = 32; // rows whose threads mostly wait for each other; more share out their work
     const auto threads_for = [&](int32_t wanted) { return batch.n_tokens <= FEW ? std::min(wanted, context->crowd.threads()) : wanted; };
     llama_set_n_threads(context->llama, threads_for(context->n_threads), threads_for(context->n_threads_batch));
-    const context_sparse::decoding sparse(context->sparse, context->pool.get(), context->pool_batch.get(), batch.n_tokens == 1 && batch.token);
     if (batch.n_tokens != 1) {
-        return decode(context->llama, batch);
+        return decode_sparsely(context, batch);
     }
     const auto   start   = std::chrono::steady_clock::now();
     const double cpu     = process_cpu_seconds();
-    const int32_t code   = decode(context->llama, batch);
+    const int32_t code   = decode_sparsely(context, batch);
     const double used    = process_cpu_seconds() - cpu;
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     if (code == 0) {
@@ -104,7 +109,7 @@ int32_t decode_in_crowd(chq_context * context, const llama_batch & batch) {
         return decode_locally(context, batch);
     }
     const stop_watch watch([](const void * who) { return is_cancelled((const chq_context *) who); }, context);
-    const int32_t code = decode(context->llama, batch); // most of the time is another device's
+    const int32_t code = decode_sparsely(context, batch); // most of the time is another device's
     fail_if_remote_lost();
     return code;
 }

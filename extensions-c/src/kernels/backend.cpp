@@ -7,6 +7,7 @@
 
 #include "crew.h"
 #include "guest.h"
+#include "host_attention.h"
 #include "offer.h"
 #include "product.h"
 #include "sparse_attention.h"
@@ -192,6 +193,9 @@ static void * registration_function(ggml_backend_reg_t, const char * name) {
     }
     if (strcmp(name, "chasqui_kernels_set_attention") == 0) {
         return (void *) set_attention;
+    }
+    if (strcmp(name, "chasqui_kernels_leave_attention_to_host") == 0) {
+        return has_seat() ? (void *) leave_attention_to_host : nullptr;
     }
     if (strcmp(name, "chasqui_kernels_reduce") == 0) {
         return (void *) reduce_on;

@@ -281,6 +281,14 @@ void await_server(rpc::remote_server & server) {
     server.ask(rpc::DEVICE_COUNT, nullptr, 0, &count, sizeof(count));
 }
 
+std::vector<ggml_backend_dev_t> devices_of(rpc::remote_server & server) {
+    std::vector<ggml_backend_dev_t> devices;
+    for (const auto & remote : server.devices()) {
+        devices.push_back(&remote->device);
+    }
+    return devices;
+}
+
 uint64_t free_memory(rpc::remote_server & server) {
     uint64_t sum = 0;
     for (auto & own : server.devices()) {

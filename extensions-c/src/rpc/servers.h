@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 namespace chq {
 
@@ -18,5 +19,7 @@ void await_server(rpc::remote_server & server);
 
 // Bytes free on all of its devices together.
 uint64_t free_memory(rpc::remote_server & server);
+
+std::vector<ggml_backend_dev_t> devices_of(rpc::remote_server & server);
 
 } // namespace chq

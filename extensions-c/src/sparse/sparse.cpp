@@ -112,8 +112,8 @@ chq_status chq_context_set_sparse(struct chq_context * context, const struct chq
             return CHQ_STATUS_OK;
         }
         const sparse::policy how = checked(context, *params);
-        if (context->kv_offloaded || context->model->offloads) {
-            fail(CHQ_STATUS_UNSUPPORTED, "sparse attention is computed on the CPU, and this context has layers elsewhere");
+        if (context->kv_offloaded) {
+            fail(CHQ_STATUS_UNSUPPORTED, "sparse attention is computed on the CPU, and this context has its KV cache elsewhere; offload_kqv = false keeps it here");
         }
         if (context->model->recurrent) {
             fail(CHQ_STATUS_UNSUPPORTED, "the model has no KV cache");
