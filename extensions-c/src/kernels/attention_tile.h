@@ -225,13 +225,25 @@ struct attention_kernel {
         }
     }
 
+    // s[i] += bias[i] for KEYS scores; gives the largest of them, or `most`.
+    static float add_bias(const float * bias, float * s, float most) {
+        float lanes[16]; // as a compiler takes them for vectors
+        std::fill(lanes, lanes + 16, most);
+        for (int i = 0; i < KEYS; i += 16) {
+            for (int j = 0; j < 16; j++) {
+                s[i + j] += bias[i + j];
+                lanes[j] = s[i + j] > lanes[j] ? s[i + j] : lanes[j];
+            }
+        }
+        for (float lane : lanes) {
+            most = lane > most ? lane : most;
+        }
+        return most;
+    }
+
     // The scores s of a row become the weights of its keys.
     static void weigh(const attention_job & k, const float * bias, float * s, float * sums, row_state & row) {
-        float largest = row.most;
-        for (int i = 0; i < KEYS; i++) {
-            s[i] += bias[i];
-            largest = s[i] > largest ? s[i] : largest;
-        }
+        const float largest = add_bias(bias, s, row.most);
         if (largest == -std::numeric_limits<float>::infinity()) {
             memset(s, 0, sizeof(float) * KEYS); // scores that are none
             return;
