@@ -84,6 +84,7 @@ static int32_t decode_locally(chq_context * context, const llama_batch & batch) 
     const auto threads_for = [&](int32_t wanted) { return batch.n_tokens <= FEW ? std::min(wanted, context->crowd.threads()) : wanted; };
     llama_set_n_threads(context->llama, threads_for(context->n_threads), threads_for(context->n_threads_batch));
     const context_sparse::decoding sparse(context->sparse, context->pool.get(), context->pool_batch.get(), batch.n_tokens == 1 && batch.token);
+    const context_prefill::decoding prefill(context->prefill, context->pool.get(), context->pool_batch.get());
     if (batch.n_tokens != 1) {
         return decode(context->llama, batch);
     }
@@ -174,9 +175,13 @@ chq_status decode_tokens(chq_context * context, int32_t seq_id, const int32_t * 
     // No more at a time than what goes through the layers at once, so that n_done can be watched. A GPU wants the next part before it is done with the last.
     const int32_t n_part = all || context->model->offloads ? context->n_batch : std::min(context->n_batch, context->n_ubatch);
     int32_t done = 0;
+    context_prefill::prompt prompt(context->prefill);
     while (done < n_tokens) {
         const int32_t n    = std::min(n_tokens - done, n_part);
         const bool    last = done + n == n_tokens;
+        if (!all && n_tokens > 1) {
+            prompt.next(n, n_tokens - done - n);
+        }
         for (int32_t i = 0; i < n; ++i) {
             context->batch_pos[i] = begin + done + i;
         }
