@@ -44,7 +44,7 @@ struct prefill_state {
     std::map<const ggml_tensor *, verdict> layers; // by the tensors that hold their keys
 
     // of the operation at hand
-    bool                               dense = true;
+    enum { NOT_OURS, DENSE, SPARSE }   way = NOT_OURS;
     kernels::attention_place           place; // of all tokens, whose keys begin and end differently only by the mask
     std::vector<block>                 blocks;
     std::vector<int32_t>               queries; // that are gauged: tokens
@@ -85,8 +85,8 @@ double now() { return std::chrono::duration<double>(std::chrono::steady_clock::n
 
 const uint16_t * mask_of(const ggml_tensor * mask, int64_t token) { return (const uint16_t *) ((const char *) mask->data + token * mask->nb[1]); }
 
-// What the threads have to know of an operation. false: it is dense.
-bool prepare(prefill_state & s, const kernel_set & kernels, const ggml_tensor * op, int threads) {
+// What the threads have to know of an operation.
+decltype(prefill_state::way) prepare(prefill_state & s, const kernel_set & kernels, const ggml_tensor * op, int threads) {
     const ggml_tensor * const q    = op->src[0];
     const ggml_tensor * const k    = op->src[1];
     const ggml_tensor * const mask = op->src[3];
@@ -94,16 +94,16 @@ bool prepare(prefill_state & s, const kernel_set & kernels, const ggml_tensor * 
     const int32_t n_sparse = std::min(s.sparse_tokens, n_tokens);
     const ggml_tensor * const root = root_of(k);
     if (root == k || root->ne[2] != 1 || mask->ne[2] != 1 || mask->ne[0] < k->ne[1]) {
-        return false;
+        return prefill_state::NOT_OURS;
     }
     // a text whose keys lie one after another, each token's behind those before
     const attention_place front = kernels.find_place(mask_of(mask, 0), k->ne[1]);
     const attention_place back  = kernels.find_place(mask_of(mask, n_tokens - 1), k->ne[1]);
     if (front.joint != k->ne[1] || back.joint != k->ne[1] || back.origin != front.origin || back.keys != front.keys + n_tokens - 1) {
-        return false;
+        return prefill_state::NOT_OURS;
     }
     if (!s.how.always && back.keys < s.layers[root].until) {
-        return false;
+        return prefill_state::DENSE;
     }
     const int64_t first_tile = front.origin / ATTENTION_KEYS;
     const int64_t sinks      = first_tile + ((int64_t) s.how.sinks + ATTENTION_KEYS - 1) / ATTENTION_KEYS;
@@ -135,7 +135,7 @@ bool prepare(prefill_state & s, const kernel_set & kernels, const ggml_tensor * 
         token = b.token1;
     }
     if (!any) {
-        return false; // they see no more than what is always there
+        return prefill_state::DENSE; // they see no more than what is always there
     }
     const size_t n = (size_t) q->ne[2] * s.blocks.size();
     s.chosen.resize(n * s.tiles);
@@ -145,7 +145,7 @@ bool prepare(prefill_state & s, const kernel_set & kernels, const ggml_tensor * 
     for (auto & logs : s.logs) {
         logs.resize((size_t) ATTENTION_ROWS * s.tiles);
     }
-    return true;
+    return prefill_state::SPARSE;
 }
 
 // The choices of one head for the blocks [block0, block1).
@@ -251,14 +251,18 @@ bool attend_prompt_sparsely(const cpu_attention & cpu, const ggml_compute_params
     const kernel_set & kernels = best_kernels();
     if (by.index == 0) {
         try {
-            s.dense = s.failed || !prepare(s, kernels, op, by.count);
+            s.way = s.failed ? prefill_state::NOT_OURS : prepare(s, kernels, op, by.count);
         } catch (const std::bad_alloc &) {
-            s.failed = s.dense = true;
+            s.failed = true;
+            s.way    = prefill_state::NOT_OURS;
         }
     }
     by.wait();
-    if (s.dense) {
-        return false;
+    if (s.way != prefill_state::SPARSE) {
+        if (s.way == prefill_state::DENSE) { // by the same kernel, whichever dense prompts get: so it does not matter what shares a pass
+            attend(kernels, by.index, by.count, op, nullptr);
+        }
+        return s.way == prefill_state::DENSE;
     }
     const double  started = now();
     const int64_t heads   = op->src[0]->ne[2];

@@ -2,7 +2,7 @@
 //
 // Blocks of queries are those whose keys' numbers have the same tile (attention_tile.h), as far as one operation has them. A few queries of each are multiplied with
 // all keys first; what they find says which tiles the whole block attends to, for each head by itself. So a result depends on the tokens, on the policy, and on where
-// operations begin if not at a multiple of a block, but neither on threads nor on the tokens behind.
+// operations begin, if not at a multiple of a block, or with less than a block; but neither on threads nor on the tokens behind.
 #pragma once
 
 #include "sparse_attention.h"
@@ -10,7 +10,7 @@
 
 namespace chq::kernels {
 
-// Each thread of the pool calls it for an operation that is_attention(). false: nothing was done, attention is to be dense.
+// Each thread of the pool calls it for an operation that is_attention(). false: nothing was done.
 bool attend_prompt_sparsely(const cpu_attention & cpu, const ggml_compute_params * params, ggml_tensor * op);
 
 // Of use only with a seat.

@@ -40,7 +40,7 @@ block_chosen block_choice::choose(float * logs, size_t stride, int queries, cons
         done.missing += order_[i].first;
         done.tiles++;
     }
-    done.missing = std::max(done.missing, 0.0);
+    done.missing = done.tiles == span.tiles ? 0 : std::max(done.missing, 0.0); // nothing but rounding is left of it
     return done;
 }
 
