@@ -2,7 +2,7 @@
 //
 // Always to the first tokens (sinks) and the last ones (the window); of the others to those that the token's queries want most, as far as an
 // estimate tells. The answer is another one than without, by how much depends on the text and on the share of tokens. Nothing leaves the
-// cache: prompts are computed with full attention, and sparse attention can begin and end at any token.
+// cache: prompts are computed with full attention unless sparse prefill is asked for, and sparse attention can begin and end at any token.
 #pragma once
 
 #include "chasqui_context.h"
@@ -55,6 +55,36 @@ struct chq_sparse_stats {
 
 // Since the last chq_context_set_sparse.
 CHQ_API chq_status chq_context_sparse_stats(struct chq_context * context, struct chq_sparse_stats * out);
+
+// Sparse prefill: of a long prompt each block of 64 tokens attends, in each head, to a part of the 64-key tiles before it. Always to the first ones and to the last
+// ones; of the others to those in which four of the block's own queries find most of their attention, and to no more than leave out a given share of it. The last
+// tokens of each chq_decode attend to everything. The answer is another one than without, and so is what the KV cache holds.
+
+struct chq_sparse_prefill_params {
+    float   missing; // share of the attention that may be left out, by the estimate, [0, 1); 0 = none
+    int32_t sinks;   // first keys that are always attended to, >= 0; whole tiles
+    int32_t window;  // keys before a block that are, >= 0
+    int32_t last;    // tokens at the end of a prompt with full attention, >= 0
+    bool    always;  // also where choosing is measured to cost more than it saves
+};
+
+CHQ_API struct chq_sparse_prefill_params chq_sparse_prefill_default_params(void);
+
+// From now on chq_decode of several tokens without CHQ_OUTPUT_ALL is sparse; NULL = dense again. What is not an fp16 cache with keys of a text one after another, is dense
+// as it was. CHQ_STATUS_UNSUPPORTED as for chq_context_set_sparse.
+CHQ_API chq_status chq_context_set_sparse_prefill(struct chq_context * context, const struct chq_sparse_prefill_params * params);
+
+struct chq_sparse_prefill_stats {
+    int64_t tokens;         // of prompts
+    int64_t sparse_tokens;  // of these, those that attended sparsely in some layer
+    double  pairs;          // of queries and tiles before them, the share that was computed in these layers; 1 if there were none
+    double  missing;        // share of the attention that was left out there, by the estimate, mean
+    double  choice_seconds; // that choosing took, on one thread
+    double  saved_seconds;  // that the rest would have taken, on the same thread, at the speed of what was computed
+};
+
+// Since the last chq_context_set_sparse_prefill.
+CHQ_API chq_status chq_context_sparse_prefill_stats(struct chq_context * context, struct chq_sparse_prefill_stats * out);
 
 #ifdef __cplusplus
 }

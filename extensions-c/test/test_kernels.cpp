@@ -388,6 +388,71 @@ TEST(attention_agrees_with_sums_in_double) {
     }
 }
 
+// Tiles that are chosen are attended to as a mask would have it that hides the others, and what gauge says of a tile is what its keys come to in the softmax.
+TEST(attention_to_chosen_tiles) {
+    std::mt19937 random(17);
+    std::normal_distribution<float> normal(0, 1);
+    const auto half = [](float f) { return ggml_fp32_to_fp16(f); };
+    aligned_bytes scratch(ATTENTION_SCRATCH * sizeof(float), 64);
+    for (int s = 0; kernel_sets()[s]; s++) {
+        for (int round = 0; round < 40; round++) {
+            const int d = 16 << random() % 3, dv = d, rows = 1 + (int) (random() % ATTENTION_ROWS), n_keys = rows + 1 + (int) (random() % 900);
+            const size_t tiles = (size_t) (n_keys + ATTENTION_KEYS - 1) / ATTENTION_KEYS;
+            std::vector<uint16_t> keys(n_keys * d), values(n_keys * (dv + 16)), mask(rows * n_keys, 0xfc00);
+            for (auto & x : keys)   { x = half(normal(random)); }
+            for (auto & x : values) { x = half(normal(random)); }
+            std::vector<float> q(rows * d), out(rows * dv);
+            for (auto & x : q) { x = normal(random); }
+            attention_job job = job_without_rows(d, dv, keys, values, n_keys, dv + 16, scratch);
+            job.rows = rows;
+            for (int r = 0; r < rows; r++) {
+                std::fill_n(mask.data() + r * n_keys, n_keys - rows + r + 1, (uint16_t) 0);
+                job.q[r]    = q.data() + r * d;
+                job.mask[r] = mask.data() + r * n_keys;
+                job.outs[r] = out.data() + r * dv;
+            }
+            kernel_sets()[s]->attend(job);
+            const std::vector<float> dense = out;
+            std::vector<uint8_t> chosen(tiles, 1);
+            job.chosen = chosen.data();
+            kernel_sets()[s]->attend(job);
+            CHECK(out == dense);
+            for (size_t t = 0; t + 1 < tiles; t++) {
+                chosen[t] = random() % 3 == 0;
+            }
+            kernel_sets()[s]->attend(job);
+            std::vector<float> logs(rows * (tiles + 3), -1);
+            kernel_sets()[s]->gauge(job, logs.data(), tiles + 3);
+            for (int r = 0; r < rows; r++) {
+                std::vector<double> come_to(tiles), expected(dv);
+                double total = 0;
+                for (int i = 0; i < n_keys - rows + r + 1; i++) {
+                    double dot = 0;
+                    for (int c = 0; c < d; c++) {
+                        dot += (double) q[r * d + c] * ggml_fp16_to_fp32(keys[i * d + c]);
+                    }
+                    const double weight = std::exp(dot * job.scale);
+                    come_to[i / ATTENTION_KEYS] += weight;
+                    if (chosen[i / ATTENTION_KEYS]) {
+                        total += weight;
+                        for (int c = 0; c < dv; c++) {
+                            expected[c] += weight * ggml_fp16_to_fp32(values[i * (dv + 16) + c]);
+                        }
+                    }
+                }
+                for (int c = 0; c < dv; c++) {
+                    CHECK(std::fabs(out[r * dv + c] - (total > 0 ? expected[c] / total : 0)) < 1e-5);
+                }
+                for (size_t t = 0; t < tiles; t++) {
+                    const double log = logs[r * (tiles + 3) + t];
+                    CHECK(come_to[t] > 0 ? std::fabs(log - std::log(come_to[t])) < 1e-5 * std::max(1.0, std::fabs(log)) : std::isinf(log) && log < 0);
+                }
+                CHECK_EQ(logs[r * (tiles + 3) + tiles], -1.0f);
+            }
+        }
+    }
+}
+
 // Wherever the keys of a row lie, beside whatever others: its result is, bit for bit, the one of keys that lie side by side.
 TEST(attention_does_not_depend_on_where_the_keys_lie) {
     std::mt19937 random(11);

@@ -271,4 +271,184 @@ TEST(wrong_settings_are_refused) {
     CHECK_OK(chq_context_set_sparse(context.context, nullptr));
 }
 
+// ---- prompts
+
+chq_sparse_prefill_params prefill_of(float missing) {
+    chq_sparse_prefill_params p = chq_sparse_prefill_default_params();
+    p.missing = missing;
+    p.window  = 64;
+    p.last    = 0;
+    p.always  = true;
+    return p;
+}
+
+chq_sparse_prefill_stats prefill_stats(chq_context * context) {
+    chq_sparse_prefill_stats s;
+    CHECK_OK(chq_context_sparse_prefill_stats(context, &s));
+    return s;
+}
+
+template <ggml_type TYPE, int THREADS, int UBATCH>
+void in_passes_of(llama_context_params & p) {
+    with<TYPE, THREADS>(p);
+    p.n_batch  = 512;
+    p.n_ubatch = UBATCH;
+}
+
+constexpr int32_t LONGER = 700;
+
+// The row behind a prompt whose last token is decoded with it.
+std::vector<float> row_behind(chq_context * context, const std::vector<int32_t> & tokens, int32_t seq_id = 0) {
+    CHECK_OK(chq_decode(context, seq_id, tokens.data(), (int32_t) tokens.size(), CHQ_OUTPUT_LAST, nullptr));
+    const float * row = nullptr;
+    int32_t n = 0;
+    CHECK_OK(chq_logits(context, &row, &n));
+    return std::vector<float>(row, row + 300);
+}
+
+std::vector<float> row_behind(const tiny_model & model, void (*options)(llama_context_params &), const chq_sparse_prefill_params * params, chq_sparse_prefill_stats * seen = nullptr,
+        const std::vector<int32_t> & tokens = some_tokens(LONGER, 7)) {
+    tiny_context context(model, options);
+    CHECK_OK(chq_context_set_sparse_prefill(context.context, params));
+    const std::vector<float> row = row_behind(context.context, tokens);
+    if (seen) {
+        *seen = prefill_stats(context.context);
+    }
+    return row;
+}
+
+TEST(a_prompt_that_leaves_nothing_out_is_dense) {
+    tiny_model model(wide());
+    chq_sparse_prefill_params p = prefill_of(0.5f);
+    p.window = LONGER;
+    chq_sparse_prefill_stats seen;
+    const std::vector<float> dense = row_behind(model, with<GGML_TYPE_F16, 1>, &p, &seen); // by the dense kernel itself
+    CHECK_EQ(seen.sparse_tokens, 0);
+    p = prefill_of(0);
+    CHECK(row_behind(model, with<GGML_TYPE_F16, 1>, &p, &seen) == dense);
+    CHECK_EQ(seen.tokens, LONGER);
+    CHECK_EQ(seen.sparse_tokens, LONGER);
+    CHECK_EQ(seen.pairs, 1.0);
+    CHECK_EQ(seen.missing, 0.0);
+}
+
+TEST(a_prompt_attends_to_a_part_whatever_the_threads_and_the_passes) {
+    tiny_model model(wide());
+    const chq_sparse_prefill_params some = prefill_of(0.3f);
+    chq_sparse_prefill_stats seen;
+    const std::vector<float> row = row_behind(model, in_passes_of<GGML_TYPE_F16, 1, 512>, &some, &seen);
+    CHECK(seen.pairs > 0.2 && seen.pairs < 0.95);
+    CHECK(seen.missing > 0.1 && seen.missing <= 0.3);
+    CHECK(seen.choice_seconds > 0 && seen.saved_seconds > 0);
+    CHECK(row == row_behind(model, in_passes_of<GGML_TYPE_F16, 2, 512>, &some));
+    CHECK(row == row_behind(model, in_passes_of<GGML_TYPE_F16, 3, 512>, &some));
+    CHECK(row == row_behind(model, in_passes_of<GGML_TYPE_F16, 1, 256>, &some));
+    CHECK(row == row_behind(model, in_passes_of<GGML_TYPE_F16, 2, 192>, &some));
+    CHECK(row != row_behind(model, in_passes_of<GGML_TYPE_F16, 1, 512>, nullptr));
+}
+
+// With one layer the last token knows of others what it attends to itself.
+TEST(what_a_prompt_leaves_out_is_not_seen) {
+    tiny_options shallow = wide();
+    shallow.n_layer = 1;
+    tiny_model model(shallow);
+    const chq_sparse_prefill_params ends = prefill_of(0.9999f);
+    const auto row = [&](const chq_sparse_prefill_params * params, int32_t changed) {
+        std::vector<int32_t> tokens = some_tokens(LONGER, 7);
+        if (changed >= 0) {
+            tokens[(size_t) changed] = tokens[(size_t) changed] == 270 ? 271 : 270;
+        }
+        return row_behind(model, with<GGML_TYPE_F16, 2>, params, nullptr, tokens);
+    };
+    // the last token has number 699, in the block from 640 on; its window begins in the tile of 576
+    for (int32_t hidden : { 64, 300, 575 }) {
+        CHECK(row(&ends, hidden) == row(&ends, -1));
+        CHECK(row(nullptr, hidden) != row(nullptr, -1));
+    }
+    for (int32_t seen : { 0, 63, 576, 650 }) {
+        CHECK(row(&ends, seen) != row(&ends, -1));
+    }
+}
+
+TEST(the_end_of_a_prompt_is_dense) {
+    tiny_model model(wide());
+    chq_sparse_prefill_params p = prefill_of(0.5f);
+    p.last = LONGER;
+    chq_sparse_prefill_stats seen;
+    CHECK(row_behind(model, with<GGML_TYPE_F16, 2>, &p, &seen) == row_behind(model, with<GGML_TYPE_F16, 2>, nullptr));
+    CHECK_EQ(seen.tokens, LONGER);
+    CHECK_EQ(seen.sparse_tokens, 0);
+    CHECK_EQ(seen.pairs, 1.0);
+    p.last = INT32_MAX;
+    row_behind(model, with<GGML_TYPE_F16, 2>, &p, &seen);
+    CHECK_EQ(seen.sparse_tokens, 0);
+    p.last = LONGER - 300;
+    row_behind(model, with<GGML_TYPE_F16, 2>, &p, &seen);
+    CHECK_EQ(seen.sparse_tokens, 300);
+}
+
+TEST(what_sparse_prefill_cannot_do_is_dense) {
+    tiny_model model(wide());
+    const chq_sparse_prefill_params some = prefill_of(0.5f);
+    chq_sparse_prefill_stats seen;
+    CHECK(row_behind(model, with<GGML_TYPE_Q8_0, 2>, &some, &seen) == row_behind(model, with<GGML_TYPE_Q8_0, 2>, nullptr));
+    CHECK_EQ(seen.sparse_tokens, 0);
+
+    // two texts in turns, whose keys lie apart
+    tiny_context context(model, with<GGML_TYPE_F16, 2>);
+    CHECK_OK(chq_context_set_sparse_prefill(context.context, &some));
+    const std::vector<int32_t> a = some_tokens(80, 10);
+    for (int32_t at = 0; at < 4; ++at) {
+        CHECK_OK(chq_decode(context.context, at % 2, a.data(), 80, CHQ_OUTPUT_NONE, nullptr));
+    }
+    CHECK_EQ(prefill_stats(context.context).tokens, 320);
+    CHECK_EQ(prefill_stats(context.context).sparse_tokens, 0);
+    // every row asked for
+    CHECK_OK(chq_context_clear(context.context));
+    CHECK_OK(chq_decode(context.context, 0, some_tokens(400, 10).data(), 400, CHQ_OUTPUT_ALL, nullptr));
+    CHECK_EQ(prefill_stats(context.context).tokens, 320);
+    // off again
+    CHECK_OK(chq_context_set_sparse_prefill(context.context, nullptr));
+    CHECK_OK(chq_context_clear(context.context));
+    CHECK(row_behind(context.context, some_tokens(LONGER, 7)) == row_behind(model, with<GGML_TYPE_F16, 2>, nullptr));
+}
+
+TEST(a_prompt_where_choosing_may_not_pay) {
+    tiny_model model(wide());
+    chq_sparse_prefill_params p = prefill_of(0); // all tiles are chosen, so nothing is saved
+    p.always = false;
+    tiny_context context(model, in_passes_of<GGML_TYPE_F16, 2, 64>);
+    CHECK_OK(chq_context_set_sparse_prefill(context.context, &p));
+    row_behind(context.context, some_tokens(LONGER, 7));
+    const chq_sparse_prefill_stats seen = prefill_stats(context.context);
+    CHECK(seen.saved_seconds == 0);
+    // it tries behind 256 tokens, the first that see more than sinks and window, and whenever the text has grown by a quarter: behind 320, 448 and 576
+    CHECK_EQ(seen.sparse_tokens, 4 * 64);
+}
+
+TEST(wrong_settings_of_prefill_are_refused) {
+    tiny_model model(wide());
+    tiny_context context(model, with<GGML_TYPE_F16, 1>);
+    const auto refused = [&](void (*change)(chq_sparse_prefill_params &)) {
+        chq_sparse_prefill_params p = chq_sparse_prefill_default_params();
+        change(p);
+        CHECK_STATUS(chq_context_set_sparse_prefill(context.context, &p), CHQ_STATUS_ARGUMENT);
+    };
+    refused([](chq_sparse_prefill_params & p) { p.missing = 1; });
+    refused([](chq_sparse_prefill_params & p) { p.missing = -0.1f; });
+    refused([](chq_sparse_prefill_params & p) { p.missing = NAN; });
+    refused([](chq_sparse_prefill_params & p) { p.sinks = -1; });
+    refused([](chq_sparse_prefill_params & p) { p.window = -1; });
+    refused([](chq_sparse_prefill_params & p) { p.last = -1; });
+    CHECK_STATUS(chq_context_set_sparse_prefill(nullptr, nullptr), CHQ_STATUS_ARGUMENT);
+    CHECK_STATUS(chq_context_sparse_prefill_stats(context.context, nullptr), CHQ_STATUS_ARGUMENT);
+    CHECK_OK(chq_context_set_sparse_prefill(context.context, nullptr));
+    // the largest values are none too many
+    chq_sparse_prefill_params p = prefill_of(0.5f);
+    p.sinks = p.window = INT32_MAX;
+    CHECK_OK(chq_context_set_sparse_prefill(context.context, &p));
+    row_behind(context.context, some_tokens(LONGER, 7));
+    CHECK_EQ(prefill_stats(context.context).sparse_tokens, 0);
+}
+
 MAIN

@@ -2,6 +2,7 @@
 #include "runner.h"
 
 #include "kernels/format.h"
+#include "sparse/block_choice.h"
 #include "sparse/chooser.h"
 
 #include <algorithm>
@@ -638,6 +639,67 @@ TEST(keys_that_are_written_again_are_sketched_again) {
     f.known.lose(cell);
     CHECK(f.choose(of(SKETCH, 0.1f), 2).cells == expected);
     CHECK(!std::equal(before.begin(), before.end(), f.known.codes(0, cell / CHUNK)));
+}
+
+// Against a choice that looks for the largest share anew each time.
+TEST(blocks_keep_the_tiles_of_the_largest_shares) {
+    std::mt19937 random(23);
+    block_choice choice;
+    for (int round = 0; round < 300; ++round) {
+        const int64_t tiles   = 1 + (int64_t) (random() % 40);
+        const int     queries = 1 + (int) (random() % 4);
+        const size_t  stride  = (size_t) tiles + random() % 3;
+        const float   missing = std::vector<float> { 0, 0.01f, 0.1f, 0.5f, 0.999f }[random() % 5];
+        block_span span;
+        span.tiles  = tiles;
+        span.sinks  = (int64_t) (random() % (uint64_t) (tiles + 1));
+        span.window = (int64_t) (random() % (uint64_t) (tiles + 1));
+        std::vector<float> logs = normal(stride * (size_t) queries, random, 3);
+        logs[random() % (size_t) tiles] = -INFINITY;
+        std::vector<double> shares((size_t) tiles);
+        for (int i = 0; i < queries; ++i) {
+            double total = 0;
+            for (int64_t t = 0; t < tiles; ++t) {
+                total += std::exp((double) logs[(size_t) i * stride + (size_t) t]);
+            }
+            for (int64_t t = 0; t < tiles && total > 0; ++t) {
+                shares[(size_t) t] += std::exp((double) logs[(size_t) i * stride + (size_t) t]) / total / queries;
+            }
+        }
+        std::vector<uint8_t> chosen((size_t) tiles + 1, 7);
+        const block_chosen done = choice.choose(logs.data(), stride, queries, span, missing, chosen.data());
+        std::vector<uint8_t> expected((size_t) tiles + 1, 0);
+        expected[(size_t) tiles] = 7; // not its own
+        double left = 0;
+        for (int64_t t = 0; t < tiles; ++t) {
+            expected[(size_t) t] = t < span.sinks || t >= span.window;
+            left += expected[(size_t) t] ? 0 : shares[(size_t) t];
+        }
+        for (;;) {
+            int64_t best = -1;
+            for (int64_t t = 0; t < tiles; ++t) {
+                best = !expected[(size_t) t] && (best < 0 || shares[(size_t) t] > shares[(size_t) best]) ? t : best;
+            }
+            if (best < 0 || (missing > 0 && left <= missing)) {
+                break;
+            }
+            expected[(size_t) best] = 1;
+            left -= shares[(size_t) best];
+        }
+        if (tiles > 1 || queries > 1 || round % 2) { // of one tile without a score everything is taken, below
+            CHECK(chosen == expected || std::fabs(left - missing) < 1e-6);
+            CHECK(std::fabs(done.missing - std::max(left, 0.0)) < 1e-6);
+            CHECK_EQ(done.tiles, std::count(chosen.begin(), chosen.end() - 1, 1));
+        }
+    }
+}
+
+TEST(blocks_whose_scores_are_none_attend_to_everything) {
+    block_choice choice;
+    std::vector<float> logs = { NAN, 1, 2, -INFINITY, -INFINITY, -INFINITY };
+    std::vector<uint8_t> chosen(3);
+    CHECK_EQ(choice.choose(logs.data(), 3, 2, { 3, 0, 3 }, 0.5, chosen.data()).tiles, 3);
+    CHECK(chosen == std::vector<uint8_t>({ 1, 1, 1 }));
 }
 
 MAIN

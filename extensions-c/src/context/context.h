@@ -7,6 +7,7 @@
 #include "guard/guard.h"
 #include "kernels/reduction.h"
 #include "model/model.h"
+#include "sparse/context_prefill.h"
 #include "sparse/context_sparse.h"
 #include "speculation/pass_cost.h"
 
@@ -85,7 +86,8 @@ struct chq_context : chq::handle {
 
     chq::pass_cost pass_cost; // of the speculative steps here
 
-    chq::context_sparse sparse;
+    chq::context_sparse  sparse;
+    chq::context_prefill prefill;
 
     chq::branches       branches;
     const char        * no_branches = nullptr; // why there are none

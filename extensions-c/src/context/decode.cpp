@@ -82,6 +82,7 @@ static int32_t decode(llama_context * context, const llama_batch & batch) {
 // With the sparse attention of the context, wherever the layers' products are computed.
 static int32_t decode_sparsely(chq_context * context, const llama_batch & batch) {
     const context_sparse::decoding sparse(context->sparse, context->pool.get(), context->pool_batch.get(), batch.n_tokens == 1 && batch.token);
+    const context_prefill::decoding prefill(context->prefill, context->pool.get(), context->pool_batch.get());
     return decode(context->llama, batch);
 }
 
@@ -179,9 +180,13 @@ chq_status decode_tokens(chq_context * context, int32_t seq_id, const int32_t * 
     // No more at a time than what goes through the layers at once, so that n_done can be watched. A GPU wants the next part before it is done with the last.
     const int32_t n_part = all || context->model->offloads ? context->n_batch : std::min(context->n_batch, context->n_ubatch);
     int32_t done = 0;
+    context_prefill::prompt prompt(context->prefill);
     while (done < n_tokens) {
         const int32_t n    = std::min(n_tokens - done, n_part);
         const bool    last = done + n == n_tokens;
+        if (!all && n_tokens > 1) {
+            prompt.next(n, n_tokens - done - n);
+        }
         for (int32_t i = 0; i < n; ++i) {
             context->batch_pos[i] = begin + done + i;
         }

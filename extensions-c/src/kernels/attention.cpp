@@ -150,6 +150,19 @@ void attend_by_heads(const kernel_set & kernels, int index, int count, const job
 
 } // namespace
 
+attention_job job_of(const ggml_tensor * op, int64_t head, const int32_t * tokens, int n) {
+    const job_maker make(op);
+    attention_job job = make.of(head / make.shared, 0, 0);
+    job.rows = n;
+    for (int i = 0; i < n; i++) {
+        const int64_t token = tokens[i];
+        job.q[i]    = (const float *) ((const char *) make.q->data + token * make.q->nb[1] + head * make.q->nb[2]);
+        job.mask[i] = make.mask_of(token, head);
+        job.outs[i] = (float *) ((char *) op->data + head * op->nb[1] + token * op->nb[2]);
+    }
+    return job;
+}
+
 void attend(const kernel_set & kernels, int index, int count, ggml_tensor * op, const attention_team * team) {
     job_maker make(op);
     if (!team || make.rows > ATTENTION_ROWS || make.mask->ne[2] != 1 || attention_parts(make.k->ne[1]) < PARTS_EACH * count) {

@@ -12,6 +12,9 @@ float attention_parameter(const ggml_tensor * op, int i);
 // Whether attend() can compute this operation.
 bool is_attention(const ggml_tensor * op);
 
+// A job of one head of queries for n <= ATTENTION_ROWS tokens of such an operation; its scratch is the calling thread's.
+attention_job job_of(const ggml_tensor * op, int64_t head, const int32_t * tokens, int n);
+
 // Threads that compute one operation together.
 struct attention_team {
     void * pool;                 // what the function gets

@@ -225,13 +225,25 @@ struct attention_kernel {
         }
     }
 
+    // s[i] += bias[i] for KEYS scores; gives the largest of them, or `most`.
+    static float add_bias(const float * bias, float * s, float most) {
+        float lanes[16]; // as a compiler takes them for vectors
+        std::fill(lanes, lanes + 16, most);
+        for (int i = 0; i < KEYS; i += 16) {
+            for (int j = 0; j < 16; j++) {
+                s[i + j] += bias[i + j];
+                lanes[j] = s[i + j] > lanes[j] ? s[i + j] : lanes[j];
+            }
+        }
+        for (float lane : lanes) {
+            most = lane > most ? lane : most;
+        }
+        return most;
+    }
+
     // The scores s of a row become the weights of its keys.
     static void weigh(const attention_job & k, const float * bias, float * s, float * sums, row_state & row) {
-        float largest = row.most;
-        for (int i = 0; i < KEYS; i++) {
-            s[i] += bias[i];
-            largest = s[i] > largest ? s[i] : largest;
-        }
+        const float largest = add_bias(bias, s, row.most);
         if (largest == -std::numeric_limits<float>::infinity()) {
             memset(s, 0, sizeof(float) * KEYS); // scores that are none
             return;
@@ -396,7 +408,9 @@ struct attention_kernel {
             last     = end[r] > last ? end[r] : last;
         }
         for (int64_t key = first; key < last; key += KEYS) {
-            attend_tile(k, s, key, begin, end);
+            if (!k.chosen || k.chosen[key / KEYS]) {
+                attend_tile(k, s, key, begin, end);
+            }
             for (int r = 0; r < k.rows; r++) {
                 if (key >= begin[r] && key < end[r] && (key + KEYS - s.rows[r].place.origin) % ATTENTION_PART == 0) {
                     end_part(k, s, r, ended[r]++);
@@ -464,6 +478,36 @@ struct attention_kernel {
         }
         unpack(t, k.dv, s.keys);
         multiply(s.scores, KEYS, s.keys, k.dv, t.count, s.sums, k.dv, k.rows, k.dv, true);
+    }
+
+    // What the keys of each tile come to in a row's softmax, without their values. The mask is read as it is, whatever a row's place.
+    static void gauge(const attention_job & k, float * logs, size_t stride) {
+        float * const q      = k.scratch;
+        float * const scores = q + ATTENTION_ROWS * k.d;
+        float * const keys   = scores + ATTENTION_ROWS * KEYS;
+        for (int r = 0; r < k.rows; r++) {
+            for (int i = 0; i < k.d; i++) {
+                q[r * k.d + i] = k.q[r][i] * k.scale;
+            }
+        }
+        tile t;
+        t.keys_ahead = KEYS * k.key_stride;
+        t.ahead      = 2 * (size_t) k.d;
+        for (int64_t key = 0; key < k.n_keys; key += KEYS) {
+            t.count = (int) (k.n_keys - key < KEYS ? k.n_keys - key : KEYS);
+            for (int i = 0; i < t.count; i++) {
+                t.put(i, cell_at(k.keys, k.key_stride, key + i), nullptr);
+            }
+            t.close();
+            turn(t, k.d, keys);
+            multiply(q, k.d, keys, KEYS, k.d, scores, KEYS, k.rows, KEYS, false);
+            for (int r = 0; r < k.rows; r++) {
+                float * const s = scores + r * KEYS;
+                read_bias(k.mask[r] + key, t.count, t.bias);
+                const float most = add_bias(t.bias, s, -std::numeric_limits<float>::infinity());
+                logs[(size_t) r * stride + (size_t) (key / KEYS)] = most == -std::numeric_limits<float>::infinity() ? most : most + std::log(weights(s, most));
+            }
+        }
     }
 
     // Whether a row sees what the next one sees, up to some key: as the tokens of a prompt do.

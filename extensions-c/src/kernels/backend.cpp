@@ -11,6 +11,7 @@
 #include "offer.h"
 #include "product.h"
 #include "sparse_attention.h"
+#include "sparse_prefill.h"
 
 #include "ggml-backend-impl.h"
 #include "ggml-impl.h"
@@ -202,6 +203,9 @@ static void * registration_function(ggml_backend_reg_t, const char * name) {
     }
     if (strcmp(name, "chasqui_kernels_sparse") == 0) {
         return has_seat() ? (void *) sparse_functions() : nullptr;
+    }
+    if (strcmp(name, "chasqui_kernels_sparse_prefill") == 0) {
+        return has_seat() ? (void *) sparse_prefill_functions() : nullptr;
     }
     if (strcmp(name, "chasqui_kernels_bytes_packed") == 0) {
         return (void *) bytes_packed;

@@ -4,6 +4,7 @@
 #include "offer.h"
 #include "product.h"
 #include "sparse_attention.h"
+#include "sparse_prefill.h"
 #include "traits.h" // ggml-cpu's own
 
 #include <cstring>
@@ -60,6 +61,9 @@ struct guest : ggml::cpu::extra_buffer_type, ggml::cpu::tensor_traits {
             }
             if (!is_attention(op)) {
                 return false;
+            }
+            if (attend_prompt_sparsely(cpu_attends, params, op)) {
+                return true;
             }
             if (!attends_on(params->threadpool, op->src[0]->ne[1])) {
                 return false;

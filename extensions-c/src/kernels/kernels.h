@@ -41,6 +41,7 @@ struct attention_job {
     int64_t          part0 = 0;    // of the keys
     int64_t          part1 = INT64_MAX;
     size_t           part_stride = 0; // floats between what two parts of a row come to, at least attention_part_floats(dv); 0: all parts, and their result
+    const uint8_t  * chosen = nullptr; // by tile of the cache, whether it is attended to; not for keys that lie apart. NULL: each is
     size_t           ahead = 0;    // bytes to ask for from a key on, which later jobs will need; 0: its own
 };
 
@@ -68,6 +69,9 @@ struct kernel_set {
 
     void (*attend)(const attention_job & job);
     attention_place (*find_place)(const uint16_t * mask, int64_t n_keys);
+
+    // logs[r * stride + t] = log of what the keys of tile t of the cache come to in the softmax of row r, minus infinity for nothing. outs are not written.
+    void (*gauge)(const attention_job & job, float * logs, size_t stride);
 
     // What n parts come to together.
     void (*attend_parts)(const float * parts, size_t stride, int64_t n, int dv, float * out);

@@ -790,6 +790,7 @@ constexpr kernel_set kernel_set_of(const char * name) {
         tile_kernel<I, Q8_0>::multiply, tile_kernel<I, Q4_K>::multiply, tile_kernel<I, Q5_K>::multiply, tile_kernel<I, Q6_K>::multiply },
         attention_kernel<I>::attend,
         attention_kernel<I>::find_place,
+        attention_kernel<I>::gauge,
         attention_kernel<I>::attend_parts };
 }
 

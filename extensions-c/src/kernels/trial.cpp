@@ -164,13 +164,15 @@ static bool measure_attention(int queries) {
     if (!cpu || !context) {
         return false;
     }
+    // As a cache has them, a token's heads side by side, and more than the second-level cache holds: that is where long texts are.
     constexpr int64_t WIDTH = 64;
-    constexpr int64_t KEYS  = 512;
-    constexpr int64_t HEADS = 4; // none of them for several heads of queries, which would favour us
+    constexpr int64_t KEYS  = 2048;
+    const     int64_t heads = queries < 32 ? 4 : 2; // none of them for several heads of queries, which would favour us
     ggml_context * c = context.get();
-    ggml_tensor * q    = ggml_new_tensor_3d(c, GGML_TYPE_F32, WIDTH, queries, HEADS);
-    ggml_tensor * k    = ggml_new_tensor_3d(c, GGML_TYPE_F16, WIDTH, KEYS, HEADS);
-    ggml_tensor * v    = ggml_new_tensor_3d(c, GGML_TYPE_F16, WIDTH, KEYS, HEADS);
+    const auto cached = [&] { return ggml_permute(c, ggml_new_tensor_3d(c, GGML_TYPE_F16, WIDTH, heads, KEYS), 0, 2, 1, 3); };
+    ggml_tensor * q    = ggml_new_tensor_3d(c, GGML_TYPE_F32, WIDTH, queries, heads);
+    ggml_tensor * k    = cached();
+    ggml_tensor * v    = cached();
     ggml_tensor * mask = ggml_new_tensor_2d(c, GGML_TYPE_F16, KEYS, queries);
     ggml_cgraph * graph = ggml_new_graph(c);
     ggml_build_forward_expand(graph, ggml_flash_attn_ext(c, q, k, v, mask, 0.125f, 0, 0));

@@ -7,8 +7,10 @@ import dev.chasqui.bindings.chq_context_info;
 import dev.chasqui.bindings.chq_sampled;
 import dev.chasqui.bindings.llama_context_params;
 import dev.chasqui.kv.KvStats;
+import dev.chasqui.kv.PrefillStats;
 import dev.chasqui.kv.SequenceStore;
 import dev.chasqui.kv.SparseAttention;
+import dev.chasqui.kv.SparsePrefill;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -51,6 +53,7 @@ public final class Context implements AutoCloseable {
     private final ContextAdapters adapters = new ContextAdapters();
     private long stateFit;
     private @Nullable SparseAttention sparse;
+    private @Nullable SparsePrefill sparsePrefill;
     private long measuredTokens;
     private long measuredNanos;
     private int nextCell;
@@ -277,6 +280,35 @@ public final class Context implements AutoCloseable {
             return stats;
         } catch (ChasquiException | IllegalStateException e) {
             return KvStats.NONE;
+        }
+    }
+
+    /// From now on the tokens of prompts attend to a part of what is before them, null for everything. What the KV cache holds stays, and what sparse prefill wrote into it is
+    /// used later as if it were exact: sequences that are saved or stored take it along.
+    ///
+    /// @throws UnsupportedFeatureException if Chasqui's kernels are not in use here, or the KV cache is not on the CPU
+    public void setSparsePrefill(@Nullable SparsePrefill wanted) {
+        MemorySegment address = enter();
+        try {
+            SparseCalls.setPrefill(address, wanted);
+            sparsePrefill = wanted;
+        } finally {
+            exit();
+        }
+    }
+
+    /// What [#setSparsePrefill] has set.
+    public Optional<SparsePrefill> sparsePrefill() {
+        return Optional.ofNullable(sparsePrefill);
+    }
+
+    /// What sparse prefill did since it was set last.
+    public PrefillStats sparsePrefillStats() {
+        MemorySegment address = enter();
+        try {
+            return SparseCalls.prefillStats(address);
+        } finally {
+            exit();
         }
     }
 

@@ -3,16 +3,20 @@ package dev.chasqui;
 import static dev.chasqui.bindings.Chq.*;
 
 import dev.chasqui.bindings.chq_sparse_params;
+import dev.chasqui.bindings.chq_sparse_prefill_params;
+import dev.chasqui.bindings.chq_sparse_prefill_stats;
 import dev.chasqui.bindings.chq_sparse_stats;
 import dev.chasqui.kv.KvStats;
+import dev.chasqui.kv.PrefillStats;
 import dev.chasqui.kv.SparseAttention;
+import dev.chasqui.kv.SparsePrefill;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 
-/// Sparse attention of a native context.
+/// Sparse attention and sparse prefill of a native context.
 final class SparseCalls {
 
     private SparseCalls() {
@@ -62,6 +66,36 @@ final class SparseCalls {
                     seconds(chq_sparse_stats.dense_seconds(stats)),
                     seconds(chq_sparse_stats.sparse_seconds(stats)),
                     chq_sparse_stats.sketch_bytes(stats));
+        }
+    }
+
+    static void setPrefill(MemorySegment context, @Nullable SparsePrefill wanted) {
+        if (wanted == null) {
+            Status.check(chq_context_set_sparse_prefill(context, MemorySegment.NULL));
+            return;
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment params = chq_sparse_prefill_params.allocate(arena);
+            chq_sparse_prefill_params.missing(params, (float) wanted.missing());
+            chq_sparse_prefill_params.sinks(params, wanted.sinks());
+            chq_sparse_prefill_params.window(params, wanted.window());
+            chq_sparse_prefill_params.last(params, wanted.last());
+            chq_sparse_prefill_params.always(params, wanted.always());
+            Status.check(chq_context_set_sparse_prefill(context, params));
+        }
+    }
+
+    static PrefillStats prefillStats(MemorySegment context) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment stats = chq_sparse_prefill_stats.allocate(arena);
+            Status.check(chq_context_sparse_prefill_stats(context, stats));
+            return new PrefillStats(
+                    chq_sparse_prefill_stats.tokens(stats),
+                    chq_sparse_prefill_stats.sparse_tokens(stats),
+                    chq_sparse_prefill_stats.pairs(stats),
+                    chq_sparse_prefill_stats.missing(stats),
+                    seconds(chq_sparse_prefill_stats.choice_seconds(stats)),
+                    seconds(chq_sparse_prefill_stats.saved_seconds(stats)));
         }
     }
 

@@ -8,7 +8,9 @@ import dev.chasqui.Model;
 import dev.chasqui.Sequence;
 import dev.chasqui.kv.CellSelector;
 import dev.chasqui.kv.KvStats;
+import dev.chasqui.kv.PrefillStats;
 import dev.chasqui.kv.SparseAttention;
+import dev.chasqui.kv.SparsePrefill;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -18,6 +20,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -78,10 +81,15 @@ final class BenchKvCommand implements Callable<Integer> {
     @Option(names = "--dense-layers", paramLabel = "N", defaultValue = "0", description = "First layers with full attention (default: ${DEFAULT-VALUE}).")
     private int denseLayers;
 
+    @Option(names = "--prefill", split = ",", paramLabel = "SHARE",
+            description = "Sparse against full attention of the prompt instead: shares of the attention that may be left out of it. Both are timed in turns, "
+                    + "and the tokens that follow are computed with full attention.")
+    private List<Double> prefill = List.of();
+
     @Option(names = "--speed", description = "Measure time, full and sparse attention in turns.")
     private boolean speed;
 
-    @Option(names = {"-r", "--repetitions"}, paramLabel = "N", defaultValue = "3", description = "Turns with --speed (default: ${DEFAULT-VALUE}).")
+    @Option(names = {"-r", "--repetitions"}, paramLabel = "N", defaultValue = "3", description = "Turns with --speed and --prefill (default: ${DEFAULT-VALUE}).")
     private int repetitions;
 
     @Option(names = "--json", description = "Accepted for symmetry: the output is JSON in any case.")
@@ -103,6 +111,10 @@ final class BenchKvCommand implements Callable<Integer> {
             ContextOptions options = threads.apply(ContextOptions.defaults().withContextSize(deepest + tokens + 1).withKvTypes(type, type));
             try (Context context = loaded.newContext(options); Sequence sequence = context.newSequence()) {
                 for (int depth : contexts.stream().sorted().toList()) {
+                    if (!prefill.isEmpty()) {
+                        comparePrompts(sequence, Arrays.copyOf(all, depth), Arrays.copyOfRange(all, depth, depth + tokens + 1));
+                        continue;
+                    }
                     sequence.set(Arrays.copyOf(all, depth));
                     int[] next = Arrays.copyOfRange(all, depth, depth + tokens + 1);
                     if (speed) {
@@ -211,20 +223,25 @@ final class BenchKvCommand implements Callable<Integer> {
     }
 
     private void print(int depth, SparseAttention policy, Tally tally) {
-        double[] divergences = tally.divergences.stream().mapToDouble(Double::doubleValue).sorted().toArray();
+        int n = tally.divergences.size();
         Json.line(spec.commandLine().getOut(), object -> {
             object.writeStringField("test", "quality");
             describe(object, depth, policy);
-            object.writeNumberField("tokens", divergences.length);
-            object.writeNumberField("cells", tally.cells / divergences.length);
-            object.writeNumberField("kl", Statistics.mean(divergences));
-            object.writeNumberField("kl_p99", divergences[(int) (0.99 * (divergences.length - 1))]);
-            object.writeNumberField("delta_nll", tally.lossDifference / divergences.length);
-            object.writeNumberField("agreement", (double) tally.sameBest / divergences.length);
+            object.writeNumberField("cells", tally.cells / n);
+            write(object, tally);
             if (!Double.isNaN(tally.left)) {
-                object.writeNumberField("missing", tally.left / divergences.length);
+                object.writeNumberField("missing", tally.left / n);
             }
         });
+    }
+
+    private static void write(JsonGenerator object, Tally tally) throws IOException {
+        double[] divergences = tally.divergences.stream().mapToDouble(Double::doubleValue).sorted().toArray();
+        object.writeNumberField("tokens", divergences.length);
+        object.writeNumberField("kl", Statistics.mean(divergences));
+        object.writeNumberField("kl_p99", divergences[(int) (0.99 * (divergences.length - 1))]);
+        object.writeNumberField("delta_nll", tally.lossDifference / divergences.length);
+        object.writeNumberField("agreement", (double) tally.sameBest / divergences.length);
     }
 
     private void describe(JsonGenerator object, int depth, SparseAttention policy) throws IOException {
@@ -250,6 +267,75 @@ final class BenchKvCommand implements Callable<Integer> {
 
     private static String name(SparseAttention policy) {
         return policy.selector().name().toLowerCase(Locale.ROOT);
+    }
+
+    // ---- prompts
+
+    /// What prompts with one setting came to.
+    private static final class Prompts {
+        private final List<Double> seconds = new ArrayList<>();
+        private final Tally tally = new Tally();
+        private @Nullable PrefillStats stats;
+    }
+
+    private void comparePrompts(Sequence sequence, int[] prompt, int[] next) {
+        Context context = sequence.context();
+        List<Double> full = new ArrayList<>();
+        Map<Double, Prompts> sparse = new LinkedHashMap<>();
+        prefill.forEach(missing -> sparse.put(missing, new Prompts()));
+        float[][] expected = new float[tokens][];
+        try (ProgressBar bar = ProgressBar.onStderr()) {
+            for (int turn = 0; turn < repetitions; turn++) {
+                bar.fraction("turn %d of %d".formatted(turn + 1, repetitions), turn / (double) repetitions);
+                full.add(timePrompt(sequence, prompt, null));
+                for (int i = 0; i < tokens && turn == 0; i++) {
+                    sequence.append(next[i]);
+                    expected[i] = sequence.logits();
+                }
+                for (Map.Entry<Double, Prompts> entry : sparse.entrySet()) {
+                    Prompts prompts = entry.getValue();
+                    prompts.seconds.add(timePrompt(sequence, prompt, SparsePrefill.defaults().withMissing(entry.getKey())));
+                    prompts.stats = context.sparsePrefillStats();
+                    for (int i = 0; i < tokens && turn == 0; i++) {
+                        sequence.append(next[i]);
+                        prompts.tally.add(expected[i], sequence.logits(), next[i + 1]);
+                    }
+                }
+            }
+        }
+        context.setSparsePrefill(null);
+        sparse.forEach((missing, prompts) -> print(prompt.length, missing, full, prompts));
+    }
+
+    private static double timePrompt(Sequence sequence, int[] prompt, @Nullable SparsePrefill wanted) {
+        sequence.rewind(0);
+        sequence.context().setSparsePrefill(wanted);
+        long start = System.nanoTime();
+        sequence.append(prompt);
+        return (System.nanoTime() - start) / 1e9;
+    }
+
+    private void print(int depth, double missing, List<Double> full, Prompts prompts) {
+        double[] fullTimes = full.stream().mapToDouble(Double::doubleValue).toArray();
+        double[] sparseTimes = prompts.seconds.stream().mapToDouble(Double::doubleValue).toArray();
+        PrefillStats stats = Objects.requireNonNull(prompts.stats);
+        Json.line(spec.commandLine().getOut(), object -> {
+            object.writeStringField("test", "prefill");
+            object.writeStringField("model", model.name());
+            object.writeStringField("text", file.getFileName().toString());
+            object.writeStringField("kv_type", type.name().toLowerCase(Locale.ROOT));
+            object.writeNumberField("context", depth);
+            object.writeNumberField("threads", threads.count());
+            object.writeNumberField("missing_limit", missing);
+            object.writeNumberField("missing", stats.missing());
+            object.writeNumberField("pairs", stats.pairs());
+            object.writeNumberField("sparse_tokens", stats.sparseTokens());
+            object.writeNumberField("dense_s", Statistics.median(fullTimes));
+            object.writeNumberField("sparse_s", Statistics.median(sparseTimes));
+            object.writeNumberField("speedup", Statistics.median(fullTimes) / Statistics.median(sparseTimes));
+            object.writeNumberField("turns", sparseTimes.length);
+            write(object, prompts.tally);
+        });
     }
 
     // ---- speed

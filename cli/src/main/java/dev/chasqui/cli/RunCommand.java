@@ -152,7 +152,7 @@ final class RunCommand implements Callable<Integer> {
             Perceived perceived = perceive(loaded, text);
             Prompt whole = prompt(loaded, text, perceived);
             try (Context context = loaded.newContext(contextOptions(whole.length()));
-                    Generation generation = context.newSequence().generate(whole, generationOptions(helper))) {
+                    Generation generation = begin(context, whole, helper)) {
                 int status = Interrupt.during(generation::cancel, () -> answer(generation, whole.length(), perceived));
                 if (recycling != null) {
                     loaded.recyclingTable().save(recycling);
@@ -248,6 +248,11 @@ final class RunCommand implements Callable<Integer> {
         return routeTo != null ? options.withRouting(Routing.to(helper).withEntropy(routeEntropy)) : options.withDraftModel(DraftModel.of(helper));
     }
 
+    private Generation begin(Context context, Prompt whole, @Nullable Model helper) throws IOException {
+        sparse.applyTo(context);
+        return context.newSequence().generate(whole, generationOptions(helper));
+    }
+
     private int answer(Generation generation, int promptLength, Perceived perceived) {
         PrintWriter out = spec.commandLine().getOut();
         StringBuilder text = new StringBuilder();
@@ -285,7 +290,7 @@ final class RunCommand implements Callable<Integer> {
             object.writeNumberField("accepted", stats.speculation().accepted());
             object.writeNumberField("target_steps", stats.targetSteps());
             SpeculationJson.write(object, stats.speculation());
-            sparse.write(object, stats.kv());
+            sparse.write(object, stats.kv(), sequence.context());
             if (!perceived.pictures().isEmpty()) {
                 VisionStats vision = perceived.pictures().stream().map(EncodedImage::stats).reduce(VisionStats::plus).orElseThrow();
                 object.writeNumberField("image_tokens", vision.tokens());

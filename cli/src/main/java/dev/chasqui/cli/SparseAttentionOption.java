@@ -1,15 +1,18 @@
 package dev.chasqui.cli;
 
 import com.fasterxml.jackson.core.JsonGenerator;
+import dev.chasqui.Context;
 import dev.chasqui.GenerationOptions;
 import dev.chasqui.kv.CellSelector;
 import dev.chasqui.kv.KvStats;
+import dev.chasqui.kv.PrefillStats;
 import dev.chasqui.kv.SparseAttention;
+import dev.chasqui.kv.SparsePrefill;
 import java.io.IOException;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
-/// `--sparse-attention` and what goes with it.
+/// `--sparse-attention` and what goes with it, and `--sparse-prefill`.
 final class SparseAttentionOption {
 
     @Option(names = "--sparse-attention", paramLabel = "SHARE",
@@ -24,6 +27,16 @@ final class SparseAttentionOption {
             description = "By what they are chosen: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
     private CellSelector selector = CellSelector.SKETCH;
 
+    @Option(names = "--sparse-prefill", paramLabel = "SHARE",
+            description = "Lossy: leave out up to this share of the attention within a long prompt, e.g. 0.05.")
+    private @Nullable Double prefill;
+
+    void applyTo(Context context) {
+        if (prefill != null) {
+            context.setSparsePrefill(SparsePrefill.defaults().withMissing(prefill));
+        }
+    }
+
     GenerationOptions applyTo(GenerationOptions options) {
         if (share == null) {
             return options;
@@ -32,8 +45,14 @@ final class SparseAttentionOption {
         return options.withSparseAttention(missing > 0 ? wanted.withShares(Math.min(0.02, share), share).withMissing(missing) : wanted.withShare(share));
     }
 
-    /// Nothing without sparse attention.
-    void write(JsonGenerator object, KvStats stats) throws IOException {
+    /// Nothing without these.
+    void write(JsonGenerator object, KvStats stats, Context context) throws IOException {
+        if (prefill != null) {
+            PrefillStats prompt = context.sparsePrefillStats();
+            object.writeNumberField("sparse_prefill_tokens", prompt.sparseTokens());
+            object.writeNumberField("sparse_prefill_pairs", prompt.pairs());
+            object.writeNumberField("sparse_prefill_missing", prompt.missing());
+        }
         if (share == null) {
             return;
         }
