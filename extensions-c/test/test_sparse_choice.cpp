@@ -95,6 +95,7 @@ struct fixture {
     plan                  cells;
     digest                known;
     float                 scale = 0.3f;
+    extents               together;
 
     fixture(std::mt19937 & random, int heads, int group, int d, int64_t n, int sinks = 8, int window = 40, double hidden = 0)
         : all(heads, d, n, random), group(group), queries(normal((size_t) (heads * group * d), random)), mask((size_t) n), written((size_t) n) {
@@ -120,7 +121,7 @@ struct fixture {
             running.emplace_back([&, t] {
                 const team by { t, threads, &barrier, [](void * b) { ((thread_barrier *) b)->wait(); } };
                 chooser::learn(by, best_lanes(), all.view(), known, cells);
-                choosing.choose(by, best_lanes(), how, all.view(), known, cells, rows.data(), group, scale, turn, out);
+                choosing.choose(by, best_lanes(), how, all.view(), known, cells, rows.data(), group, scale, turn, together, out);
             });
         }
         for (std::thread & t : running) {

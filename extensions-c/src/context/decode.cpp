@@ -68,9 +68,14 @@ int32_t room_of(const chq_context * context, int32_t seq_id) {
 }
 
 // llama.cpp plans its memory anew after some changes, as of adapters, and throws where there is none.
-static int32_t decode(llama_context * context, const llama_batch & batch) {
+static int32_t decode(chq_context * context, const llama_batch & batch) {
+    context->tier.begin();
     try {
-        return llama_decode(context, batch);
+        const int32_t code = llama_decode(context->llama, batch);
+        if (context->tier.broken()) {
+            clear_context(context);
+        }
+        return code;
     } catch (const std::runtime_error & e) {
         if (strstr(e.what(), "allocate")) {
             fail(CHQ_STATUS_MEMORY, "%s", e.what());
@@ -85,11 +90,11 @@ static int32_t decode_locally(chq_context * context, const llama_batch & batch) 
     llama_set_n_threads(context->llama, threads_for(context->n_threads), threads_for(context->n_threads_batch));
     const context_sparse::decoding sparse(context->sparse, context->pool.get(), context->pool_batch.get(), batch.n_tokens == 1 && batch.token);
     if (batch.n_tokens != 1) {
-        return decode(context->llama, batch);
+        return decode(context, batch);
     }
     const auto   start   = std::chrono::steady_clock::now();
     const double cpu     = process_cpu_seconds();
-    const int32_t code   = decode(context->llama, batch);
+    const int32_t code   = decode(context, batch);
     const double used    = process_cpu_seconds() - cpu;
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     if (code == 0) {
@@ -104,7 +109,7 @@ int32_t decode_in_crowd(chq_context * context, const llama_batch & batch) {
         return decode_locally(context, batch);
     }
     const stop_watch watch([](const void * who) { return is_cancelled((const chq_context *) who); }, context);
-    const int32_t code = decode(context->llama, batch); // most of the time is another device's
+    const int32_t code = decode(context, batch); // most of the time is another device's
     fail_if_remote_lost();
     return code;
 }
