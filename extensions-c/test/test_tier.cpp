@@ -236,10 +236,10 @@ TEST(sparse_steps_keep_to_the_budget) {
             CHECK_OK(chq_context_sparse_stats(there.context, &s));
             CHECK_EQ(s.sparse_steps, 40);
             CHECK(s.missing > 0 && s.missing < 1);
-            // once there, most of what is chosen stays
+            // once there, what is chosen stays, where extents are whole pages
             const uint64_t before = stats(there.context).loaded_bytes;
             step(there.context, 261);
-            CHECK(stats(there.context).loaded_bytes - before <= all / part + all / 10);
+            CHECK(type != GGML_TYPE_F16 || stats(there.context).loaded_bytes - before <= all / 20);
         }
         // a budget for everything: token by token, as in memory
         context_of here(model, p);

@@ -2,8 +2,10 @@ package dev.chasqui;
 
 import static dev.chasqui.bindings.Chq.*;
 
+import dev.chasqui.bindings.chq_kv_file_stats;
 import dev.chasqui.bindings.chq_sparse_params;
 import dev.chasqui.bindings.chq_sparse_stats;
+import dev.chasqui.kv.KvFileStats;
 import dev.chasqui.kv.KvStats;
 import dev.chasqui.kv.SparseAttention;
 import java.lang.foreign.Arena;
@@ -12,7 +14,7 @@ import java.time.Duration;
 import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 
-/// Sparse attention of a native context.
+/// Sparse attention of a native context, and the file behind its KV cache.
 final class SparseCalls {
 
     private SparseCalls() {
@@ -61,8 +63,21 @@ final class SparseCalls {
                     missing < 0 ? OptionalDouble.empty() : OptionalDouble.of(missing),
                     seconds(chq_sparse_stats.dense_seconds(stats)),
                     seconds(chq_sparse_stats.sparse_seconds(stats)),
-                    chq_sparse_stats.sketch_bytes(stats));
+                    chq_sparse_stats.sketch_bytes(stats),
+                    fileStats(context, arena));
         }
+    }
+
+    private static KvFileStats fileStats(MemorySegment context, Arena arena) {
+        MemorySegment stats = chq_kv_file_stats.allocate(arena);
+        Status.check(chq_context_kv_file_stats(context, stats));
+        return new KvFileStats(
+                chq_kv_file_stats.file_bytes(stats),
+                chq_kv_file_stats.budget_bytes(stats),
+                chq_kv_file_stats.resident_bytes(stats),
+                chq_kv_file_stats.most_resident(stats),
+                chq_kv_file_stats.loaded_bytes(stats),
+                chq_kv_file_stats.evicted_bytes(stats));
     }
 
     private static Duration seconds(double value) {

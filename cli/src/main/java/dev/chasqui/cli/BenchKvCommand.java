@@ -7,6 +7,7 @@ import dev.chasqui.KvType;
 import dev.chasqui.Model;
 import dev.chasqui.Sequence;
 import dev.chasqui.kv.CellSelector;
+import dev.chasqui.kv.KvFileStats;
 import dev.chasqui.kv.KvStats;
 import dev.chasqui.kv.SparseAttention;
 import java.io.IOException;
@@ -42,6 +43,9 @@ final class BenchKvCommand implements Callable<Integer> {
 
     @Mixin
     private ThreadsOption threads;
+
+    @Mixin
+    private KvFileOption kvFile;
 
     @Option(names = {"-f", "--file"}, required = true, paramLabel = "TEXT", description = "The text, UTF-8.")
     private Path file;
@@ -100,7 +104,7 @@ final class BenchKvCommand implements Callable<Integer> {
             if (all.length < deepest + tokens + 1) {
                 throw new IllegalArgumentException("%s has %d tokens, %d are needed".formatted(file, all.length, deepest + tokens + 1));
             }
-            ContextOptions options = threads.apply(ContextOptions.defaults().withContextSize(deepest + tokens + 1).withKvTypes(type, type));
+            ContextOptions options = kvFile.applyTo(threads.apply(ContextOptions.defaults().withContextSize(deepest + tokens + 1).withKvTypes(type, type)));
             try (Context context = loaded.newContext(options); Sequence sequence = context.newSequence()) {
                 for (int depth : contexts.stream().sorted().toList()) {
                     sequence.set(Arrays.copyOf(all, depth));
@@ -140,6 +144,7 @@ final class BenchKvCommand implements Callable<Integer> {
         private int sameBest;
         private double cells;
         private double left;
+        private KvFileStats onFile = KvFileStats.NONE;
 
         void add(float[] full, float[] sparse, int next) {
             double fullSum = logSum(full);
@@ -199,6 +204,7 @@ final class BenchKvCommand implements Callable<Integer> {
                     KvStats stats = context.sparseStats();
                     entry.getValue().cells += stats.cells() * n;
                     entry.getValue().left += stats.missing().orElse(Double.NaN) * n;
+                    entry.getValue().onFile = stats.file();
                     context.setSparseAttention(null);
                     bar.fraction("%s at %d".formatted(name(entry.getKey()), depth + start), (start + n * ++done / (double) policies.size()) / tokens);
                 }
@@ -224,6 +230,7 @@ final class BenchKvCommand implements Callable<Integer> {
             if (!Double.isNaN(tally.left)) {
                 object.writeNumberField("missing", tally.left / divergences.length);
             }
+            KvFileOption.write(object, tally.onFile);
         });
     }
 
@@ -293,6 +300,7 @@ final class BenchKvCommand implements Callable<Integer> {
             object.writeNumberField("speedup", Statistics.median(fullTimes) / Statistics.median(sparseTimes));
             object.writeNumberField("cells", stats.cells());
             object.writeNumberField("sketch_bytes", stats.sketchBytes());
+            KvFileOption.write(object, stats.file());
         });
     }
 }
