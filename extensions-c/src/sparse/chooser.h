@@ -32,7 +32,7 @@ struct extents {
     bool (*is_resident)(const void * memory, int64_t first_cell) = nullptr;
 
     // What an extent that is in memory counts more than others: those that are nearly as good are not worth reading.
-    static constexpr float NEAR = 1.5f;
+    float near = 1.5f;
 };
 
 struct chosen {

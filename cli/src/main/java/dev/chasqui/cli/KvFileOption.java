@@ -23,6 +23,10 @@ final class KvFileOption {
             description = "Most bytes of the KV cache in memory, e.g. 256M (default: ${DEFAULT-VALUE}). Only with --kv-file.")
     private long budget;
 
+    boolean isSet() {
+        return folder != null;
+    }
+
     ContextOptions applyTo(ContextOptions options) {
         return folder == null ? options : options.withKvCache(KvCacheOptions.onFile(folder, budget));
     }
