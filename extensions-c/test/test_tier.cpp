@@ -6,12 +6,14 @@
 
 #include <cerrno>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
 #include <string>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace {
@@ -353,6 +355,92 @@ TEST(a_disk_that_fails_ends_the_decode_and_nothing_else) {
     prompt(here.context, 300);
     prompt(there.context, 300);
     CHECK(same(step(here.context, 265), step(there.context, 265), 1));
+}
+
+// ---- in a process that may not have the memory
+
+constexpr int32_t  MANY        = 6144; // tokens, whose keys and values take 72 MiB
+constexpr uint64_t FEW_BYTES   = 16 << 20;
+constexpr int64_t  LIMIT_BYTES = 72 << 20; // of the process
+
+// Does nothing unless the test below starts it: "file" or "memory".
+TEST(within_limits) {
+    const char * where = getenv("CHQ_TEST_WHERE");
+    if (!where) {
+        return;
+    }
+    tiny_options o = deep();
+    o.n_embd    = 256;
+    o.n_head    = 4;
+    o.n_head_kv = 4;
+    o.n_layer   = 12;
+    o.n_ctx     = MANY;
+    tiny_model model(o);
+    llama_context_params p = params_of(GGML_TYPE_F16);
+    p.n_ctx     = MANY;
+    p.n_seq_max = 1;
+    chq_context * context = nullptr;
+    if (strcmp(where, "file") == 0) {
+        CHECK_OK(chq_context_create_on_file(model.model, &p, 0, ".", FEW_BYTES, &context));
+    } else {
+        CHECK_OK(chq_context_create(model.model, &p, 0, &context));
+    }
+    prompt(context, MANY - 16);
+    const chq_sparse_params wanted = few();
+    CHECK_OK(chq_context_set_sparse(context, &wanted));
+    for (int i = 0; i < 8; ++i) {
+        step(context, 260 + i);
+    }
+    chq_context_free(context);
+}
+
+static bool write_line(const std::string & path, const std::string & line) {
+    const int fd = open(path.c_str(), O_WRONLY);
+    const bool done = fd >= 0 && write(fd, line.data(), line.size()) == (ssize_t) line.size();
+    if (fd >= 0) {
+        close(fd);
+    }
+    return done;
+}
+
+// Runs the test above in a group of processes with a limit. The status of waitpid.
+static int run_limited(const std::string & group, const char * where) {
+    const pid_t child = fork();
+    if (child == 0) {
+        if (!write_line(group + "/cgroup.procs", std::to_string(getpid()))) {
+            _exit(99);
+        }
+        setenv("CHQ_TEST_WHERE", where, 1);
+        execl("/proc/self/exe", "test_tier", "within_limits", (char *) nullptr);
+        _exit(98);
+    }
+    int status = -1;
+    REQUIRE(child > 0 && waitpid(child, &status, 0) == child);
+    return status;
+}
+
+TEST(a_cache_larger_than_the_memory_of_the_process) {
+    if (getenv("CHQ_TEST_WHERE")) {
+        return;
+    }
+    const std::string name = "chasqui-test-" + std::to_string(getpid());
+    std::string group = "/sys/fs/cgroup/memory/" + name; // version 1
+    bool limited = mkdir(group.c_str(), 0755) == 0 && write_line(group + "/memory.limit_in_bytes", std::to_string(LIMIT_BYTES));
+    if (!limited) {
+        rmdir(group.c_str());
+        group   = "/sys/fs/cgroup/" + name;
+        limited = mkdir(group.c_str(), 0755) == 0 && write_line(group + "/memory.max", std::to_string(LIMIT_BYTES))
+            && write_line(group + "/memory.swap.max", "0");
+    }
+    if (!limited) {
+        fprintf(stderr, "  skipped: no group of processes with a limit of memory can be made here\n");
+    } else {
+        const int in_file   = run_limited(group, "file");
+        const int in_memory = run_limited(group, "memory");
+        CHECK(WIFEXITED(in_file) && WEXITSTATUS(in_file) == 0);
+        CHECK(WIFSIGNALED(in_memory)); // it is that much
+    }
+    rmdir(group.c_str());
 }
 
 MAIN
