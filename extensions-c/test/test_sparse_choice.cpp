@@ -421,7 +421,8 @@ TEST(extents_are_chosen_by_the_sums_of_their_cells) {
             sum *= extent % 3 == 0 ? extents::NEAR : 1;
             largest = std::max(largest, sum);
         }
-        const int64_t wanted = std::min<int64_t>((int64_t) worth.size(), (share_of(f, share) + each - 1) / each);
+        const int64_t most   = std::min<int64_t>((int64_t) f.cells.candidates.size(), share_of(f, share));
+        const int64_t wanted = std::min<int64_t>((int64_t) worth.size(), (most + each - 1) / each);
         for (int threads : { 1, 2, 5 }) {
             const chosen out = f.choose(of(EXACT, share), threads);
             CHECK(std::is_sorted(out.cells.begin(), out.cells.end()));
