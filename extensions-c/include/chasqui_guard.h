@@ -42,6 +42,7 @@ typedef enum chq_status {
     CHQ_STATUS_INTERNAL     = 12, // an unexpected C++ exception
     CHQ_STATUS_REMOTE       = 13, // another machine cannot be reached, is no server for this, or was lost; what uses it can only be freed
     CHQ_STATUS_WRITE        = 14, // a file cannot be written: no room, no permission
+    CHQ_STATUS_STORAGE      = 15, // the file behind a KV cache cannot be made, read or written; what was to be computed is not
 } chq_status;
 
 // Name of a status, e.g. "argument". Never NULL.

@@ -1,3 +1,5 @@
+// Two answers to long texts: attention to a part of them, and KV caches that are larger than the memory for them.
+//
 // Sparse attention: while tokens are generated one by one, each attends to a part of what the KV cache holds.
 //
 // Always to the first tokens (sinks) and the last ones (the window); of the others to those that the token's queries want most, as far as an
@@ -85,6 +87,36 @@ struct chq_sparse_prefill_stats {
 
 // Since the last chq_context_set_sparse_prefill.
 CHQ_API chq_status chq_context_sparse_prefill_stats(struct chq_context * context, struct chq_sparse_prefill_stats * out);
+
+//
+// A KV cache on a file: no more than `budget` bytes of it are in memory. What a step needs is brought in before, and other parts leave for it. Everything works as with
+// a cache in memory and gives the same; full attention reads all of the cache for each step, layer by layer. Sparse attention chooses whole pages where the
+// cache is larger than its budget, and is on in each step; CHQ_SPARSE_EXACT, _HISA and _FASA, which read all keys, are refused then.
+//
+
+// chq_context_create with such a cache. folder: where the file is made, on a disk; it has no name there, takes its whole room at once, and ends with
+// the context. budget: at least what the keys and values of one layer take, else CHQ_STATUS_ARGUMENT. CHQ_STATUS_STORAGE: no such file can be made, the message says
+// why and how large it would be. CHQ_STATUS_UNSUPPORTED: as chq_context_set_sparse, or without flash attention.
+// When the file cannot be read or written later, the call that needed it fails with CHQ_STATUS_STORAGE. What it was about to compute is not in the cache, what was there
+// still is; in the rare case that this cannot be, as of a shift, all sequences are empty.
+CHQ_API chq_status chq_context_create_on_file(
+        struct chq_model                  * model,
+        const struct llama_context_params * params,
+        int32_t                             poll,
+        const char                        * folder,
+        uint64_t                            budget,
+        struct chq_context               ** out);
+
+struct chq_kv_file_stats {
+    uint64_t file_bytes;     // of keys and values; 0 = the context has no such cache
+    uint64_t budget_bytes;
+    uint64_t resident_bytes; // in memory now, by the system's count
+    uint64_t most_resident;  // at once so far
+    uint64_t loaded_bytes;   // brought in again that had left
+    uint64_t evicted_bytes;  // that left
+};
+
+CHQ_API chq_status chq_context_kv_file_stats(struct chq_context * context, struct chq_kv_file_stats * out);
 
 #ifdef __cplusplus
 }

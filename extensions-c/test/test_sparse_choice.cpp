@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <numeric>
 #include <random>
@@ -96,6 +97,7 @@ struct fixture {
     plan                  cells;
     digest                known;
     float                 scale = 0.3f;
+    extents               together;
 
     fixture(std::mt19937 & random, int heads, int group, int d, int64_t n, int sinks = 8, int window = 40, double hidden = 0)
         : all(heads, d, n, random), group(group), queries(normal((size_t) (heads * group * d), random)), mask((size_t) n), written((size_t) n) {
@@ -121,7 +123,7 @@ struct fixture {
             running.emplace_back([&, t] {
                 const team by { t, threads, &barrier, [](void * b) { ((thread_barrier *) b)->wait(); } };
                 chooser::learn(by, best_lanes(), all.view(), known, cells);
-                choosing.choose(by, best_lanes(), how, all.view(), known, cells, rows.data(), group, scale, turn, out);
+                choosing.choose(by, best_lanes(), how, all.view(), known, cells, rows.data(), group, scale, turn, together, out);
             });
         }
         for (std::thread & t : running) {
@@ -394,6 +396,57 @@ TEST(exact_chooses_the_tokens_of_the_largest_probabilities) {
         const auto  totals = f.totals(f.scores([&](const float * q, int head, int64_t cell) { return f.all.product(cell, head, q); }));
         for (int threads : { 1, 2, 5 }) {
             check_largest(f, totals, f.choose(of(EXACT, share), threads), share_of(f, share), 1e-3);
+        }
+    }
+}
+
+// Of extents that are chosen as a whole, one in three of them in memory.
+TEST(extents_are_chosen_by_the_sums_of_their_cells) {
+    std::mt19937 random(15);
+    for (int round = 0; round < 24; ++round) {
+        fixture f(random, 1 + round % 3, 1 + round % 4, 16 << round % 3, 300 + 37 * round, 8, 40, round % 2 ? 0.3 : 0);
+        const int each = 8 << round % 3;
+        f.together.cells       = each;
+        f.together.memory      = &f;
+        f.together.is_resident = [](const void * memory, int64_t cell) { return memory && cell / ((const fixture *) memory)->together.cells % 3 == 0; };
+        const float share  = 0.05f + 0.02f * (float) round;
+        const auto  totals = f.totals(f.scores([&](const float * q, int head, int64_t cell) { return f.all.product(cell, head, q); }));
+        std::map<int64_t, double> worth; // of extents that have candidates
+        double all = 0;
+        for (int32_t cell : f.cells.candidates) {
+            worth[cell / each] += totals[(size_t) cell];
+            all += totals[(size_t) cell];
+        }
+        double largest = 0;
+        for (auto & [extent, sum] : worth) {
+            sum *= extent % 3 == 0 ? extents::NEAR : 1;
+            largest = std::max(largest, sum);
+        }
+        const int64_t most   = std::min<int64_t>((int64_t) f.cells.candidates.size(), share_of(f, share));
+        const int64_t wanted = std::min<int64_t>((int64_t) worth.size(), (most + each - 1) / each);
+        for (int threads : { 1, 2, 5 }) {
+            const chosen out = f.choose(of(EXACT, share), threads);
+            CHECK(std::is_sorted(out.cells.begin(), out.cells.end()));
+            std::map<int64_t, int> taken;
+            double mass = 0;
+            for (int32_t cell : out.cells) {
+                taken[cell / each]++;
+                mass += totals[(size_t) cell];
+            }
+            CHECK_EQ((int64_t) taken.size(), wanted);
+            double least = INFINITY;
+            double best  = 0; // of those that were left
+            for (const auto & [extent, sum] : worth) {
+                (taken.count(extent) ? least : best) = taken.count(extent) ? std::min(least, sum) : std::max(best, sum);
+            }
+            CHECK(least >= best - 1e-3 * largest);
+            for (int32_t cell : f.cells.candidates) {
+                const auto of = taken.find(cell / each);
+                of != taken.end() ? (void) --of->second : (void) 0;
+            }
+            CHECK(std::all_of(taken.begin(), taken.end(), [](const auto & extent) { return extent.second == 0; })); // all of its candidates
+            const int heads = f.all.heads * f.group;
+            CHECK(std::fabs(out.missing - (all - mass) / heads) < 1e-3);
         }
     }
 }

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 namespace chq {
 
@@ -175,7 +176,7 @@ static void check_params(const chq_model * model, llama_context_params & params,
 }
 
 // A lower bound of what the context allocates: refusing one that would have fitted is worse than failing later.
-static void check_fits(const chq_model * model, const llama_context_params & params) {
+static void check_fits(const chq_model * model, const llama_context_params & params, const kv_file * file) {
     if (model->no_alloc) {
         return;
     }
@@ -193,6 +194,9 @@ static void check_fits(const chq_model * model, const llama_context_params & par
         } else if (llama_model_n_swa(m) > 0 && !params.swa_full) {
             kv /= 6; // the layers with a window keep less
         }
+    }
+    if (file) {
+        kv = std::min(kv, (double) file->budget);
     }
     const double n_ubatch  = std::min(params.n_ubatch, params.n_ctx);
     const double n_rows    = params.n_outputs_max == 0 ? n_ubatch : std::min<double>(n_ubatch, params.n_outputs_max);
@@ -232,8 +236,16 @@ static llama_context_params default_params() {
     return params;
 }
 
+llama_context_params plain_params(const llama_context_params * params) {
+    llama_context_params p = params ? *params : default_params();
+    p.cb_eval           = nullptr;
+    p.cb_eval_user_data = nullptr;
+    return p;
+}
+
 static bool on_compute_poll(void * context) {
-    return is_cancelled((chq_context *) context);
+    const auto * c = (const chq_context *) context;
+    return is_cancelled(c) || c->tier.lost();
 }
 
 static void attach_pools(chq_context * context, int32_t n_threads, int32_t n_threads_batch) {
@@ -292,7 +304,9 @@ static void read_constants(chq_context * context, const llama_context_params & p
     context->causal        = params.attention_type == LLAMA_ATTENTION_TYPE_UNSPECIFIED ? context->model->causal : params.attention_type == LLAMA_ATTENTION_TYPE_CAUSAL;
     context->embeddings    = params.embeddings;
     context->swa_full      = params.swa_full;
-    context->can_shift     = context->memory && llama_memory_can_shift(context->memory);
+    // llama.cpp rotates quantised keys back before it shifts them, also those that it has not rotated
+    const bool unrotated = ggml_is_quantized(params.type_k) && heads_of(context->model).k % 64 != 0;
+    context->can_shift     = context->memory && llama_memory_can_shift(context->memory) && !unrotated;
     context->type_k        = params.type_k;
     context->type_v        = params.type_v;
     context->settings      = settings_of(context->model, params);
@@ -335,9 +349,24 @@ static void keep_attention_here(const chq_model * model, llama_context_params & 
     params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED; // llama.cpp would find it on another device than the weights and go without
 }
 
-std::unique_ptr<chq_context> make_context(chq_model * model, llama_context_params params, int32_t poll) {
+static void check_file(const chq_model * model, const llama_context_params & params) {
+    if (model->no_alloc) {
+        fail(CHQ_STATUS_STATE, "the model was loaded with no_alloc");
+    }
+    if (model->offloads) {
+        fail(CHQ_STATUS_UNSUPPORTED, "a KV cache on a file is the CPU's, and this model has layers elsewhere");
+    }
+    if (params.flash_attn_type == LLAMA_FLASH_ATTN_TYPE_DISABLED) {
+        fail(CHQ_STATUS_UNSUPPORTED, "a KV cache on a file needs flash attention");
+    }
+}
+
+std::unique_ptr<chq_context> make_context(chq_model * model, llama_context_params params, int32_t poll, const kv_file * file) {
     check_params(model, params, poll);
-    check_fits(model, params);
+    check_fits(model, params, file);
+    if (file) {
+        check_file(model, params);
+    }
 
     auto context = std::make_unique<chq_context>();
     context->model = model;
@@ -352,6 +381,10 @@ std::unique_ptr<chq_context> make_context(chq_model * model, llama_context_param
 
     keep_attention_here(model, params);
     forget_captured_errors();
+    std::optional<context_tier::making> making;
+    if (file) {
+        making.emplace(context->tier, file->folder, file->budget);
+    }
     try {
         const auto lock = model->loras_gate.share();
         context->llama = llama_init_from_model(model->llama, params);
@@ -366,6 +399,9 @@ std::unique_ptr<chq_context> make_context(chq_model * model, llama_context_param
         const char * reason = captured_errors();
         const bool memory = strstr(reason, "alloc") != nullptr;
         fail(memory ? CHQ_STATUS_MEMORY : CHQ_STATUS_UNSUPPORTED, "no context could be made: %s", reason[0] ? reason : "llama.cpp gave no reason");
+    }
+    if (making) {
+        making->done();
     }
     read_constants(context.get(), params, n_branches, n_own);
     attach_pools(context.get(), params.n_threads, params.n_threads_batch);
@@ -410,6 +446,7 @@ void check_settled(const chq_context * context) {
 
 void prepare_change(chq_context * context) {
     check_settled(context);
+    context->tier.begin();
     forget_branches(context);
 }
 
@@ -421,10 +458,7 @@ chq_status chq_context_create(struct chq_model * model, const struct llama_conte
     return guarded([&] {
         check_model(model);
         check_pointer(out, "out");
-        llama_context_params p = params ? *params : default_params();
-        p.cb_eval           = nullptr;
-        p.cb_eval_user_data = nullptr;
-        *out = make_context(model, p, poll).release();
+        *out = make_context(model, plain_params(params), poll).release();
         return CHQ_STATUS_OK;
     });
 }

@@ -10,6 +10,7 @@
 #include "sparse/context_prefill.h"
 #include "sparse/context_sparse.h"
 #include "speculation/pass_cost.h"
+#include "tier/context_tier.h"
 
 #include <atomic>
 #include <memory>
@@ -88,6 +89,7 @@ struct chq_context : chq::handle {
 
     chq::context_sparse  sparse;
     chq::context_prefill prefill;
+    chq::context_tier    tier; // freed after the cache
 
     chq::branches       branches;
     const char        * no_branches = nullptr; // why there are none
@@ -169,8 +171,20 @@ inline void check_context(const chq_context * context) {
     check_handle(context, KIND_CONTEXT, "context");
 }
 
+// Where a KV cache is that is not in memory.
+struct kv_file {
+    const char * folder;
+    uint64_t     budget; // bytes in memory
+};
+
 // A context that chq_context_free takes back. params may have a callback for its graphs; the callback must live as long.
-std::unique_ptr<chq_context> make_context(chq_model * model, llama_context_params params, int32_t poll);
+std::unique_ptr<chq_context> make_context(chq_model * model, llama_context_params params, int32_t poll, const kv_file * file = nullptr);
+
+// A caller's params without what is not for callers; NULL = the defaults.
+llama_context_params plain_params(const llama_context_params * params);
+
+// Empties every sequence.
+void clear_context(chq_context * context);
 
 void check_sequence(const chq_context * context, int32_t seq_id);
 

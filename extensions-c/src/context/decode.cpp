@@ -68,9 +68,14 @@ int32_t room_of(const chq_context * context, int32_t seq_id) {
 }
 
 // llama.cpp plans its memory anew after some changes, as of adapters, and throws where there is none.
-static int32_t decode(llama_context * context, const llama_batch & batch) {
+static int32_t decode(chq_context * context, const llama_batch & batch) {
+    context->tier.begin();
     try {
-        return llama_decode(context, batch);
+        const int32_t code = llama_decode(context->llama, batch);
+        if (context->tier.broken()) {
+            clear_context(context);
+        }
+        return code;
     } catch (const std::runtime_error & e) {
         if (strstr(e.what(), "allocate")) {
             fail(CHQ_STATUS_MEMORY, "%s", e.what());
@@ -83,7 +88,7 @@ static int32_t decode(llama_context * context, const llama_batch & batch) {
 static int32_t decode_sparsely(chq_context * context, const llama_batch & batch) {
     const context_sparse::decoding sparse(context->sparse, context->pool.get(), context->pool_batch.get(), batch.n_tokens == 1 && batch.token);
     const context_prefill::decoding prefill(context->prefill, context->pool.get(), context->pool_batch.get());
-    return decode(context->llama, batch);
+    return decode(context, batch);
 }
 
 static int32_t decode_locally(chq_context * context, const llama_batch & batch) {

@@ -52,7 +52,11 @@ void update_memory(chq_context * context) {
     const llama_batch batch = { 1, &token, nullptr, &pos, &n_seq, &seq, &output };
 
     forget_rows(context);
+    context->tier.begin();
     const int32_t code = llama_decode(context->llama, batch);
+    if (context->tier.broken()) {
+        clear_context(context);
+    }
     fail_if_remote_lost();
     if (code == 0) {
         llama_memory_seq_rm(context->memory, seq_id, begin, -1);
@@ -61,6 +65,24 @@ void update_memory(chq_context * context) {
         fail(CHQ_STATUS_COMPUTE, "pending changes of the KV cache could not be carried out: %s", captured_errors());
     }
     context->needs_update = false;
+}
+
+void clear_context(chq_context * context) {
+    if (context->memory) {
+        llama_memory_clear(context->memory, false);
+    }
+    context->flight.pending = false;
+    context->branches.trunk = -1;
+    std::fill(context->branches.end.begin(), context->branches.end.end(), 0);
+    std::fill(context->n_holes.begin(), context->n_holes.end(), 0);
+    for (std::vector<embedded_span> & spans : context->spans) {
+        spans.clear();
+    }
+    for (int32_t s = 0; s < context->n_seq_max; ++s) {
+        unshare_cells(context, s);
+    }
+    context->needs_update = false;
+    forget_rows(context);
 }
 
 } // namespace chq
@@ -198,21 +220,7 @@ chq_status chq_seq_shift(struct chq_context * context, int32_t seq_id, int32_t p
 chq_status chq_context_clear(struct chq_context * context) {
     return guarded({ context }, [&] {
         check_context(context);
-        if (context->memory) {
-            llama_memory_clear(context->memory, false);
-        }
-        context->flight.pending = false;
-        context->branches.trunk = -1;
-        std::fill(context->branches.end.begin(), context->branches.end.end(), 0);
-        std::fill(context->n_holes.begin(), context->n_holes.end(), 0);
-        for (std::vector<embedded_span> & spans : context->spans) {
-            spans.clear();
-        }
-        for (int32_t s = 0; s < context->n_seq_max; ++s) {
-            unshare_cells(context, s);
-        }
-        context->needs_update = false;
-        forget_rows(context);
+        clear_context(context);
         return CHQ_STATUS_OK;
     });
 }

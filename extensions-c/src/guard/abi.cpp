@@ -225,6 +225,15 @@ const chq_abi_field sparse_params_fields[] = {
     FIELD(chq_sparse_params, seed),
 };
 
+const chq_abi_field kv_file_stats_fields[] = {
+    FIELD(chq_kv_file_stats, file_bytes),
+    FIELD(chq_kv_file_stats, budget_bytes),
+    FIELD(chq_kv_file_stats, resident_bytes),
+    FIELD(chq_kv_file_stats, most_resident),
+    FIELD(chq_kv_file_stats, loaded_bytes),
+    FIELD(chq_kv_file_stats, evicted_bytes),
+};
+
 const chq_abi_field sparse_stats_fields[] = {
     FIELD(chq_sparse_stats, steps),
     FIELD(chq_sparse_stats, sparse_steps),
@@ -464,6 +473,7 @@ const struct chq_abi_struct * chq_abi_structs(uint32_t * n) {
         describe<chq_batch_slot>                  ("chq_batch_slot",                   batch_slot_fields),
         describe<chq_batch_result>                ("chq_batch_result",                 batch_result_fields),
         describe<chq_speculation_params>          ("chq_speculation_params",           speculation_params_fields),
+        describe<chq_kv_file_stats>               ("chq_kv_file_stats",                kv_file_stats_fields),
         describe<chq_sparse_params>               ("chq_sparse_params",                sparse_params_fields),
         describe<chq_sparse_stats>                ("chq_sparse_stats",                 sparse_stats_fields),
         describe<chq_draft_model_params>          ("chq_draft_model_params",           draft_model_params_fields),

@@ -162,6 +162,7 @@ const char * chq_status_name(int32_t status) {
         case CHQ_STATUS_INTERNAL:     return "internal";
         case CHQ_STATUS_REMOTE:       return "remote";
         case CHQ_STATUS_WRITE:        return "write";
+        case CHQ_STATUS_STORAGE:      return "storage";
     }
     return "unknown";
 }

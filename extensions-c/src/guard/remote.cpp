@@ -6,19 +6,26 @@
 
 namespace chq {
 
-static thread_local char loss_text[512];
+static thread_local char       loss_text[512];
+static thread_local chq_status loss_status;
 static thread_local bool (*wanted)(const void *);
 static thread_local const void * who;
 
-void note_remote_loss(const char * text) {
+static void note_loss(chq_status status, const char * text) {
     if (!loss_text[0]) {
         snprintf(loss_text, sizeof(loss_text), "%s", text);
+        loss_status = status;
     }
 }
 
+void note_remote_loss (const char * text) { note_loss(CHQ_STATUS_REMOTE,  text); }
+void note_storage_loss(const char * text) { note_loss(CHQ_STATUS_STORAGE, text); }
+
+bool loss_noted() noexcept { return loss_text[0] != 0; }
+
 void fail_if_remote_lost() {
     if (loss_text[0]) {
-        fail(CHQ_STATUS_REMOTE, "%s", loss_text);
+        fail(loss_status, "%s", loss_text);
     }
 }
 
@@ -27,7 +34,7 @@ chq_status settle_remote(chq_status status) noexcept {
         return status;
     }
     set_error("%s", loss_text);
-    return CHQ_STATUS_REMOTE;
+    return loss_status;
 }
 
 void forget_remote_loss() noexcept {

@@ -1,4 +1,4 @@
-// What a call learns about machines that it has computed on while llama.cpp was on the stack.
+// What a call learns about machines that it has computed on, or files that it has computed in, while llama.cpp was on the stack.
 //
 // llama.cpp has no way to say that a device is gone: tensors are written and read by functions without a result. So a device that is
 // lost notes that on the thread which used it and gives zeros from then on, llama.cpp comes to its end with them, and
@@ -11,7 +11,13 @@ namespace chq {
 
 void note_remote_loss(const char * text);
 
-// Throws CHQ_STATUS_REMOTE if a loss was noted on this thread since the outermost guarded call began.
+// The same for a file behind a KV cache.
+void note_storage_loss(const char * text);
+
+// Whether something was noted.
+bool loss_noted() noexcept;
+
+// Throws CHQ_STATUS_REMOTE or CHQ_STATUS_STORAGE if a loss was noted on this thread since the outermost guarded call began.
 void fail_if_remote_lost();
 
 // For guarded(): the status of a call that ended with that one.

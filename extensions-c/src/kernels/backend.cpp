@@ -6,6 +6,7 @@
 #include "backend.h"
 
 #include "crew.h"
+#include "file_cache.h"
 #include "guest.h"
 #include "host_attention.h"
 #include "offer.h"
@@ -206,6 +207,9 @@ static void * registration_function(ggml_backend_reg_t, const char * name) {
     }
     if (strcmp(name, "chasqui_kernels_sparse_prefill") == 0) {
         return has_seat() ? (void *) sparse_prefill_functions() : nullptr;
+    }
+    if (strcmp(name, "chasqui_kernels_file_cache") == 0) {
+        return has_seat() ? (void *) file_cache_functions() : nullptr;
     }
     if (strcmp(name, "chasqui_kernels_bytes_packed") == 0) {
         return (void *) bytes_packed;

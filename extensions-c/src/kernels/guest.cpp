@@ -1,6 +1,7 @@
 #include "guest.h"
 
 #include "attention.h"
+#include "file_cache.h"
 #include "offer.h"
 #include "product.h"
 #include "sparse_attention.h"
@@ -36,14 +37,14 @@ struct guest : ggml::cpu::extra_buffer_type, ggml::cpu::tensor_traits {
     }
 
     ggml::cpu::tensor_traits * get_tensor_traits(const ggml_tensor * op) override {
-        if (is_attention(op) || is_sparse_attention(op) || is_key_write(op)) {
+        if (is_attention(op) || is_sparse_attention(op) || is_key_write(op) || is_on_file(op)) {
             return this;
         }
         return op->src[0] && is_packed(op->src[0]) && is_product(op) ? this : nullptr;
     }
 
     bool work_size(int threads, const ggml_tensor * op, size_t & size) override {
-        if (!is_product(op)) {
+        if (!is_product(op) || !is_packed(op->src[0])) {
             return false; // what ggml's own needs, which may be the one that computes
         }
         size = scratch_bytes(best_kernels(), op, threads);
@@ -51,14 +52,17 @@ struct guest : ggml::cpu::extra_buffer_type, ggml::cpu::tensor_traits {
     }
 
     bool compute_forward(ggml_compute_params * params, ggml_tensor * op) override {
+        if (is_sparse_attention(op) && attend_sparsely(cpu_attends, params, op)) {
+            return true;
+        }
+        if (is_on_file(op) && !prepare_on_file({ params->ith, params->threadpool, wait_in }, op)) {
+            return true;
+        }
         if (is_key_write(op)) {
             note_key_write(params, op);
             return false;
         }
         if (op->op == GGML_OP_FLASH_ATTN_EXT) {
-            if (is_sparse_attention(op) && attend_sparsely(cpu_attends, params, op)) {
-                return true;
-            }
             if (!is_attention(op)) {
                 return false;
             }
@@ -71,6 +75,9 @@ struct guest : ggml::cpu::extra_buffer_type, ggml::cpu::tensor_traits {
             const attention_team team = { params->threadpool, wait_in, params->wdata };
             attend(best_kernels(), params->ith, params->nth, op, params->wsize >= sizeof(void *) ? &team : nullptr);
             return true;
+        }
+        if (!is_product(op) || !is_packed(op->src[0])) {
+            return false;
         }
         team team;
         team.index     = params->ith;

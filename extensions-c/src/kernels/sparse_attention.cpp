@@ -2,6 +2,7 @@
 
 #include "attention.h"
 #include "by_pool.h"
+#include "file_cache.h"
 #include "guest.h"
 #include "offer.h"
 #include "sparse/chooser.h"
@@ -157,6 +158,18 @@ void gather(const ggml_tensor * from, const std::vector<int32_t> & cells, const 
     }
 }
 
+// Where an extent lies.
+struct cell_memory {
+    const tier::cache * file;
+    const ggml_tensor * keys;
+    const ggml_tensor * values;
+};
+
+bool is_near(const void * memory, int64_t cell) {
+    const auto & m = *(const cell_memory *) memory;
+    return is_cell_resident(m.file, m.keys, cell) && is_cell_resident(m.file, m.values, cell);
+}
+
 ggml_tensor gathered(const ggml_tensor * like, void * data, int64_t n) {
     ggml_tensor t = *like;
     t.data     = data;
@@ -227,6 +240,12 @@ bool attend_sparsely(const cpu_attention & cpu, const ggml_compute_params * para
     if (layer_number(root) < s.how.dense_layers || root->ne[2] != 1) { // nor several streams in one tensor
         return false;
     }
+    tier::cache * const file = file_cache_of(k) == file_cache_of(v) ? file_cache_of(k) : nullptr;
+    if (file && is_lost(file)) {
+        return false;
+    }
+    const int  each   = file ? cells_together(file, k) : 1;
+    const bool always = s.how.always || each > 1; // attention to everything reads all of the file
     sparse::team by;
     by.index   = params->ith;
     by.count   = params->nth;
@@ -250,7 +269,18 @@ bool attend_sparsely(const cpu_attention & cpu, const ggml_compute_params * para
     };
     const auto known_layer = s.layers.find(root);
     view * w = view_of();
-    const auto most_cells = [&](const view & w) { return w.cells.always.size() + (size_t) chooser::most_of(s.how, w.cells) + (size_t) (s.how.refresh + CHUNK); };
+    // no more than stays in memory from step to step
+    const auto how_in = [&](const plan & cells) {
+        policy how = s.how;
+        if (each > 1) {
+            const int64_t always = (int64_t) cells.always.size() + 2 * each;
+            const float   fits   = (float) std::max<int64_t>(each, cells_in_budget(file, k, each) - always) / (float) std::max<int64_t>(1, cells.n_visible);
+            how.most  = std::min(how.most,  fits);
+            how.share = std::min(how.share, fits);
+        }
+        return how;
+    };
+    const auto most_cells = [&](const view & w) { return w.cells.always.size() + (size_t) chooser::most_of(how_in(w.cells), w.cells) + (size_t) (s.how.refresh + 2 * CHUNK); };
     const bool ready = w && w->step == s.step && known_layer != s.layers.end() && known_layer->second.shaped_for == s.how.by
         && s.choosing.fits(heads, all.d, k->ne[1], (int64_t) w->cells.always.size(), by.count)
         && s.key_bytes.size() >= most_cells(*w) * key_row && s.value_bytes.size() >= most_cells(*w) * value_row;
@@ -295,12 +325,13 @@ bool attend_sparsely(const cpu_attention & cpu, const ggml_compute_params * para
     }
     layer & own = s.layers.find(root)->second;
     const plan & cells = w->cells;
-    if ((int64_t) cells.candidates.size() <= chooser::most_of(s.how, cells)) {
+    const policy how = how_in(cells);
+    if ((int64_t) cells.candidates.size() <= chooser::most_of(how, cells)) {
         return false;
     }
 
-    const bool tries = !s.how.always && s.tried.runs();
-    if (!s.how.always && !tries && !s.tried.pays()) {
+    const bool tries = !always && s.tried.runs();
+    if (!always && !tries && !s.tried.pays()) {
         return false;
     }
     const auto compute = [&](ggml_tensor * attention) {
@@ -321,6 +352,26 @@ bool attend_sparsely(const cpu_attention & cpu, const ggml_compute_params * para
     layer      & source = shares ? *w->leader : own;
     const bool   reuses = shares || (!tries && usable(own) && s.step - own.choice_step < s.how.refresh);
     by.wait();
+    const auto lose = [&] {
+        if (by.index == 0) {
+            zero(op);
+        }
+        return true;
+    };
+    if (!reuses && file) {
+        if (by.index == 0) {
+            for (int64_t chunk = cells.first_chunk; own.known.reads_chunks() && chunk < cells.end_chunk; ++chunk) {
+                if (cells.wanted[(size_t) chunk] & ~own.known.known(chunk)) {
+                    want_range(file, k, chunk * CHUNK, std::min<int64_t>((chunk + 1) * CHUNK, k->ne[1]));
+                }
+            }
+            settle_wanted(file, false);
+        }
+        by.wait();
+        if (is_lost(file)) {
+            return lose();
+        }
+    }
     if (!reuses) {
         chooser::learn(by, best_lanes(), all, own.known, cells);
         if (tries) {
@@ -334,7 +385,20 @@ bool attend_sparsely(const cpu_attention & cpu, const ggml_compute_params * para
             rows[h] = (const float *) ((const char *) q->data + (size_t) h * q->nb[2]);
         }
         const uint64_t turn = (uint64_t) s.step << 16 ^ (uint64_t) layer_number(root);
-        s.choosing.choose(by, best_lanes(), s.how, all, own.known, cells, rows, group, attention_parameter(op, 0), turn, own.choice);
+        if (file) {
+            by.wait();
+            if (by.index == 0) {
+                want_cells(file, k, cells.always);
+                settle_wanted(file, true);
+            }
+            by.wait();
+            if (is_lost(file)) {
+                return lose();
+            }
+        }
+        const cell_memory memory = { file, k, v };
+        const extents together = { each, &memory, is_near };
+        s.choosing.choose(by, best_lanes(), how, all, own.known, cells, rows, group, attention_parameter(op, 0), turn, together, own.choice);
     }
     if (by.index == 0) {
         if (!reuses) {
@@ -367,8 +431,16 @@ bool attend_sparsely(const cpu_attention & cpu, const ggml_compute_params * para
             s.last_sparse_step = s.step;
             s.seen.sparse_steps++;
         }
+        if (file) {
+            want_cells(file, k, to);
+            want_cells(file, v, to);
+            settle_wanted(file, true);
+        }
     }
     by.wait();
+    if (file && is_lost(file)) {
+        return lose();
+    }
 
     gather(k, s.cells, by, s.key_bytes.data());
     gather(v, s.cells, by, s.value_bytes.data());

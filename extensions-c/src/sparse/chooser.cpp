@@ -28,6 +28,7 @@ void chooser::grow(int query_heads, int d, int64_t n_cells, int64_t n_always, in
     }
     scores_.resize((size_t) heads_ * (size_t) n_cells_);
     totals_.resize((size_t) n_cells_);
+    sums_  .resize((size_t) n_cells_);
 }
 
 static uint64_t mixed(uint64_t x) {
@@ -83,7 +84,7 @@ int64_t chooser::most_of(const policy & how, const plan & cells) {
 }
 
 void chooser::choose(const team & by, const lanes & loops, const policy & how, const keys & all, digest & known, const plan & cells,
-        const float * const * q, int group, float scale, uint64_t turn, chosen & out) {
+        const float * const * q, int group, float scale, uint64_t turn, const extents & together, chosen & out) {
     const int     heads = all.heads * group;
     const int     d     = all.d;
     const int64_t most  = most_of(how, cells);
@@ -166,19 +167,25 @@ void chooser::choose(const team & by, const lanes & loops, const policy & how, c
             loops.add(scores_.data() + (size_t) h * stride + (size_t) from, std::exp(mine.most[(size_t) h] - top) / sum, n, totals);
         }
     }
+    const int     each  = together.cells;
+    const float * ranks = each > 1 ? sums_.data() : totals_.data();
+    if (each > 1) {
+        mine.mass = add_up(together, from, from + n);
+    }
     mine.totals.clear();
-    mine.totals.add(totals, n);
+    mine.totals.add(ranks + from / each, n / each);
     by.wait();
 
     if (by.index == 0) {
         for (int i = 1; i < by.count; ++i) {
             mine.totals.add(shares_[(size_t) i]->totals);
+            mine.mass += shares_[(size_t) i]->mass;
         }
-        cut_ = find_cut(mine.totals, { least, most, (double) how.missing * heads });
+        cut_ = find_cut(mine.totals, { (least + each - 1) / each, (most + each - 1) / each, (double) how.missing * heads });
         out.missing = cut_.missing / heads;
     }
     by.wait();
-    divide(totals_.data(), from, from + n, cut_, mine.above, mine.within);
+    divide(ranks, from / each, (from + n) / each, cut_, mine.above, mine.within);
     by.wait();
     if (by.index == 0) {
         out.cells.clear();
@@ -188,11 +195,46 @@ void chooser::choose(const team & by, const lanes & loops, const policy & how, c
         for (int i = 0; i < by.count; ++i) {
             out.cells.insert(out.cells.end(), shares_[(size_t) i]->above.begin(), shares_[(size_t) i]->above.end());
         }
-        keep_largest(totals_.data(), mine.within, cut_.cells - (int64_t) out.cells.size());
+        keep_largest(ranks, mine.within, cut_.cells - (int64_t) out.cells.size());
         const size_t middle = out.cells.size();
         out.cells.insert(out.cells.end(), mine.within.begin(), mine.within.end());
         std::inplace_merge(out.cells.begin(), out.cells.begin() + (int64_t) middle, out.cells.end());
+        if (each > 1) {
+            out.missing = std::max(0.0, mine.mass - spread(each, out.cells)) / heads;
+        }
     }
+}
+
+// Sums of the extents in [begin, end), weighted; gives the plain sum of all.
+double chooser::add_up(const extents & together, int64_t begin, int64_t end) {
+    double all = 0;
+    for (int64_t cell = begin; cell < end; cell += together.cells) {
+        float sum       = 0;
+        bool  candidate = false;
+        for (int64_t i = cell; i < cell + together.cells; ++i) {
+            candidate |= totals_[(size_t) i] >= 0;
+            sum       += std::max(0.0f, totals_[(size_t) i]);
+        }
+        all += sum;
+        sums_[(size_t) (cell / together.cells)] = !candidate ? -INFINITY : together.is_resident(together.memory, cell) ? extents::NEAR * sum : sum;
+    }
+    return all;
+}
+
+// Puts the candidates of extents into their place; gives their sum.
+double chooser::spread(int each, std::vector<int32_t> & extents) {
+    extents_.swap(extents);
+    extents.clear();
+    double sum = 0;
+    for (int32_t extent : extents_) {
+        for (int32_t cell = extent * each; cell < (extent + 1) * each; ++cell) {
+            if (totals_[(size_t) cell] >= 0) {
+                extents.push_back(cell);
+                sum += totals_[(size_t) cell];
+            }
+        }
+    }
+    return sum;
 }
 
 } // namespace chq::sparse

@@ -118,6 +118,10 @@ chq_status chq_context_set_sparse(struct chq_context * context, const struct chq
         if (context->model->recurrent) {
             fail(CHQ_STATUS_UNSUPPORTED, "the model has no KV cache");
         }
+        const tier::counts file = context->tier.read();
+        if (file.file_bytes > file.budget_bytes && (how.by == sparse::EXACT || how.by == sparse::HISA || how.by == sparse::FASA)) {
+            fail(CHQ_STATUS_UNSUPPORTED, "this selector reads all keys, and most of them are in the file behind the KV cache");
+        }
         context->sparse.set(&how);
         return CHQ_STATUS_OK;
     });

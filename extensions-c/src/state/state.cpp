@@ -204,8 +204,8 @@ public:
     bool operator()() {
         llama_memory_seq_rm(context_->memory, seq_id_, -1, -1);
         context_->sparse.forget();
-        const bool undone = before_.empty() || llama_state_seq_set_data_ext(
-            context_->llama, before_.data(), before_.size(), seq_id_, LLAMA_STATE_SEQ_FLAGS_NONE) == before_.size();
+        const bool undone = !loss_noted() && (before_.empty() || llama_state_seq_set_data_ext(
+            context_->llama, before_.data(), before_.size(), seq_id_, LLAMA_STATE_SEQ_FLAGS_NONE) == before_.size()) && !loss_noted();
         if (!undone) {
             llama_memory_seq_rm(context_->memory, seq_id_, -1, -1);
         }
@@ -298,7 +298,7 @@ chq_status chq_seq_restore(
         undo undo_restore(context, seq_id);
         const uint8_t * body = data + head_bytes(h);
         context->sparse.forget();
-        if (llama_state_seq_set_data_ext(context->llama, body + logits_bytes(h), h.n_payload, seq_id, LLAMA_STATE_SEQ_FLAGS_NONE) != h.n_payload) {
+        if (llama_state_seq_set_data_ext(context->llama, body + logits_bytes(h), h.n_payload, seq_id, LLAMA_STATE_SEQ_FLAGS_NONE) != h.n_payload || loss_noted()) {
             const std::string reason = captured_errors();
             const bool undone = undo_restore();
             fail(reason.find("available cells") != std::string::npos ? CHQ_STATUS_CONTEXT_FULL : CHQ_STATUS_ARGUMENT,
@@ -366,7 +366,7 @@ chq_status chq_context_restore(struct chq_context * context, const uint8_t * dat
         forget_rows(context);
         context->sparse.forget();
         const size_t n_read = llama_state_set_data(context->llama, data + head_bytes(h) + logits_bytes(h), h.n_payload);
-        if (n_read != h.n_payload) {
+        if (n_read != h.n_payload || loss_noted()) {
             const std::string reason = captured_errors();
             llama_memory_clear(context->memory, false);
             const bool full = reason.find("not enough cells") != std::string::npos || reason.find("invalid seq_id") != std::string::npos;

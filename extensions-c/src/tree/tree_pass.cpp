@@ -46,11 +46,12 @@ void close_ranks(chq_context * context, int32_t seq_id, int32_t base, int32_t en
         // as if it could not be read
     }
     llama_memory_seq_rm(context->memory, spare, -1, -1);
-    if (!saved) {
+    if (!saved || loss_noted()) {
         return; // the tokens are good where they are
     }
     llama_memory_seq_rm(context->memory, seq_id, base, -1);
-    if (llama_state_seq_set_data(context->llama, cells.data(), cells.size(), spare) == 0) {
+    if (llama_state_seq_set_data(context->llama, cells.data(), cells.size(), spare) == 0 || loss_noted()) {
+        llama_memory_seq_rm(context->memory, spare, -1, -1);
         forget_rows(context);
         fail(CHQ_STATUS_STATE, "cells that were just freed could not be used: the sequence ends at %d", base);
     }

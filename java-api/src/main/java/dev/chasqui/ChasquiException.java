@@ -2,6 +2,7 @@ package dev.chasqui;
 
 import dev.chasqui.audio.AudioException;
 import dev.chasqui.json.JsonException;
+import dev.chasqui.kv.KvFileException;
 import dev.chasqui.kv.SequenceStoreException;
 import dev.chasqui.models.ModelStoreException;
 import dev.chasqui.vision.ImageException;
@@ -11,7 +12,7 @@ import dev.chasqui.vision.ImageException;
 /// or one that another thread is using.
 public abstract sealed class ChasquiException extends RuntimeException
         permits AudioException, CancelledException, ContextFullException, DeadlineException, DecodeException, GgufException, GrammarException,
-                ImageException, InsufficientMemoryException, JsonException, ModelLoadException, ModelStoreException, NativeAbortException,
+                ImageException, InsufficientMemoryException, JsonException, KvFileException, ModelLoadException, ModelStoreException, NativeAbortException,
                 NativeLibraryException, RpcException, SequenceStoreException, StateMismatchException,
                 UnsupportedFeatureException {
 

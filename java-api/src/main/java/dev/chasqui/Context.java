@@ -85,7 +85,7 @@ public final class Context implements AutoCloseable {
         MemorySegment modelAddress = model.handle().acquire();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
-            Status.check(chq_context_create(modelAddress, parameters(model, options, arena), options.poll(), out));
+            Status.check(create(modelAddress, options, parameters(model, options, arena), arena, out));
             NativeLog.drain();
             MemorySegment address = out.get(ValueLayout.ADDRESS, 0);
             this.handle = new NativeOwner(this, "context", address, freeing(adapters), model.handle());
@@ -102,6 +102,12 @@ public final class Context implements AutoCloseable {
             model.handle().release();
             throw e;
         }
+    }
+
+    private static int create(MemorySegment model, ContextOptions options, MemorySegment parameters, Arena arena, MemorySegment out) {
+        Path folder = options.kvCache().folder();
+        return folder == null ? chq_context_create(model, parameters, options.poll(), out)
+                : chq_context_create_on_file(model, parameters, options.poll(), arena.allocateFrom(folder.toString()), options.kvCache().residentBytes(), out);
     }
 
     private static MemorySegment parameters(Model model, ContextOptions options, Arena arena) {
@@ -252,7 +258,7 @@ public final class Context implements AutoCloseable {
         return Optional.ofNullable(sparse);
     }
 
-    /// What sparse attention did since it was set last.
+    /// What sparse attention did since it was set last, and what the file behind the KV cache did so far ([ContextOptions#kvCache()]).
     public KvStats sparseStats() {
         MemorySegment address = enter();
         try {
@@ -270,6 +276,11 @@ public final class Context implements AutoCloseable {
         } finally {
             exit();
         }
+    }
+
+    /// After the file behind the KV cache has failed: sequences hold no more than is there.
+    void recount(MemorySegment address) {
+        open.forEach(sequence -> sequence.recount(address));
     }
 
     /// Back to what the context has, if it is still of use.

@@ -1,5 +1,6 @@
 package dev.chasqui;
 
+import dev.chasqui.kv.KvCacheOptions;
 import dev.chasqui.kv.SequenceStore;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -24,6 +25,7 @@ import org.jspecify.annotations.Nullable;
 /// @param keptSequences   copies of sequences, beyond `maxSequences`, that may stay in cells that nobody needs ([Sequence#keep()]); see
 ///                        `docs/sequence-store.md` for when that is faster than a store alone
 /// @param store           where generations and engines look for the beginning of their prompt, and leave what they computed; null = nowhere
+/// @param kvCache         where the KV cache is: in memory, or on a file with a part of it in memory
 public record ContextOptions(
         int contextSize,
         int batchSize,
@@ -41,13 +43,14 @@ public record ContextOptions(
         float ropeFrequencyScale,
         int poll,
         int keptSequences,
-        @Nullable SequenceStore store) {
+        @Nullable SequenceStore store,
+        KvCacheOptions kvCache) {
 
     /// Largest context that `contextSize = 0` gives.
     public static final int DEFAULT_MAX_SIZE = 8192;
 
     private static final ContextOptions DEFAULTS = new ContextOptions(
-            0, 2048, 512, 1, 64, 0, 0, FlashAttention.AUTO, KvType.F16, KvType.F16, true, true, 0, 0, 50, 0, null);
+            0, 2048, 512, 1, 64, 0, 0, FlashAttention.AUTO, KvType.F16, KvType.F16, true, true, 0, 0, 50, 0, null, KvCacheOptions.inMemory());
 
     public ContextOptions {
         range("contextSize", contextSize, 0, Integer.MAX_VALUE);
@@ -62,6 +65,7 @@ public record ContextOptions(
         Objects.requireNonNull(flashAttention, "flashAttention");
         Objects.requireNonNull(keyType, "keyType");
         Objects.requireNonNull(valueType, "valueType");
+        Objects.requireNonNull(kvCache, "kvCache");
         finite("ropeFrequencyBase", ropeFrequencyBase);
         finite("ropeFrequencyScale", ropeFrequencyScale);
     }
@@ -73,29 +77,29 @@ public record ContextOptions(
 
     public ContextOptions withContextSize(int value) {
         return new ContextOptions(value, batchSize, microBatchSize, maxSequences, maxLogitRows, threads, batchThreads, flashAttention,
-                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store);
+                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store, kvCache);
     }
 
     /// Sets the batch size, and lowers the micro-batch size to it if need be.
     public ContextOptions withBatchSize(int value) {
         return new ContextOptions(contextSize, value, Math.min(microBatchSize, Math.max(value, 1)), maxSequences, maxLogitRows, threads,
                 batchThreads, flashAttention, keyType, valueType, offloadKv, fullWindowCache,
-                ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store);
+                ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store, kvCache);
     }
 
     public ContextOptions withMicroBatchSize(int value) {
         return new ContextOptions(contextSize, batchSize, value, maxSequences, maxLogitRows, threads, batchThreads, flashAttention,
-                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store);
+                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store, kvCache);
     }
 
     public ContextOptions withMaxSequences(int value) {
         return new ContextOptions(contextSize, batchSize, microBatchSize, value, maxLogitRows, threads, batchThreads, flashAttention,
-                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store);
+                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store, kvCache);
     }
 
     public ContextOptions withMaxLogitRows(int value) {
         return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, value, threads, batchThreads, flashAttention,
-                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store);
+                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store, kvCache);
     }
 
     /// Sets the threads for one token at a time and for many at once.
@@ -105,47 +109,52 @@ public record ContextOptions(
 
     public ContextOptions withThreads(int single, int batch) {
         return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, maxLogitRows, single, batch, flashAttention,
-                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store);
+                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store, kvCache);
     }
 
     public ContextOptions withFlashAttention(FlashAttention value) {
         return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, maxLogitRows, threads, batchThreads, value,
-                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store);
+                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store, kvCache);
     }
 
     public ContextOptions withKvTypes(KvType keys, KvType values) {
         return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, maxLogitRows, threads, batchThreads, flashAttention,
-                keys, values, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store);
+                keys, values, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store, kvCache);
     }
 
     public ContextOptions withOffloadKv(boolean value) {
         return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, maxLogitRows, threads, batchThreads, flashAttention,
-                keyType, valueType, value, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store);
+                keyType, valueType, value, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store, kvCache);
     }
 
     public ContextOptions withFullWindowCache(boolean value) {
         return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, maxLogitRows, threads, batchThreads, flashAttention,
-                keyType, valueType, offloadKv, value, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store);
+                keyType, valueType, offloadKv, value, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store, kvCache);
     }
 
     public ContextOptions withRope(float frequencyBase, float frequencyScale) {
         return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, maxLogitRows, threads, batchThreads, flashAttention,
-                keyType, valueType, offloadKv, fullWindowCache, frequencyBase, frequencyScale, poll, keptSequences, store);
+                keyType, valueType, offloadKv, fullWindowCache, frequencyBase, frequencyScale, poll, keptSequences, store, kvCache);
     }
 
     public ContextOptions withPoll(int value) {
         return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, maxLogitRows, threads, batchThreads, flashAttention,
-                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, value, keptSequences, store);
+                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, value, keptSequences, store, kvCache);
     }
 
     public ContextOptions withKeptSequences(int value) {
         return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, maxLogitRows, threads, batchThreads, flashAttention,
-                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, value, store);
+                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, value, store, kvCache);
     }
 
     public ContextOptions withStore(@Nullable SequenceStore value) {
         return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, maxLogitRows, threads, batchThreads, flashAttention,
-                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, value);
+                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, value, kvCache);
+    }
+
+    public ContextOptions withKvCache(KvCacheOptions value) {
+        return new ContextOptions(contextSize, batchSize, microBatchSize, maxSequences, maxLogitRows, threads, batchThreads, flashAttention,
+                keyType, valueType, offloadKv, fullWindowCache, ropeFrequencyBase, ropeFrequencyScale, poll, keptSequences, store, value);
     }
 
     private static void range(String name, int value, int low, int high) {

@@ -1,5 +1,6 @@
 package dev.chasqui;
 
+import dev.chasqui.kv.KvFileException;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -508,7 +509,7 @@ public final class Engine implements AutoCloseable {
                 scheduler.computed(pass.get(i), decoder.done(i));
             }
             return;
-        } catch (DecodeException | InsufficientMemoryException e) {
+        } catch (DecodeException | InsufficientMemoryException | KvFileException e) {
             for (int i = 0; i < pass.size(); i++) {
                 finish(pass.get(i), FinishReason.FAILED, e, false);
             }

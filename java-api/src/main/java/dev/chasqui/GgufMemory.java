@@ -59,7 +59,8 @@ final class GgufMemory {
         for (GgufTensor tensor : file.tensors()) {
             weights = Math.addExact(weights, tensor.byteSize());
         }
-        MemoryEstimate estimate = new MemoryEstimate(contextSize, weights, kvBytes(contextSize, options), recurrentBytes(options),
+        MemoryEstimate estimate = new MemoryEstimate(contextSize, weights,
+                Math.min(kvBytes(contextSize, options), options.kvCache().residentBytes()), recurrentBytes(options),
                 computeBytes(contextSize, options), outputBytes(options), notes);
         estimate.totalBytes(); // overflows here, if it does
         return estimate;

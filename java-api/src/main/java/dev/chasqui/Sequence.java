@@ -785,6 +785,15 @@ public final class Sequence implements AutoCloseable {
         forget(address, 0);
     }
 
+    /// Counts again what the KV cache holds, which may be less than it was.
+    void recount(MemorySegment address) {
+        int there = Math.min(decoded, cached(address));
+        followed = false;
+        ahead = 0;
+        forgetLogits();
+        decoded = there;
+    }
+
     /// After the KV cache was filled for `tokens[0, length)`: the last of them may not have been computed yet.
     void restored(MemorySegment address) {
         ahead = 0;
@@ -1055,7 +1064,9 @@ public final class Sequence implements AutoCloseable {
             return new ContextFullException(n, room(address));
         }
         RuntimeException failure = Status.failure(status);
-        if (status == CHQ_STATUS_CANCELLED() || status == CHQ_STATUS_COMPUTE()) {
+        if (status == CHQ_STATUS_STORAGE()) {
+            context.recount(address);
+        } else if (status == CHQ_STATUS_CANCELLED() || status == CHQ_STATUS_COMPUTE()) {
             int done = context.computed().get(ValueLayout.JAVA_INT, 0);
             decodedUpTo(decoded + done);
             cut(decoded);
@@ -1082,6 +1093,9 @@ public final class Sequence implements AutoCloseable {
             return new ContextFullException(1, room(address));
         }
         RuntimeException failure = Status.failure(status);
+        if (status == CHQ_STATUS_STORAGE()) {
+            context.recount(address);
+        }
         if (step) {
             forgetLogits();
             decoded = Math.min(length, cached(address));

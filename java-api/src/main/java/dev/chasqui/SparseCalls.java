@@ -2,10 +2,12 @@ package dev.chasqui;
 
 import static dev.chasqui.bindings.Chq.*;
 
+import dev.chasqui.bindings.chq_kv_file_stats;
 import dev.chasqui.bindings.chq_sparse_params;
 import dev.chasqui.bindings.chq_sparse_prefill_params;
 import dev.chasqui.bindings.chq_sparse_prefill_stats;
 import dev.chasqui.bindings.chq_sparse_stats;
+import dev.chasqui.kv.KvFileStats;
 import dev.chasqui.kv.KvStats;
 import dev.chasqui.kv.PrefillStats;
 import dev.chasqui.kv.SparseAttention;
@@ -16,7 +18,7 @@ import java.time.Duration;
 import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 
-/// Sparse attention and sparse prefill of a native context.
+/// Sparse attention and sparse prefill of a native context, and the file behind its KV cache.
 final class SparseCalls {
 
     private SparseCalls() {
@@ -65,7 +67,8 @@ final class SparseCalls {
                     missing < 0 ? OptionalDouble.empty() : OptionalDouble.of(missing),
                     seconds(chq_sparse_stats.dense_seconds(stats)),
                     seconds(chq_sparse_stats.sparse_seconds(stats)),
-                    chq_sparse_stats.sketch_bytes(stats));
+                    chq_sparse_stats.sketch_bytes(stats),
+                    fileStats(context, arena));
         }
     }
 
@@ -97,6 +100,18 @@ final class SparseCalls {
                     seconds(chq_sparse_prefill_stats.choice_seconds(stats)),
                     seconds(chq_sparse_prefill_stats.saved_seconds(stats)));
         }
+    }
+
+    private static KvFileStats fileStats(MemorySegment context, Arena arena) {
+        MemorySegment stats = chq_kv_file_stats.allocate(arena);
+        Status.check(chq_context_kv_file_stats(context, stats));
+        return new KvFileStats(
+                chq_kv_file_stats.file_bytes(stats),
+                chq_kv_file_stats.budget_bytes(stats),
+                chq_kv_file_stats.resident_bytes(stats),
+                chq_kv_file_stats.most_resident(stats),
+                chq_kv_file_stats.loaded_bytes(stats),
+                chq_kv_file_stats.evicted_bytes(stats));
     }
 
     private static Duration seconds(double value) {

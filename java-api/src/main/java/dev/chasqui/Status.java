@@ -2,6 +2,7 @@ package dev.chasqui;
 
 import static dev.chasqui.bindings.Chq.*;
 
+import dev.chasqui.kv.KvFileException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 
@@ -39,6 +40,8 @@ final class Status {
             return new GrammarException(message);
         } else if (status == CHQ_STATUS_REMOTE()) {
             return new RpcException(message);
+        } else if (status == CHQ_STATUS_STORAGE()) {
+            return new KvFileException(message);
         } else if (status == CHQ_STATUS_WRITE()) {
             return new UncheckedIOException(message, new IOException(message));
         }

@@ -4,8 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
+import dev.chasqui.kv.KvCacheOptions;
 import dev.chasqui.kv.SequenceStore;
 import dev.chasqui.kv.SequenceStoreOptions;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Tag;
@@ -19,19 +21,20 @@ class ContextOptionsTest {
     @Test
     void defaults() {
         assertThat(DEFAULTS).isEqualTo(new ContextOptions(0, 2048, 512, 1, 64, 0, 0, FlashAttention.AUTO,
-                KvType.F16, KvType.F16, true, true, 0, 0, 50, 0, null));
+                KvType.F16, KvType.F16, true, true, 0, 0, 50, 0, null, KvCacheOptions.inMemory()));
     }
 
     @Test
     void eachWithChangesItsOwnPartOnly() {
         SequenceStore store = SequenceStore.open(SequenceStoreOptions.inMemory());
+        KvCacheOptions file = KvCacheOptions.onFile(Path.of("folder"), 1000);
         ContextOptions all = DEFAULTS.withContextSize(100).withBatchSize(64).withMicroBatchSize(32).withMaxSequences(3)
                 .withMaxLogitRows(7).withThreads(2, 4).withFlashAttention(FlashAttention.OFF).withKvTypes(KvType.Q8_0, KvType.F32)
                 .withOffloadKv(false).withFullWindowCache(false).withRope(1e6f, 0.5f).withPoll(10)
-                .withKeptSequences(5).withStore(store);
+                .withKeptSequences(5).withStore(store).withKvCache(file);
 
         assertThat(all).isEqualTo(new ContextOptions(100, 64, 32, 3, 7, 2, 4, FlashAttention.OFF,
-                KvType.Q8_0, KvType.F32, false, false, 1e6f, 0.5f, 10, 5, store));
+                KvType.Q8_0, KvType.F32, false, false, 1e6f, 0.5f, 10, 5, store, file));
         assertThat(DEFAULTS.withThreads(3)).isEqualTo(DEFAULTS.withThreads(3, 3));
     }
 

@@ -266,6 +266,15 @@ public class Chq extends Chq$shared {
     public static int CHQ_STATUS_WRITE() {
         return CHQ_STATUS_WRITE;
     }
+    private static final int CHQ_STATUS_STORAGE = (int)15L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_status.CHQ_STATUS_STORAGE = 15
+     * }
+     */
+    public static int CHQ_STATUS_STORAGE() {
+        return CHQ_STATUS_STORAGE;
+    }
 
     private static class chq_status_name {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
@@ -7335,11 +7344,18 @@ public class Chq extends Chq$shared {
         }
     }
 
-    private static class chq_sparse_prefill_default_params {
+    private static class chq_context_create_on_file {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            chq_sparse_prefill_params.layout()    );
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER,
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_LONG,
+            Chq.C_POINTER
+        );
 
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_sparse_prefill_default_params");
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_context_create_on_file");
 
         public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
     }
@@ -7347,45 +7363,45 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * struct chq_sparse_prefill_params chq_sparse_prefill_default_params(void)
+     * chq_status chq_context_create_on_file(struct chq_model *model, const struct llama_context_params *params, int32_t poll, const char *folder, uint64_t budget, struct chq_context **out)
      * }
      */
-    public static FunctionDescriptor chq_sparse_prefill_default_params$descriptor() {
-        return chq_sparse_prefill_default_params.DESC;
+    public static FunctionDescriptor chq_context_create_on_file$descriptor() {
+        return chq_context_create_on_file.DESC;
     }
 
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * struct chq_sparse_prefill_params chq_sparse_prefill_default_params(void)
+     * chq_status chq_context_create_on_file(struct chq_model *model, const struct llama_context_params *params, int32_t poll, const char *folder, uint64_t budget, struct chq_context **out)
      * }
      */
-    public static MethodHandle chq_sparse_prefill_default_params$handle() {
-        return chq_sparse_prefill_default_params.HANDLE;
+    public static MethodHandle chq_context_create_on_file$handle() {
+        return chq_context_create_on_file.HANDLE;
     }
 
     /**
      * Address for:
      * {@snippet lang=c :
-     * struct chq_sparse_prefill_params chq_sparse_prefill_default_params(void)
+     * chq_status chq_context_create_on_file(struct chq_model *model, const struct llama_context_params *params, int32_t poll, const char *folder, uint64_t budget, struct chq_context **out)
      * }
      */
-    public static MemorySegment chq_sparse_prefill_default_params$address() {
-        return chq_sparse_prefill_default_params.ADDR;
+    public static MemorySegment chq_context_create_on_file$address() {
+        return chq_context_create_on_file.ADDR;
     }
 
     /**
      * {@snippet lang=c :
-     * struct chq_sparse_prefill_params chq_sparse_prefill_default_params(void)
+     * chq_status chq_context_create_on_file(struct chq_model *model, const struct llama_context_params *params, int32_t poll, const char *folder, uint64_t budget, struct chq_context **out)
      * }
      */
-    public static MemorySegment chq_sparse_prefill_default_params(SegmentAllocator allocator) {
-        var mh$ = chq_sparse_prefill_default_params.HANDLE;
+    public static int chq_context_create_on_file(MemorySegment model, MemorySegment params, int poll, MemorySegment folder, long budget, MemorySegment out) {
+        var mh$ = chq_context_create_on_file.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_sparse_prefill_default_params", allocator);
+                traceDowncall("chq_context_create_on_file", model, params, poll, folder, budget, out);
             }
-            return (MemorySegment)mh$.invokeExact(allocator);
+            return (int)mh$.invokeExact(model, params, poll, folder, budget, out);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -7393,14 +7409,14 @@ public class Chq extends Chq$shared {
         }
     }
 
-    private static class chq_context_set_sparse_prefill {
+    private static class chq_context_kv_file_stats {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,
             Chq.C_POINTER,
             Chq.C_POINTER
         );
 
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_context_set_sparse_prefill");
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_context_kv_file_stats");
 
         public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
     }
@@ -7408,104 +7424,43 @@ public class Chq extends Chq$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * chq_status chq_context_set_sparse_prefill(struct chq_context *context, const struct chq_sparse_prefill_params *params)
+     * chq_status chq_context_kv_file_stats(struct chq_context *context, struct chq_kv_file_stats *out)
      * }
      */
-    public static FunctionDescriptor chq_context_set_sparse_prefill$descriptor() {
-        return chq_context_set_sparse_prefill.DESC;
+    public static FunctionDescriptor chq_context_kv_file_stats$descriptor() {
+        return chq_context_kv_file_stats.DESC;
     }
 
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * chq_status chq_context_set_sparse_prefill(struct chq_context *context, const struct chq_sparse_prefill_params *params)
+     * chq_status chq_context_kv_file_stats(struct chq_context *context, struct chq_kv_file_stats *out)
      * }
      */
-    public static MethodHandle chq_context_set_sparse_prefill$handle() {
-        return chq_context_set_sparse_prefill.HANDLE;
+    public static MethodHandle chq_context_kv_file_stats$handle() {
+        return chq_context_kv_file_stats.HANDLE;
     }
 
     /**
      * Address for:
      * {@snippet lang=c :
-     * chq_status chq_context_set_sparse_prefill(struct chq_context *context, const struct chq_sparse_prefill_params *params)
+     * chq_status chq_context_kv_file_stats(struct chq_context *context, struct chq_kv_file_stats *out)
      * }
      */
-    public static MemorySegment chq_context_set_sparse_prefill$address() {
-        return chq_context_set_sparse_prefill.ADDR;
+    public static MemorySegment chq_context_kv_file_stats$address() {
+        return chq_context_kv_file_stats.ADDR;
     }
 
     /**
      * {@snippet lang=c :
-     * chq_status chq_context_set_sparse_prefill(struct chq_context *context, const struct chq_sparse_prefill_params *params)
+     * chq_status chq_context_kv_file_stats(struct chq_context *context, struct chq_kv_file_stats *out)
      * }
      */
-    public static int chq_context_set_sparse_prefill(MemorySegment context, MemorySegment params) {
-        var mh$ = chq_context_set_sparse_prefill.HANDLE;
+    public static int chq_context_kv_file_stats(MemorySegment context, MemorySegment out) {
+        var mh$ = chq_context_kv_file_stats.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_context_set_sparse_prefill", context, params);
-            }
-            return (int)mh$.invokeExact(context, params);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class chq_context_sparse_prefill_stats {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Chq.C_INT,
-            Chq.C_POINTER,
-            Chq.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_context_sparse_prefill_stats");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * chq_status chq_context_sparse_prefill_stats(struct chq_context *context, struct chq_sparse_prefill_stats *out)
-     * }
-     */
-    public static FunctionDescriptor chq_context_sparse_prefill_stats$descriptor() {
-        return chq_context_sparse_prefill_stats.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * chq_status chq_context_sparse_prefill_stats(struct chq_context *context, struct chq_sparse_prefill_stats *out)
-     * }
-     */
-    public static MethodHandle chq_context_sparse_prefill_stats$handle() {
-        return chq_context_sparse_prefill_stats.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * chq_status chq_context_sparse_prefill_stats(struct chq_context *context, struct chq_sparse_prefill_stats *out)
-     * }
-     */
-    public static MemorySegment chq_context_sparse_prefill_stats$address() {
-        return chq_context_sparse_prefill_stats.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * chq_status chq_context_sparse_prefill_stats(struct chq_context *context, struct chq_sparse_prefill_stats *out)
-     * }
-     */
-    public static int chq_context_sparse_prefill_stats(MemorySegment context, MemorySegment out) {
-        var mh$ = chq_context_sparse_prefill_stats.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("chq_context_sparse_prefill_stats", context, out);
+                traceDowncall("chq_context_kv_file_stats", context, out);
             }
             return (int)mh$.invokeExact(context, out);
         } catch (Error | RuntimeException ex) {

@@ -7,6 +7,7 @@ import dev.chasqui.KvType;
 import dev.chasqui.Model;
 import dev.chasqui.Sequence;
 import dev.chasqui.kv.CellSelector;
+import dev.chasqui.kv.KvFileStats;
 import dev.chasqui.kv.KvStats;
 import dev.chasqui.kv.PrefillStats;
 import dev.chasqui.kv.SparseAttention;
@@ -45,6 +46,9 @@ final class BenchKvCommand implements Callable<Integer> {
 
     @Mixin
     private ThreadsOption threads;
+
+    @Mixin
+    private KvFileOption kvFile;
 
     @Option(names = {"-f", "--file"}, required = true, paramLabel = "TEXT", description = "The text, UTF-8.")
     private Path file;
@@ -110,22 +114,36 @@ final class BenchKvCommand implements Callable<Integer> {
             }
             ContextOptions options = threads.apply(ContextOptions.defaults().withContextSize(deepest + tokens + 1).withKvTypes(type, type));
             try (Context context = loaded.newContext(options); Sequence sequence = context.newSequence()) {
-                for (int depth : contexts.stream().sorted().toList()) {
-                    if (!prefill.isEmpty()) {
-                        comparePrompts(sequence, Arrays.copyOf(all, depth), Arrays.copyOfRange(all, depth, depth + tokens + 1));
-                        continue;
+                if (kvFile.isSet()) {
+                    try (Context small = loaded.newContext(kvFile.applyTo(options)); Sequence onFile = small.newSequence()) {
+                        measure(sequence, onFile, all, policies);
                     }
-                    sequence.set(Arrays.copyOf(all, depth));
-                    int[] next = Arrays.copyOfRange(all, depth, depth + tokens + 1);
-                    if (speed) {
-                        policies.forEach(policy -> time(sequence, depth, next, policy));
-                    } else {
-                        compare(sequence, depth, next, policies);
-                    }
+                } else {
+                    measure(sequence, sequence, all, policies);
                 }
             }
         }
         return 0;
+    }
+
+    /// @param full   in memory
+    /// @param sparse the same, or one whose KV cache is on a file
+    private void measure(Sequence full, Sequence sparse, int[] all, List<SparseAttention> policies) {
+        for (int depth : contexts.stream().sorted().toList()) {
+            if (!prefill.isEmpty()) {
+                comparePrompts(full, Arrays.copyOf(all, depth), Arrays.copyOfRange(all, depth, depth + tokens + 1));
+                continue;
+            }
+            full.set(Arrays.copyOf(all, depth));
+            int[] next = Arrays.copyOfRange(all, depth, depth + tokens + 1);
+            if (!speed) {
+                compare(full, sparse, depth, next, policies);
+            } else if (full == sparse) {
+                policies.forEach(policy -> time(full, depth, next, policy));
+            } else {
+                policies.forEach(policy -> timeOnFile(full, sparse, depth, next, policy));
+            }
+        }
     }
 
     private List<SparseAttention> policies() {
@@ -152,6 +170,7 @@ final class BenchKvCommand implements Callable<Integer> {
         private int sameBest;
         private double cells;
         private double left;
+        private KvFileStats onFile = KvFileStats.NONE;
 
         void add(float[] full, float[] sparse, int next) {
             double fullSum = logSum(full);
@@ -187,14 +206,15 @@ final class BenchKvCommand implements Callable<Integer> {
         }
     }
 
-    /// Along the text in blocks: full attention first, then each policy from the same cache.
-    private void compare(Sequence sequence, int depth, int[] next, List<SparseAttention> policies) {
+    /// Along the text in blocks: full attention first, then each policy from the same cache, or on a file from a copy of it.
+    private void compare(Sequence sequence, Sequence other, int depth, int[] next, List<SparseAttention> policies) {
         Map<SparseAttention, Tally> tallies = new LinkedHashMap<>();
         policies.forEach(policy -> tallies.put(policy, new Tally()));
-        Context context = sequence.context();
+        Context context = other.context();
         try (ProgressBar bar = ProgressBar.onStderr()) {
             for (int start = 0; start < tokens; start += BLOCK) {
                 int n = Math.min(BLOCK, tokens - start);
+                byte @Nullable [] before = other == sequence ? null : sequence.save();
                 float[][] full = new float[n][];
                 for (int i = 0; i < n; i++) {
                     sequence.append(next[start + i]);
@@ -202,15 +222,20 @@ final class BenchKvCommand implements Callable<Integer> {
                 }
                 int done = 0;
                 for (Map.Entry<SparseAttention, Tally> entry : tallies.entrySet()) {
-                    sequence.rewind(depth + start);
+                    if (before == null) {
+                        other.rewind(depth + start);
+                    } else {
+                        other.restore(before);
+                    }
                     context.setSparseAttention(entry.getKey());
                     for (int i = 0; i < n; i++) {
-                        sequence.append(next[start + i]);
-                        entry.getValue().add(full[i], sequence.logits(), next[start + i + 1]);
+                        other.append(next[start + i]);
+                        entry.getValue().add(full[i], other.logits(), next[start + i + 1]);
                     }
                     KvStats stats = context.sparseStats();
                     entry.getValue().cells += stats.cells() * n;
                     entry.getValue().left += stats.missing().orElse(Double.NaN) * n;
+                    entry.getValue().onFile = stats.file();
                     context.setSparseAttention(null);
                     bar.fraction("%s at %d".formatted(name(entry.getKey()), depth + start), (start + n * ++done / (double) policies.size()) / tokens);
                 }
@@ -232,6 +257,7 @@ final class BenchKvCommand implements Callable<Integer> {
             if (!Double.isNaN(tally.left)) {
                 object.writeNumberField("missing", tally.left / n);
             }
+            KvFileOption.write(object, tally.onFile);
         });
     }
 
@@ -364,6 +390,50 @@ final class BenchKvCommand implements Callable<Integer> {
         print(depth, policy, full, sparse, stats);
     }
 
+    /// The same policy in memory and on a file in turns; the first quarter of a turn brings in what is chosen.
+    private void timeOnFile(Sequence inMemory, Sequence onFile, int depth, int[] next, SparseAttention policy) {
+        List<Double> memoryTimes = new ArrayList<>();
+        List<Double> fileTimes = new ArrayList<>();
+        onFile.restore(inMemory.save());
+        inMemory.context().setSparseAttention(policy);
+        onFile.context().setSparseAttention(policy);
+        long loaded = 0;
+        for (int turn = 0; turn < 2 * repetitions; turn++) {
+            Sequence sequence = turn % 2 == 0 ? inMemory : onFile;
+            for (int i = 0; i < tokens; i++) {
+                boolean counts = i >= Math.max(1, tokens / 4);
+                long before = counts && sequence == onFile ? onFile.context().sparseStats().file().loadedBytes() : 0;
+                long start = System.nanoTime();
+                sequence.append(next[i]);
+                if (counts) {
+                    (sequence == onFile ? fileTimes : memoryTimes).add((System.nanoTime() - start) / 1e6);
+                    loaded += sequence == onFile ? onFile.context().sparseStats().file().loadedBytes() - before : 0;
+                }
+            }
+            sequence.rewind(depth);
+        }
+        KvStats stats = onFile.context().sparseStats();
+        long loadedBytes = loaded;
+        double[] memory = memoryTimes.stream().mapToDouble(Double::doubleValue).toArray();
+        double[] file = fileTimes.stream().mapToDouble(Double::doubleValue).toArray();
+        inMemory.context().setSparseAttention(null);
+        onFile.context().setSparseAttention(null);
+        Json.line(spec.commandLine().getOut(), object -> {
+            object.writeStringField("test", "file speed");
+            describe(object, depth, policy);
+            object.writeNumberField("threads", threads.count());
+            object.writeNumberField("steps", file.length);
+            object.writeNumberField("memory_ms", Statistics.median(memory));
+            object.writeNumberField("memory_deviation", Statistics.deviation(memory));
+            object.writeNumberField("file_ms", Statistics.median(file));
+            object.writeNumberField("file_deviation", Statistics.deviation(file));
+            object.writeNumberField("ratio", Statistics.median(file) / Statistics.median(memory));
+            object.writeNumberField("cells", stats.cells());
+            object.writeNumberField("loaded_bytes_per_step", loadedBytes / file.length);
+            KvFileOption.write(object, stats.file());
+        });
+    }
+
     private void print(int depth, SparseAttention policy, List<Double> full, List<Double> sparse, KvStats stats) {
         double[] fullTimes = full.stream().mapToDouble(Double::doubleValue).toArray();
         double[] sparseTimes = sparse.stream().mapToDouble(Double::doubleValue).toArray();
@@ -379,6 +449,7 @@ final class BenchKvCommand implements Callable<Integer> {
             object.writeNumberField("speedup", Statistics.median(fullTimes) / Statistics.median(sparseTimes));
             object.writeNumberField("cells", stats.cells());
             object.writeNumberField("sketch_bytes", stats.sketchBytes());
+            KvFileOption.write(object, stats.file());
         });
     }
 }

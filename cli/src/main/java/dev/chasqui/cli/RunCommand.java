@@ -90,6 +90,9 @@ final class RunCommand implements Callable<Integer> {
     @Mixin
     private SparseAttentionOption sparse;
 
+    @Mixin
+    private KvFileOption kvFile;
+
     @Option(names = "--draft-model", paramLabel = "MODEL",
             description = "A smaller model of the same vocabulary that guesses as well; the answer is the same.")
     private @Nullable String draftModel;
@@ -210,7 +213,7 @@ final class RunCommand implements Callable<Integer> {
 
     private ContextOptions contextOptions(int promptTokens) {
         int size = contextSize != null ? contextSize : (int) Math.min(Integer.MAX_VALUE, promptTokens + (long) maxTokens + 1);
-        return threads.apply(ContextOptions.defaults().withContextSize(size));
+        return kvFile.applyTo(threads.apply(ContextOptions.defaults().withContextSize(size)));
     }
 
     /// The other model of the two.
@@ -291,6 +294,7 @@ final class RunCommand implements Callable<Integer> {
             object.writeNumberField("target_steps", stats.targetSteps());
             SpeculationJson.write(object, stats.speculation());
             sparse.write(object, stats.kv(), sequence.context());
+            KvFileOption.write(object, sequence.context().sparseStats().file());
             if (!perceived.pictures().isEmpty()) {
                 VisionStats vision = perceived.pictures().stream().map(EncodedImage::stats).reduce(VisionStats::plus).orElseThrow();
                 object.writeNumberField("image_tokens", vision.tokens());
