@@ -32,7 +32,7 @@ struct extents {
     bool (*is_resident)(const void * memory, int64_t first_cell) = nullptr;
 
     // What an extent that is in memory counts more than others: those that are nearly as good are not worth reading. Measured with smollm2 on prose, a fourth of the
-    // cache in memory: the divergence is the same as without, and a step reads a third.
+    // cache in memory: the divergence is the same as without, and a step reads half.
     static constexpr float NEAR = 1.5f;
 };
 
