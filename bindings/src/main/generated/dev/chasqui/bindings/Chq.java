@@ -7344,6 +7344,186 @@ public class Chq extends Chq$shared {
         }
     }
 
+    private static class chq_sparse_prefill_default_params {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            chq_sparse_prefill_params.layout()    );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_sparse_prefill_default_params");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * struct chq_sparse_prefill_params chq_sparse_prefill_default_params(void)
+     * }
+     */
+    public static FunctionDescriptor chq_sparse_prefill_default_params$descriptor() {
+        return chq_sparse_prefill_default_params.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * struct chq_sparse_prefill_params chq_sparse_prefill_default_params(void)
+     * }
+     */
+    public static MethodHandle chq_sparse_prefill_default_params$handle() {
+        return chq_sparse_prefill_default_params.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * struct chq_sparse_prefill_params chq_sparse_prefill_default_params(void)
+     * }
+     */
+    public static MemorySegment chq_sparse_prefill_default_params$address() {
+        return chq_sparse_prefill_default_params.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * struct chq_sparse_prefill_params chq_sparse_prefill_default_params(void)
+     * }
+     */
+    public static MemorySegment chq_sparse_prefill_default_params(SegmentAllocator allocator) {
+        var mh$ = chq_sparse_prefill_default_params.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_sparse_prefill_default_params", allocator);
+            }
+            return (MemorySegment)mh$.invokeExact(allocator);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_context_set_sparse_prefill {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_context_set_sparse_prefill");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_context_set_sparse_prefill(struct chq_context *context, const struct chq_sparse_prefill_params *params)
+     * }
+     */
+    public static FunctionDescriptor chq_context_set_sparse_prefill$descriptor() {
+        return chq_context_set_sparse_prefill.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_context_set_sparse_prefill(struct chq_context *context, const struct chq_sparse_prefill_params *params)
+     * }
+     */
+    public static MethodHandle chq_context_set_sparse_prefill$handle() {
+        return chq_context_set_sparse_prefill.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_context_set_sparse_prefill(struct chq_context *context, const struct chq_sparse_prefill_params *params)
+     * }
+     */
+    public static MemorySegment chq_context_set_sparse_prefill$address() {
+        return chq_context_set_sparse_prefill.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_context_set_sparse_prefill(struct chq_context *context, const struct chq_sparse_prefill_params *params)
+     * }
+     */
+    public static int chq_context_set_sparse_prefill(MemorySegment context, MemorySegment params) {
+        var mh$ = chq_context_set_sparse_prefill.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_context_set_sparse_prefill", context, params);
+            }
+            return (int)mh$.invokeExact(context, params);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class chq_context_sparse_prefill_stats {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Chq.C_INT,
+            Chq.C_POINTER,
+            Chq.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("chq_context_sparse_prefill_stats");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * chq_status chq_context_sparse_prefill_stats(struct chq_context *context, struct chq_sparse_prefill_stats *out)
+     * }
+     */
+    public static FunctionDescriptor chq_context_sparse_prefill_stats$descriptor() {
+        return chq_context_sparse_prefill_stats.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * chq_status chq_context_sparse_prefill_stats(struct chq_context *context, struct chq_sparse_prefill_stats *out)
+     * }
+     */
+    public static MethodHandle chq_context_sparse_prefill_stats$handle() {
+        return chq_context_sparse_prefill_stats.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * chq_status chq_context_sparse_prefill_stats(struct chq_context *context, struct chq_sparse_prefill_stats *out)
+     * }
+     */
+    public static MemorySegment chq_context_sparse_prefill_stats$address() {
+        return chq_context_sparse_prefill_stats.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * chq_status chq_context_sparse_prefill_stats(struct chq_context *context, struct chq_sparse_prefill_stats *out)
+     * }
+     */
+    public static int chq_context_sparse_prefill_stats(MemorySegment context, MemorySegment out) {
+        var mh$ = chq_context_sparse_prefill_stats.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("chq_context_sparse_prefill_stats", context, out);
+            }
+            return (int)mh$.invokeExact(context, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class chq_context_create_on_file {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Chq.C_INT,
