@@ -216,7 +216,7 @@ double chooser::add_up(const extents & together, int64_t begin, int64_t end) {
             sum       += std::max(0.0f, totals_[(size_t) i]);
         }
         all += sum;
-        sums_[(size_t) (cell / together.cells)] = !candidate ? -INFINITY : together.is_resident(together.memory, cell) ? extents::NEAR * sum : sum;
+        sums_[(size_t) (cell / together.cells)] = !candidate ? -INFINITY : together.is_near(cell) ? extents::NEAR * sum : sum;
     }
     return all;
 }

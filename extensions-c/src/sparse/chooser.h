@@ -31,6 +31,9 @@ struct extents {
     const void * memory = nullptr; // what the function gets
     bool (*is_resident)(const void * memory, int64_t first_cell) = nullptr;
 
+    // Without a function none is, and the bonus below makes no difference.
+    bool is_near(int64_t first_cell) const { return is_resident && is_resident(memory, first_cell); }
+
     // What an extent that is in memory counts more than others: those that are nearly as good are not worth reading. Measured with smollm2 on prose, a fourth of the
     // cache in memory: the divergence is the same as without, and a step reads half.
     static constexpr float NEAR = 1.5f;
