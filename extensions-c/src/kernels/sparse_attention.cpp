@@ -397,7 +397,7 @@ bool attend_sparsely(const cpu_attention & cpu, const ggml_compute_params * para
             }
         }
         const cell_memory memory = { file, k, v };
-        const extents together = how.by == CHUNKS ? extents { CHUNK } : extents { each, &memory, is_near };
+        const extents together = { each, &memory, is_near };
         s.choosing.choose(by, best_lanes(), how, all, own.known, cells, rows, group, attention_parameter(op, 0), turn, together, own.choice);
     }
     if (by.index == 0) {

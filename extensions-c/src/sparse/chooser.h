@@ -56,7 +56,7 @@ public:
     // q: [key heads * group] rows of d, as they come; scale: of products. turn: a number that differs from choice to choice.
     // The result is there for the first thread when it returns, for the others after the next barrier.
     void choose(const team & by, const lanes & loops, const policy & how, const keys & all, digest & known, const plan & cells,
-        const float * const * q, int group, float scale, uint64_t turn, const extents & together, chosen & out);
+        const float * const * q, int group, float scale, uint64_t turn, const extents & on_file, chosen & out);
 
     // Cells that a policy lets choose at most; with whole extents they are up to one more.
     static int64_t most_of(const policy & how, const plan & cells);

@@ -142,9 +142,6 @@ final class BenchKvCommand implements Callable<Integer> {
     /// @param full   in memory
     /// @param sparse the same, or one whose KV cache is on a file
     private void measure(Sequence full, Sequence sparse, int[] all, List<SparseAttention> policies) throws IOException {
-        if (state != null && Files.exists(state)) {
-            full.restore(state);
-        }
         for (int depth : contexts.stream().sorted().toList()) {
             if (!prefill.isEmpty()) {
                 comparePrompts(full, Arrays.copyOf(all, depth), Arrays.copyOfRange(all, depth, depth + tokens + 1));
@@ -159,8 +156,11 @@ final class BenchKvCommand implements Callable<Integer> {
             if (needles > 0 || copies > 0) {
                 continue;
             }
-            full.set(Arrays.copyOf(all, depth));
-            if (state != null) {
+            if (state != null && Files.exists(state)) {
+                full.restore(state);
+            }
+            int known = full.set(Arrays.copyOf(all, depth));
+            if (state != null && known < depth - 1) { // the last token is computed for its logits in any case
                 full.save(state);
             }
             int[] next = Arrays.copyOfRange(all, depth, depth + tokens + 1);
@@ -210,7 +210,7 @@ final class BenchKvCommand implements Callable<Integer> {
             }
             divergences.add(Math.max(0, divergence));
             lossDifference += (sparseSum - sparse[next]) - (fullSum - full[next]);
-            sameBest += best(full) == best(sparse) ? 1 : 0;
+            sameBest += HiddenItems.best(full) == HiddenItems.best(sparse) ? 1 : 0;
         }
 
         private static double logSum(float[] row) {
@@ -223,14 +223,6 @@ final class BenchKvCommand implements Callable<Integer> {
                 sum += Math.exp(x - most);
             }
             return most + Math.log(sum);
-        }
-
-        private static int best(float[] row) {
-            int best = 0;
-            for (int i = 1; i < row.length; i++) {
-                best = row[i] > row[best] ? i : best;
-            }
-            return best;
         }
     }
 

@@ -111,7 +111,8 @@ record HiddenItems(int[] text, List<Item> items) {
         return new Found(found, (double) right / all);
     }
 
-    private static int best(float[] row) {
+    /// The token of the largest logit, of equals the first.
+    static int best(float[] row) {
         int best = 0;
         for (int i = 1; i < row.length; i++) {
             best = row[i] > row[best] ? i : best;
