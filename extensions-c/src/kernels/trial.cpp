@@ -156,6 +156,10 @@ static thread_local int measuring = ATTENTION_DEFAULT;
 
 int attention_in_trial() { return measuring; }
 
+// Ours may take that much more: its sums do not depend on the rows beside a row, so that guessed answers are the plain ones to the last bit, and a
+// measurement that is nearly a draw must not make them so in one run and not in the next.
+constexpr double WORTH = 1.1;
+
 static bool measure_attention(int queries) {
     ggml_backend_dev_t device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
     const ggml_backend_ptr cpu = device ? single_thread(device) : nullptr;
@@ -186,7 +190,7 @@ static bool measure_attention(int queries) {
     measuring = ATTENTION_ON;
     const double own = fastest_run(cpu.get(), graph);
     measuring = ATTENTION_DEFAULT;
-    const bool wins = stock > 0 && own > 0 && own * GAIN <= stock;
+    const bool wins = stock > 0 && own > 0 && own <= stock * WORTH;
     GGML_LOG_INFO("chasqui-kernels: attention with %s: %.2f times the speed of ggml's own for %d queries%s\n", best_kernels().name,
         own > 0 ? stock / own : 0, queries, wins ? "" : ", not used");
     return wins;
