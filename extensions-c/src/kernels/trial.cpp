@@ -52,9 +52,9 @@ static ggml_backend_buffer_type_t stock_type(ggml_backend_dev_t cpu, ggml_tensor
 }
 
 // Seconds of the fastest of some computations. A negative number if it fails.
-static double fastest_run(ggml_backend_t backend, ggml_cgraph * graph) {
+static double fastest_run(ggml_backend_t backend, ggml_cgraph * graph, int repetitions) {
     double best = -1;
-    for (int i = 0; i <= REPETITIONS; i++) {
+    for (int i = 0; i <= repetitions; i++) {
         const auto start = std::chrono::steady_clock::now();
         if (ggml_backend_graph_compute(backend, graph) != GGML_STATUS_SUCCESS) {
             return -1;
@@ -94,7 +94,7 @@ static double fastest(ggml_backend_t backend, ggml_backend_dev_t cpu, bool packe
     }
     ggml_backend_tensor_set(x, values.data(), 0, values.size() * sizeof(float));
 
-    return fastest_run(backend, graph);
+    return fastest_run(backend, graph, REPETITIONS);
 }
 
 static ggml_backend_ptr single_thread(ggml_backend_dev_t device) {
@@ -171,7 +171,7 @@ static bool measure_attention(int queries) {
     }
     // As a cache has them, a token's heads side by side, and more than the second-level cache holds: that is where long texts are.
     constexpr int64_t WIDTH = 64;
-    constexpr int64_t KEYS  = 2048;
+    constexpr int64_t KEYS  = 1024;
     const     int64_t heads = queries < 32 ? 4 : 2; // none of them for several heads of queries, which would favour us
     ggml_context * c = context.get();
     const auto cached = [&] { return ggml_permute(c, ggml_new_tensor_3d(c, GGML_TYPE_F16, WIDTH, heads, KEYS), 0, 2, 1, 3); };
@@ -190,9 +190,9 @@ static bool measure_attention(int queries) {
     double own   = INFINITY;
     for (int turn = 0; turn < 2; turn++) { // so that what disturbs one does not decide
         measuring = ATTENTION_OFF;
-        stock = std::min(stock, fastest_run(cpu.get(), graph));
+        stock = std::min(stock, fastest_run(cpu.get(), graph, REPETITIONS / 2));
         measuring = ATTENTION_ON;
-        own = std::min(own, fastest_run(cpu.get(), graph));
+        own = std::min(own, fastest_run(cpu.get(), graph, REPETITIONS / 2));
     }
     measuring = ATTENTION_DEFAULT;
     const bool wins = stock > 0 && own > 0 && own <= stock * WORTH;
