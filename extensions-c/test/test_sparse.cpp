@@ -16,6 +16,7 @@ tiny_options wide() {
     o.n_head_kv = 2;
     o.n_layer   = 3;
     o.types     = { GGML_TYPE_Q8_0 };
+    o.kernels   = CHQ_KERNELS_ON; // whatever trials say: ggml's own attention rounds to fp16 where keys are
     return o;
 }
 
@@ -127,9 +128,10 @@ TEST(a_budget_for_everything_changes_nothing) {
 }
 
 TEST(a_choice_is_worth_what_a_cache_without_the_other_cells_is) {
-    check_removed<GGML_TYPE_Q8_0>(0);
-    check_removed<GGML_TYPE_Q4_0>(0);
-    check_removed<GGML_TYPE_F16>(2e-3); // sums in another order
+    // the new token takes a cell that became free: sums in another order
+    check_removed<GGML_TYPE_Q8_0>(1e-5);
+    check_removed<GGML_TYPE_Q4_0>(1e-5);
+    check_removed<GGML_TYPE_F16> (1e-5);
 }
 
 TEST(prompts_are_dense_and_so_is_everything_after_the_switch) {

@@ -480,7 +480,7 @@ tiny_model::tiny_model(const tiny_options & options) {
     const std::string path = temporary_path("tiny.gguf");
     write_tiny_gguf(path, options);
     CHECK_OK(chq_runtime_init(nullptr));
-    CHECK_OK(chq_model_load(path.c_str(), nullptr, CHQ_KERNELS_AUTO, &model));
+    CHECK_OK(chq_model_load(path.c_str(), nullptr, options.kernels, &model));
 }
 
 tiny_model::~tiny_model() {

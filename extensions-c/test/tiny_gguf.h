@@ -23,6 +23,7 @@ struct tiny_options {
     std::string chat_template;
     std::vector<std::string> controls;     // texts of more control tokens, the last ones of the vocabulary
     int32_t     mask           = -1;   // the mask token of a diffusion model ("llada", "dream"); -1 = none
+    int32_t     kernels        = 0;    // CHQ_KERNELS_*, when it is loaded
     bool        shifted_logits = true; // the row before a position speaks of it; what llama.cpp assumes
 };
 

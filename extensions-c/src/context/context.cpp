@@ -255,9 +255,12 @@ static void attach_pools(chq_context * context, int32_t n_threads, int32_t n_thr
     if (n_threads != n_threads_batch) {
         pool_batch = thread_pool(n_threads_batch, context->poll);
     }
+    const int attention = context->model->n_bytes_packed == 0 ? kernels::ATTENTION_OFF
+        : context->model->kernels == CHQ_KERNELS_ON           ? kernels::ATTENTION_ALWAYS
+                                                              : kernels::ATTENTION_ON;
     for (ggml_threadpool_t one : { pool.get(), pool_batch.get() }) {
         if (one) {
-            set_attention(one, context->model->n_bytes_packed > 0 ? kernels::ATTENTION_ON : kernels::ATTENTION_OFF);
+            set_attention(one, attention);
         }
     }
     llama_attach_threadpool(context->llama, pool.get(), pool_batch.get() ? pool_batch.get() : pool.get());

@@ -93,10 +93,10 @@ void try_early(ggml_type type) {
     }
 }
 
-static by_pool<bool> attention;
+static by_pool<int> attention;
 
 void set_attention(const void * pool, int what) {
-    attention.set(pool, what == ATTENTION_DEFAULT ? std::nullopt : std::optional<bool>(what == ATTENTION_ON));
+    attention.set(pool, what == ATTENTION_DEFAULT ? std::nullopt : std::optional<int>(what));
 }
 
 bool attends_on(const void * pool, int64_t queries) {
@@ -104,7 +104,8 @@ bool attends_on(const void * pool, int64_t queries) {
     if (tried != ATTENTION_DEFAULT) {
         return tried == ATTENTION_ON;
     }
-    return attention.of(pool).value_or(any_packed()) && attention_wins_trial(queries);
+    const int what = attention.of(pool).value_or(any_packed() ? ATTENTION_ON : ATTENTION_OFF);
+    return what == ATTENTION_ALWAYS || (what == ATTENTION_ON && attention_wins_trial(queries));
 }
 
 } // namespace chq::kernels

@@ -24,8 +24,8 @@ bool offered(format f);
 void try_early(ggml_type type);
 
 // Whether attention on a thread pool of ggml's is to be ours: what its owner said (ATTENTION_DEFAULT ends that), else whether any weights are
-// packed in this process. For a number of queries that lose the trial it never is.
-enum { ATTENTION_DEFAULT = -1, ATTENTION_OFF = 0, ATTENTION_ON = 1 };
+// packed in this process. For a number of queries that lose the trial it is with ATTENTION_ALWAYS only.
+enum { ATTENTION_DEFAULT = -1, ATTENTION_OFF = 0, ATTENTION_ON = 1, ATTENTION_ALWAYS = 2 };
 void set_attention(const void * pool, int what);
 bool attends_on(const void * pool, int64_t queries);
 

@@ -271,6 +271,7 @@ chq_status chq_model_load_cached(
             }
             auto model = std::make_unique<chq_model>();
             model->remotes = remotes_of(params);
+            model->kernels = kernels;
             forget_captured_errors();
             {
                 const early_trials trials(kernels, params.vocab_only ? std::set<ggml_type>() : types);

@@ -49,6 +49,7 @@ struct chq_model : chq::handle {
     int32_t     n_pos_per_embd = 1;
     bool        vocab_only     = false;
     bool        no_alloc       = false;
+    int32_t     kernels        = 0;     // CHQ_KERNELS_*, as asked for
     bool        offloads       = false; // some layers may live on another device
     bool        causal         = true;
     bool        recurrent      = false;

@@ -53,6 +53,7 @@ public final class Context implements AutoCloseable {
     private final ContextAdapters adapters = new ContextAdapters();
     private long stateFit;
     private @Nullable SparseAttention sparse;
+    private @Nullable SparseAttention sparseNow; // of a generation, or as `sparse`
     private @Nullable SparsePrefill sparsePrefill;
     private long measuredTokens;
     private long measuredNanos;
@@ -273,9 +274,15 @@ public final class Context implements AutoCloseable {
         MemorySegment address = enter();
         try {
             SparseCalls.set(address, wanted);
+            sparseNow = wanted;
         } finally {
             exit();
         }
+    }
+
+    /// Whether so many tokens, computed now, may attend to a part of the text.
+    boolean attendsPartly(int tokens) {
+        return (tokens == 1 ? sparseNow : sparsePrefill) != null;
     }
 
     /// After the file behind the KV cache has failed: sequences hold no more than is there.
@@ -295,7 +302,7 @@ public final class Context implements AutoCloseable {
     }
 
     /// From now on the tokens of prompts attend to a part of what is before them, null for everything. What the KV cache holds stays, and what sparse prefill wrote into it is
-    /// used later as if it were exact: sequences that are saved or stored take it along.
+    /// used later as if it were exact: by this context, and where a sequence is saved. A store takes none of it in ([Sequence#isExact()]).
     ///
     /// @throws UnsupportedFeatureException if Chasqui's kernels are not in use here, or the KV cache is not on the CPU
     public void setSparsePrefill(@Nullable SparsePrefill wanted) {

@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
 /// @param flashAttention  fused attention
 /// @param keyType         element type of the key cache
 /// @param valueType       element type of the value cache
-/// @param offloadKv       keeps the KV cache of offloaded layers on their GPU
+/// @param offloadKv       keeps the KV cache of offloaded layers on their GPU; else it is in this machine's memory, with attention of few tokens at a time computed here
 /// @param fullWindowCache keeps the whole text for sliding-window layers too, so that a sequence can be rewound
 /// @param ropeFrequencyBase  base of the rotary embedding; 0 = the model's
 /// @param ropeFrequencyScale scale of the rotary embedding; 0 = the model's

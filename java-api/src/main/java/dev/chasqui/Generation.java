@@ -219,6 +219,9 @@ public final class Generation implements Iterable<String>, AutoCloseable {
             promptTokens = sequence.length();
             Optional<SparseAttention> wanted = options.sparseAttention().or(context::sparseAttention);
             sparsely = wanted.isPresent();
+            if (sparsely) {
+                sequence.park(); // while it is exact
+            }
             wanted.ifPresent(context::useSparseAttention);
         } catch (CancelledException e) {
             end(FinishReason.CANCELLED);

@@ -57,6 +57,9 @@ public final class Sequence implements AutoCloseable {
         }
     };
 
+    /// The first token whose keys and values came from attention to a part of the text, if it is below `decoded`.
+    private int partlyFrom = Integer.MAX_VALUE;
+
     /// Whether the speculative steps know the text up to the last token picked.
     private boolean followed;
     private boolean closed;
@@ -260,15 +263,21 @@ public final class Sequence implements AutoCloseable {
         return Math.min(decoded, length);
     }
 
+    /// Whether all that the KV cache holds of it came from full attention: not with [Context#setSparseAttention] or [Context#setSparsePrefill]. Only then others may
+    /// take it over, from a [SequenceStore] or a copy that is kept. What was restored counts as exact.
+    public boolean isExact() {
+        return partlyFrom >= decoded;
+    }
+
     /// Keeps a copy of what the KV cache holds of this sequence, for [#set] and [#recall] of any sequence of the context. It is in the same cells,
     /// costs nothing to make, and goes when they are needed or others are kept after it; where the KV cache is on a GPU it is in other memory of
     /// that device. See [ContextOptions#keptSequences()].
     ///
-    /// @return whether there is such a copy now: not if there are pictures or sounds in it
+    /// @return whether there is such a copy now: not if there are pictures or sounds in it, or it is not exact
     public boolean keep() {
         MemorySegment address = enter();
         try {
-            if (!spans.isEmpty()) {
+            if (!spans.isEmpty() || !isExact()) {
                 return false;
             }
             return context.kept().keep(address, id, Arrays.copyOf(tokens, decoded), cells);
@@ -598,6 +607,7 @@ public final class Sequence implements AutoCloseable {
             fork.length = length;
             fork.cells = cells.clone();
             fork.decoded = decoded;
+            fork.partlyFrom = partlyFrom;
             return fork;
         } finally {
             context.exit();
@@ -945,6 +955,9 @@ public final class Sequence implements AutoCloseable {
 
     /// Notes that the KV cache holds the first `end` tokens, those beyond `decoded` in new cells.
     private void decodedUpTo(int end) {
+        if (partlyFrom >= decoded) {
+            partlyFrom = context.attendsPartly(end - decoded) ? decoded : Integer.MAX_VALUE;
+        }
         if (end > cells.length) {
             cells = Arrays.copyOf(cells, Math.max(end, cells.length * 2));
         }

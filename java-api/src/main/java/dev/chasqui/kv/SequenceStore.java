@@ -250,6 +250,9 @@ public final class SequenceStore implements AutoCloseable {
 
     private boolean park(Sequence sequence, PromptKey key, boolean waits) {
         checkLength(sequence, key);
+        if (!sequence.isExact()) {
+            return false;
+        }
         if (sequence.length() == sequence.computed()) {
             sequence.keep();
         }
@@ -258,7 +261,8 @@ public final class SequenceStore implements AutoCloseable {
 
     /// Takes in what the KV cache holds of a sequence and keeps it in memory, e.g. a system prompt that many conversations begin with.
     ///
-    /// @throws SequenceStoreException if it would be more than the budget of memory together with what is pinned already, or is not there
+    /// @throws SequenceStoreException if it would be more than the budget of memory together with what is pinned already, is not there, or is not
+    ///                                exact ([Sequence#isExact()])
     public Pin pin(Sequence sequence) {
         return pin(sequence, keyOf(sequence));
     }
@@ -266,6 +270,9 @@ public final class SequenceStore implements AutoCloseable {
     /// As [#pin(Sequence)], of a sequence whose positions hold more than tokens.
     public Pin pin(Sequence sequence, PromptKey key) {
         checkLength(sequence, key);
+        if (!sequence.isExact()) {
+            throw new SequenceStoreException("a sequence of which sparse attention computed a part cannot be pinned");
+        }
         StoredSequence stored = key.length() == 0 ? null : take(sequence, key, true, true);
         if (stored == null) {
             throw new SequenceStoreException("the sequence of " + key.length() + " tokens cannot be pinned: "
