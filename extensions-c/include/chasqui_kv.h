@@ -23,6 +23,7 @@ enum chq_sparse_selector {
     CHQ_SPARSE_FASA   = 5, // tokens, by the channels that matter most to each head (FASA)
     CHQ_SPARSE_RANDOM = 6, // chunks of 32 at random: a control
     CHQ_SPARSE_WINDOW = 7, // the latest tokens: a control
+    CHQ_SPARSE_CHUNKS = 8, // chunks of 32, by their keys: what choosing whole chunks could be at best; slow
 };
 
 struct chq_sparse_params {

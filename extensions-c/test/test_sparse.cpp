@@ -71,6 +71,7 @@ chq_sparse_stats stats(chq_context * context) {
 
 const chq_sparse_selector ALL[] = {
     CHQ_SPARSE_SKETCH, CHQ_SPARSE_EXACT, CHQ_SPARSE_BOX, CHQ_SPARSE_LEOAM, CHQ_SPARSE_HISA, CHQ_SPARSE_FASA, CHQ_SPARSE_RANDOM, CHQ_SPARSE_WINDOW,
+    CHQ_SPARSE_CHUNKS,
 };
 
 // Steps after a prompt, densely and sparsely, each from the same cache.

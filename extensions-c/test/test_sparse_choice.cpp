@@ -451,6 +451,35 @@ TEST(extents_are_chosen_by_the_sums_of_their_cells) {
     }
 }
 
+TEST(chunks_chooses_the_whole_chunks_that_get_most_attention) {
+    std::mt19937 random(24);
+    for (int round = 0; round < 12; ++round) {
+        fixture f(random, 1 + round % 3, 1 + round % 4, 16 << round % 3, 400 + 37 * round, 8, 40, round % 2 ? 0.3 : 0);
+        const auto totals = f.totals(f.scores([&](const float * q, int head, int64_t cell) { return f.all.product(cell, head, q); }));
+        std::map<int64_t, std::vector<int32_t>> chunks;
+        std::map<int64_t, double> sums;
+        for (int32_t cell : f.cells.candidates) {
+            chunks[cell / CHUNK].push_back(cell);
+            sums[cell / CHUNK] += totals[(size_t) cell];
+        }
+        std::vector<int64_t> order;
+        for (const auto & [chunk, cells] : chunks) {
+            order.push_back(chunk);
+        }
+        std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return sums[a] > sums[b]; });
+        const float share = 0.1f + 0.02f * (float) round;
+        order.resize(std::min(order.size(), (size_t) ((share_of(f, share) + CHUNK - 1) / CHUNK)));
+        std::vector<int32_t> expected;
+        for (int64_t chunk : order) {
+            expected.insert(expected.end(), chunks[chunk].begin(), chunks[chunk].end());
+        }
+        std::sort(expected.begin(), expected.end());
+        for (int threads : { 1, 3 }) {
+            CHECK(f.choose(of(CHUNKS, share), threads).cells == expected);
+        }
+    }
+}
+
 TEST(sketch_chooses_the_tokens_of_the_largest_estimates) {
     std::mt19937 random(6);
     for (int round = 0; round < 12; ++round) {

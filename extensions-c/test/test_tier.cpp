@@ -263,7 +263,7 @@ TEST(selectors_that_read_all_keys_are_refused) {
     const llama_context_params p = params_of(GGML_TYPE_F16, 1);
     context_of small(model, p, bytes_of(model, p) / 4);
     context_of whole(model, p, UINT64_MAX);
-    for (chq_sparse_selector selector : { CHQ_SPARSE_EXACT, CHQ_SPARSE_HISA, CHQ_SPARSE_FASA }) {
+    for (chq_sparse_selector selector : { CHQ_SPARSE_EXACT, CHQ_SPARSE_HISA, CHQ_SPARSE_FASA, CHQ_SPARSE_CHUNKS }) {
         const chq_sparse_params wanted = few(selector);
         CHECK_STATUS(chq_context_set_sparse(small.context, &wanted), CHQ_STATUS_UNSUPPORTED);
         CHECK_OK(chq_context_set_sparse(whole.context, &wanted));

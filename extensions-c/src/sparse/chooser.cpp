@@ -84,7 +84,8 @@ int64_t chooser::most_of(const policy & how, const plan & cells) {
 }
 
 void chooser::choose(const team & by, const lanes & loops, const policy & how, const keys & all, digest & known, const plan & cells,
-        const float * const * q, int group, float scale, uint64_t turn, const extents & together, chosen & out) {
+        const float * const * q, int group, float scale, uint64_t turn, const extents & on_file, chosen & out) {
+    const extents together = how.by == CHUNKS ? extents { CHUNK } : on_file;
     const int     heads = all.heads * group;
     const int     d     = all.d;
     const int64_t most  = most_of(how, cells);
@@ -216,7 +217,7 @@ double chooser::add_up(const extents & together, int64_t begin, int64_t end) {
             sum       += std::max(0.0f, totals_[(size_t) i]);
         }
         all += sum;
-        sums_[(size_t) (cell / together.cells)] = !candidate ? -INFINITY : together.is_resident(together.memory, cell) ? extents::NEAR * sum : sum;
+        sums_[(size_t) (cell / together.cells)] = !candidate ? -INFINITY : together.is_near(cell) ? extents::NEAR * sum : sum;
     }
     return all;
 }

@@ -31,6 +31,9 @@ struct extents {
     const void * memory = nullptr; // what the function gets
     bool (*is_resident)(const void * memory, int64_t first_cell) = nullptr;
 
+    // Without a function none is, and the bonus below makes no difference.
+    bool is_near(int64_t first_cell) const { return is_resident && is_resident(memory, first_cell); }
+
     // What an extent that is in memory counts more than others: those that are nearly as good are not worth reading. Measured with smollm2 on prose, a fourth of the
     // cache in memory: the divergence is the same as without, and a step reads half.
     static constexpr float NEAR = 1.5f;
@@ -53,7 +56,7 @@ public:
     // q: [key heads * group] rows of d, as they come; scale: of products. turn: a number that differs from choice to choice.
     // The result is there for the first thread when it returns, for the others after the next barrier.
     void choose(const team & by, const lanes & loops, const policy & how, const keys & all, digest & known, const plan & cells,
-        const float * const * q, int group, float scale, uint64_t turn, const extents & together, chosen & out);
+        const float * const * q, int group, float scale, uint64_t turn, const extents & on_file, chosen & out);
 
     // Cells that a policy lets choose at most; with whole extents they are up to one more.
     static int64_t most_of(const policy & how, const plan & cells);

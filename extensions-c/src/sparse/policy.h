@@ -16,6 +16,7 @@ enum selector {
     FASA    = 5,
     RANDOM  = 6,
     WINDOW  = 7,
+    CHUNKS  = 8,
     SELECTORS
 };
 

@@ -67,7 +67,7 @@ static void check_number(int32_t value, int32_t least, int32_t most, const char 
 
 static sparse::policy checked(const chq_context * context, const chq_sparse_params & params) {
     constexpr int32_t MANY = INT32_MAX;
-    check_enum(params.selector, CHQ_SPARSE_SKETCH, CHQ_SPARSE_WINDOW, "selector");
+    check_enum(params.selector, CHQ_SPARSE_SKETCH, CHQ_SPARSE_CHUNKS, "selector");
     check_share(params.share,     0, 1, "share");
     check_share(params.max_share, params.share, 1, "max_share");
     check_share(params.missing,   0, 1, "missing");
@@ -119,7 +119,7 @@ chq_status chq_context_set_sparse(struct chq_context * context, const struct chq
             fail(CHQ_STATUS_UNSUPPORTED, "the model has no KV cache");
         }
         const tier::counts file = context->tier.read();
-        if (file.file_bytes > file.budget_bytes && (how.by == sparse::EXACT || how.by == sparse::HISA || how.by == sparse::FASA)) {
+        if (file.file_bytes > file.budget_bytes && (how.by == sparse::EXACT || how.by == sparse::HISA || how.by == sparse::FASA || how.by == sparse::CHUNKS)) {
             fail(CHQ_STATUS_UNSUPPORTED, "this selector reads all keys, and most of them are in the file behind the KV cache");
         }
         context->sparse.set(&how);

@@ -41,6 +41,7 @@ final class SparseCalls {
             case FASA -> CHQ_SPARSE_FASA();
             case RANDOM -> CHQ_SPARSE_RANDOM();
             case WINDOW -> CHQ_SPARSE_WINDOW();
+            case CHUNKS -> CHQ_SPARSE_CHUNKS();
         });
         chq_sparse_params.share(params, (float) wanted.share());
         chq_sparse_params.max_share(params, (float) wanted.maxShare());

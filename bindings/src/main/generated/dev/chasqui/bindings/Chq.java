@@ -7163,6 +7163,15 @@ public class Chq extends Chq$shared {
     public static int CHQ_SPARSE_WINDOW() {
         return CHQ_SPARSE_WINDOW;
     }
+    private static final int CHQ_SPARSE_CHUNKS = (int)8L;
+    /**
+     * {@snippet lang=c :
+     * enum chq_sparse_selector.CHQ_SPARSE_CHUNKS = 8
+     * }
+     */
+    public static int CHQ_SPARSE_CHUNKS() {
+        return CHQ_SPARSE_CHUNKS;
+    }
 
     private static class chq_sparse_default_params {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(

@@ -32,7 +32,7 @@ import picocli.CommandLine.Spec;
 
 @Command(name = "kv", mixinStandardHelpOptions = true,
         description = "Sparse against full attention, teacher-forced along a text: how far the logits are apart, or with --speed how long steps take in turns. "
-                + "Prints a JSON object for each selector, share and context.")
+                + "With --needles and --copies whether it finds what is hidden in the text. Prints a JSON object for each selector, share and context.")
 final class BenchKvCommand implements Callable<Integer> {
 
     /// Tokens that sparse attention goes on from its own keys and values before it starts again from those of full attention.
@@ -90,6 +90,16 @@ final class BenchKvCommand implements Callable<Integer> {
                     + "and the tokens that follow are computed with full attention.")
     private List<Double> prefill = List.of();
 
+    @Option(names = "--needles", paramLabel = "N", description = "Hide N codes of five digits in the text, ask for each, and count the answers that are right.")
+    private int needles;
+
+    @Option(names = "--copies", paramLabel = "N",
+            description = "Hide N runs of random tokens in the text, give the beginning of each again, and count the tokens that are continued right.")
+    private int copies;
+
+    @Option(names = "--state", paramLabel = "FILE", description = "Keep the computed text there, and begin with what is there already.")
+    private @Nullable Path state;
+
     @Option(names = "--speed", description = "Measure time, full and sparse attention in turns.")
     private boolean speed;
 
@@ -103,6 +113,9 @@ final class BenchKvCommand implements Callable<Integer> {
     public Integer call() throws IOException {
         if (tokens < 1) {
             throw new IllegalArgumentException("--tokens must be at least 1");
+        }
+        if (needles < 0 || copies < 0) {
+            throw new IllegalArgumentException("--needles and --copies must not be negative");
         }
         byte[] text = Files.readAllBytes(file);
         int deepest = contexts.stream().mapToInt(Integer::intValue).max().orElseThrow();
@@ -128,13 +141,28 @@ final class BenchKvCommand implements Callable<Integer> {
 
     /// @param full   in memory
     /// @param sparse the same, or one whose KV cache is on a file
-    private void measure(Sequence full, Sequence sparse, int[] all, List<SparseAttention> policies) {
+    private void measure(Sequence full, Sequence sparse, int[] all, List<SparseAttention> policies) throws IOException {
         for (int depth : contexts.stream().sorted().toList()) {
             if (!prefill.isEmpty()) {
                 comparePrompts(full, Arrays.copyOf(all, depth), Arrays.copyOfRange(all, depth, depth + tokens + 1));
                 continue;
             }
-            full.set(Arrays.copyOf(all, depth));
+            if (needles > 0) {
+                find(full, sparse, "needles", HiddenItems.needles(full.context().model().vocabulary(), all, depth, needles), policies);
+            }
+            if (copies > 0) {
+                find(full, sparse, "copies", HiddenItems.copies(full.context().model().vocabulary(), all, depth, copies), policies);
+            }
+            if (needles > 0 || copies > 0) {
+                continue;
+            }
+            if (state != null && Files.exists(state)) {
+                full.restore(state);
+            }
+            int known = full.set(Arrays.copyOf(all, depth));
+            if (state != null && known < depth - 1) { // the last token is computed for its logits in any case
+                full.save(state);
+            }
             int[] next = Arrays.copyOfRange(all, depth, depth + tokens + 1);
             if (!speed) {
                 compare(full, sparse, depth, next, policies);
@@ -182,7 +210,7 @@ final class BenchKvCommand implements Callable<Integer> {
             }
             divergences.add(Math.max(0, divergence));
             lossDifference += (sparseSum - sparse[next]) - (fullSum - full[next]);
-            sameBest += best(full) == best(sparse) ? 1 : 0;
+            sameBest += HiddenItems.best(full) == HiddenItems.best(sparse) ? 1 : 0;
         }
 
         private static double logSum(float[] row) {
@@ -195,14 +223,6 @@ final class BenchKvCommand implements Callable<Integer> {
                 sum += Math.exp(x - most);
             }
             return most + Math.log(sum);
-        }
-
-        private static int best(float[] row) {
-            int best = 0;
-            for (int i = 1; i < row.length; i++) {
-                best = row[i] > row[best] ? i : best;
-            }
-            return best;
         }
     }
 
@@ -293,6 +313,36 @@ final class BenchKvCommand implements Callable<Integer> {
 
     private static String name(SparseAttention policy) {
         return policy.selector().name().toLowerCase(Locale.ROOT);
+    }
+
+    // ---- what is hidden in the text
+
+    private void find(Sequence full, Sequence sparse, String test, HiddenItems hidden, List<SparseAttention> policies) {
+        try (ProgressBar bar = ProgressBar.onStderr()) {
+            full.set(hidden.text());
+            HiddenItems.Found expected = hidden.ask(full, share -> bar.fraction("%s, full attention".formatted(test), share));
+            if (sparse != full) {
+                full.rewind(hidden.text().length);
+                sparse.restore(full.save());
+            }
+            for (SparseAttention policy : policies) {
+                sparse.context().setSparseAttention(policy);
+                HiddenItems.Found found = hidden.ask(sparse, share -> bar.fraction("%s, %s".formatted(test, name(policy)), share));
+                KvStats stats = sparse.context().sparseStats();
+                sparse.context().setSparseAttention(null);
+                Json.line(spec.commandLine().getOut(), object -> {
+                    object.writeStringField("test", test);
+                    describe(object, hidden.text().length, policy);
+                    object.writeNumberField("cells", stats.cells());
+                    object.writeNumberField("items", hidden.items().size());
+                    object.writeNumberField("found", found.items());
+                    object.writeNumberField("accuracy", found.accuracy());
+                    object.writeNumberField("full_found", expected.items());
+                    object.writeNumberField("full_accuracy", expected.accuracy());
+                    KvFileOption.write(object, stats.file());
+                });
+            }
+        }
     }
 
     // ---- prompts

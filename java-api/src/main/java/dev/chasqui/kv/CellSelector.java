@@ -25,5 +25,8 @@ public enum CellSelector {
     RANDOM,
 
     /// The latest tokens, which makes the window larger: a control.
-    WINDOW
+    WINDOW,
+
+    /// Chunks of 32 tokens, by the attention that their keys would get: what choosing whole chunks could be at best. Slow, as it reads every key.
+    CHUNKS
 }
